@@ -1,0 +1,83 @@
+"""The compiled training step, and the one place that speaks to TensorFlow instead of Keras.
+
+Another backend needs the two names of this module: `resident`, which puts a shard on the device, and
+`compile_steps`, which takes several optimizer steps in one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from models.augmentation import DRAWS_PER_IMAGE, augment
+from models.datasets import Split
+from models.recipes import Recipe
+
+Steps = Callable[[Any, Any, NDArray[np.int64], NDArray[np.int64]], Any]
+"""(images, labels, rows int64[S, B], draws int64[S, B, 5]) to the losses float32[S] of S steps."""
+
+
+def resident(shard: Split) -> tuple[Any, Any]:
+    """The shard's images and labels on the device.
+
+    The images are float16, which holds 0..255 exactly: TensorFlow has no GPU kernel to gather uint8, so it
+    would silently gather on the host and move the whole shard there for every step.
+    """
+    return tf.constant(shard.images.astype(np.float16)), tf.constant(shard.labels)
+
+
+def compile_steps(model: Any, optimizer: Any, recipe: Recipe, classes: int, batch: int) -> Steps:
+    """Optimizer steps on batches of `batch` images, as many as `rows` has.
+
+    Every step computes the same shapes in the same loop body, however many there are in a call: that is why
+    the bits do not depend on where calls are cut.
+    """
+    shape = (None, *model.input_shape[1:])
+
+    def step(images: Any, labels: Any, rows: Any, draws: Any) -> Any:
+        batch_images = augment(keras.ops, images, rows, draws, recipe.augmentation.cutout)
+        targets = tf.one_hot(tf.gather(labels, rows), classes)
+        with tf.GradientTape() as tape:
+            logits = tf.cast(model(batch_images, training=True), tf.float32)
+            loss = cross_entropy(targets, logits, recipe.label_smoothing)
+            scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]))
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(scaled, variables), variables)
+        return loss
+
+    one_step = tf.autograph.experimental.do_not_convert(step)
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=(
+            tf.TensorSpec(shape, tf.float16),
+            tf.TensorSpec((None,), tf.int64),
+            tf.TensorSpec((None, batch), tf.int64),
+            tf.TensorSpec((None, batch, DRAWS_PER_IMAGE), tf.int64),
+        ),
+        jit_compile=False,
+    )
+    def steps(images: Any, labels: Any, rows: Any, draws: Any) -> Any:
+        count = tf.shape(rows)[0]
+        losses = tf.TensorArray(tf.float32, size=count)
+        for number in tf.range(count):
+            losses = losses.write(number, one_step(images, labels, rows[number], draws[number]))
+        return losses.stack()
+
+    compiled: Steps = steps
+    return compiled
+
+
+def cross_entropy(targets: Any, logits: Any, label_smoothing: float) -> Any:
+    """The batch's mean softmax cross-entropy in float32, against targets mixed with a share of the uniform
+    ones.
+
+    Szegedy et al., "Rethinking the inception architecture for computer vision", CVPR 2016.
+    """
+    uniform = 1.0 / targets.shape[-1]
+    smoothed = targets * (1.0 - label_smoothing) + label_smoothing * uniform
+    return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(smoothed, logits))

@@ -1,0 +1,20 @@
+"""What is known of a data set without its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set's name, sizes and identity."""
+
+    name: str
+    classes: tuple[str, ...]
+    """The classes' names; a label is a position here."""
+    image_shape: tuple[int, int, int]
+    """Height, width, channels."""
+    train_images: int
+    test_images: int
+    digest: str
+    """SHA-256 in hexadecimal that changes when the contents change."""

@@ -1,0 +1,106 @@
+"""How a network is trained, as data: optimizer, schedule, regularisation, and the visits of one training.
+
+Plain values only, so that a recipe can travel in a job's spec and be part of the job's id.  What is
+computed from them lives in `models.training` and `models.augmentation`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of the training images; what each image gets is keyed by (seed, epoch, index)."""
+
+    crop_padding: int = 4
+    """Pixels of zero padding on every side before a random crop back to the image's size; 0 is off."""
+    flip: bool = True
+    """Mirror half of the images left to right."""
+    cutout: int = 0
+    """Side in pixels of a square that is set to zero at a random place; 0 is off."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides how weights move, apart from the data and the seed."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 1e-3
+    """The peak, after warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_fraction: float = 0.05
+    """Share of all steps over which the learning rate rises linearly from zero."""
+    weight_decay: float = 0.05
+    momentum: float = 0.9
+    """For `sgd`, with Nesterov's correction."""
+    gradient_clip: float | None = 1.0
+    """Largest global norm of the gradients; None is off."""
+    label_smoothing: float = 0.1
+    batch_size: int = 128
+    augmentation: Augmentation = Augmentation()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
+        """The recipe that `dataclasses.asdict` wrote."""
+        return cls(**{**values, "augmentation": Augmentation(**values["augmentation"])})
+
+    def replace(self, **changes: Any) -> Recipe:
+        """This recipe with some values changed; `augmentation` may be given as a mapping of its own changes."""
+        if isinstance(changes.get("augmentation"), Mapping):
+            changes["augmentation"] = dataclasses.replace(self.augmentation, **changes["augmentation"])
+        return dataclasses.replace(self, **changes)
+
+    def steps_per_epoch(self, images: int) -> int:
+        """Optimizer steps in one pass over `images` images.
+
+        The last, smaller batch of a pass is left out so that every step has one shape; the order changes
+        with every epoch, so no image is left out twice in a row by rule.  A shard smaller than a batch
+        is one batch.
+        """
+        return max(1, images // self.batch_size)
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of one network from its seed to its last step: what all its visits share."""
+
+    architecture: str
+    recipe: Recipe
+    seed: int
+    classes: int
+    image_shape: tuple[int, int, int]
+    """Height, width, channels."""
+    total_steps: int
+    """Optimizer steps of all visits together; the schedule ends there."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Training:
+        """The training that `dataclasses.asdict` (or its JSON) holds."""
+        return cls(
+            **{
+                **values,
+                "recipe": Recipe.from_dict(values["recipe"]),
+                "image_shape": tuple(values["image_shape"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Consecutive passes over one shard: the part of a training that one job does."""
+
+    first_epoch: int
+    """Number of this shard's passes before this visit; keys the order and the augmentation."""
+    epochs: int
+    first_step: int
+    """The training's step count when this visit begins."""
+    steps: int
+    """Optimizer steps in this visit."""
+
+    @property
+    def last_step(self) -> int:
+        return self.first_step + self.steps

@@ -1,0 +1,286 @@
+"""Training that can stop anywhere: a `TrainState` is advanced over a shard, and resumes to the same bits.
+
+Bit for bit means: same device type and software, same configured threads (`models.runtime`).  Nothing that
+decides the weights lives outside the state: the order and the augmentation of the images follow from
+(seed, epoch, index), the schedule from the optimizer's count, dropout from generators whose state is saved.
+
+How a state becomes a file is `models.checkpoint`; what happens inside a step is `models.compiled_steps`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import math
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from models import catalog
+from models.augmentation import draws, epoch_order
+from models.compiled_steps import Steps, compile_steps, resident
+from models.datasets import Split
+from models.optimizers import build_optimizer
+from models.recipes import Training, Visit
+
+MODEL = "model/"
+"""Prefix of the network's weights in a state; the rest of the key is the variable's path."""
+OPTIMIZER = "optimizer/"
+LOSS_SCALE = "loss_scale/"
+RANDOM = "random/"
+"""Prefix of the states of dropout's generators, numbered as the network lists them."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+    def __init__(self, step: int, loss: float) -> None:
+        super().__init__(f"The loss became {loss} at step {step}; lower the learning rate or clip the gradients.")
+        self.step = step
+
+
+class StateMismatch(ValueError):
+    """A state is of another network or optimizer than the one that should take it."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainState:
+    """All that decides how a training goes on, in host memory."""
+
+    step: int
+    """Optimizer steps taken since the training began."""
+    arrays: dict[str, NDArray[Any]]
+    """Network (`model/...`), optimizer (`optimizer/...`), loss scale (`loss_scale/...`, with float16 only)
+    and random generators (`random/...`)."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one compiled call did."""
+
+    step: int
+    """Steps of the training that are now done."""
+    loss: float
+    """Mean over the call's steps."""
+    images: int
+    """Images that the call trained on."""
+
+
+class NetworkBuilder(Protocol):
+    """What makes the network, given the Keras to make it with; the catalogue's architectures have it."""
+
+    def __call__(self, keras: Any, image_shape: tuple[int, int, int] = ..., classes: int = ...) -> Any: ...
+
+
+class Trainer:
+    """One network with its optimizer, at some step of its training.
+
+    Args:
+        training: what is trained; its seed decides the first weights.
+        build: makes the network; the catalogue's by default.
+        precision: "float32", or "mixed_float16" (float16 arithmetic with a scaled loss) for GPUs that are faster
+            so.  A state passes between the two: the loss scale is dropped, or starts afresh.
+    """
+
+    def __init__(self, training: Training, *, build: NetworkBuilder | None = None, precision: str = "float32") -> None:
+        self.training = training
+        self.step = 0
+        with _fresh_keras(training.seed, precision):
+            build = build or catalog.get(training.architecture).build
+            self.model = build(keras, image_shape=training.image_shape, classes=training.classes)
+            self._optimizer = build_optimizer(
+                training.recipe, training.total_steps, self.model.trainable_variables, precision
+            )
+        self._variables = _variables(self.model, self._optimizer)
+        self._compiled = functools.cache(self._compile)
+
+    def state(self) -> TrainState:
+        """A copy in host memory; training may go on while it is written."""
+        return TrainState(self.step, {key: _on_host(variable) for key, variable in self._variables.items()})
+
+    def restore(self, state: TrainState) -> None:
+        """Go on from `state`, bit for bit.
+
+        Raises:
+            StateMismatch: it is of another network or optimizer; nothing was changed.
+        """
+        unlike = self._variables.keys() ^ state.arrays.keys()
+        precision_only = {key for key in unlike if key.startswith(LOSS_SCALE)}
+        _assign(_without(self._variables, precision_only), _without(state.arrays, precision_only))
+        self.step = state.step
+
+    def advance(self, shard: Split, visit: Visit, *, steps_per_call: int = 16) -> Iterator[Progress]:
+        """Train from where the state is to the visit's end, some steps per compiled call.
+
+        Between two calls the caller may take `state()` or stop for good.  The weights do not depend on where
+        the calls are cut.
+
+        Raises:
+            ValueError: the state is not inside the visit, or the shard fits neither the visit nor the network.
+            Diverged: the loss is no longer a number.
+        """
+        self._check_visit(shard, visit)
+        self._check_images(shard)
+        images, labels = resident(shard)
+        steps = self._compiled(min(self.training.recipe.batch_size, len(shard)))
+        schedule = _VisitSchedule(self.training, shard, visit)
+        while self.step < visit.last_step:
+            rows, drawn = schedule.batches(self.step, min(self.step + steps_per_call, visit.last_step))
+            losses = np.asarray(steps(images, labels, rows, drawn))
+            self._check_finite(losses)
+            self.step += len(rows)
+            yield Progress(self.step, float(losses.mean()), rows.size)
+
+    def _compile(self, batch: int) -> Steps:
+        return compile_steps(self.model, self._optimizer, self.training.recipe, self.training.classes, batch)
+
+    def _check_visit(self, shard: Split, visit: Visit) -> None:
+        if not visit.first_step <= self.step <= visit.last_step:
+            raise ValueError(
+                f"The state is at step {self.step}, outside the visit of steps {visit.first_step} to "
+                f"{visit.last_step}; restore the state that the visit begins with or a checkpoint from it."
+            )
+        steps = visit.epochs * self.training.recipe.steps_per_epoch(len(shard))
+        if visit.steps != steps:
+            raise ValueError(
+                f"The visit has {visit.steps} steps, but {visit.epochs} passes over {len(shard)} images are "
+                f"{steps}; plan the study again with this data."
+            )
+
+    def _check_images(self, shard: Split) -> None:
+        shape, classes = shard.images.shape[1:], int(shard.labels.max()) + 1
+        if shape != self.training.image_shape or classes > self.training.classes:
+            raise ValueError(
+                f"The shard has images of {shape} in {classes} classes, the network takes {self.training.image_shape} "
+                f"in {self.training.classes}; train it on the data that it was planned for."
+            )
+
+    def _check_finite(self, losses: NDArray[np.float32]) -> None:
+        for number, loss in enumerate(losses.tolist(), start=1):
+            if not math.isfinite(loss):
+                raise Diverged(self.step + number, loss)
+
+
+class _VisitSchedule:
+    """Which images each step of a visit takes, and what happens to them."""
+
+    def __init__(self, training: Training, shard: Split, visit: Visit) -> None:
+        self._training = training
+        self._shard = shard
+        self._visit = visit
+        self._steps_per_epoch = training.recipe.steps_per_epoch(len(shard))
+        self._epoch = functools.lru_cache(maxsize=1)(self._draw_epoch)
+
+    def batches(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows int64[S, B] of the shard and their draws int64[S, B, 5], for steps first..last-1."""
+        steps = [self._batch(step) for step in range(first, last)]
+        return np.stack([rows for rows, _ in steps]), np.stack([drawn for _, drawn in steps])
+
+    def _batch(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        passes, position = divmod(step - self._visit.first_step, self._steps_per_epoch)
+        order, drawn = self._epoch(self._visit.first_epoch + passes)
+        size = self._training.recipe.batch_size
+        rows = order[position * size : (position + 1) * size]
+        return rows, drawn[rows]
+
+    def _draw_epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        seed, indices = self._training.seed, self._shard.indices
+        augmentation = self._training.recipe.augmentation
+        return (
+            epoch_order(indices, seed, epoch),
+            draws(indices, seed, epoch, augmentation, self._training.image_shape),
+        )
+
+
+def weights_digest(state: TrainState) -> str:
+    """SHA-256 over the network's weights, in hexadecimal: sorted names, dtypes, shapes and bytes."""
+    digest = hashlib.sha256()
+    for key, array in sorted(state.arrays.items()):
+        if key.startswith(MODEL):
+            digest.update(f"{key} {array.dtype.str} {list(array.shape)}\n".encode())
+            digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def load_weights(model: Any, arrays: Arrays) -> None:
+    """Put the `model/...` arrays of a state into a network of the same architecture, by name.
+
+    The network may be made with Keras 3 or with the legacy `tf_keras`.
+
+    Raises:
+        StateMismatch: it is another architecture; nothing was changed.
+    """
+    weights = _by_key((MODEL + _path(variable), variable) for variable in model.weights)
+    _assign(weights, {key: array for key, array in arrays.items() if key.startswith(MODEL)})
+
+
+@contextmanager
+def _fresh_keras(seed: int, precision: str) -> Iterator[None]:
+    """Seeded, and with layers' automatic names counted from the start: states are keyed by these names."""
+    policy = keras.config.dtype_policy()
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _variables(model: Any, optimizer: Any) -> dict[str, Any]:
+    weights = {id(variable) for variable in model.weights}
+    generators = [variable for variable in model.variables if id(variable) not in weights]
+    return _by_key(
+        [
+            *((MODEL + _path(variable), variable) for variable in model.weights),
+            *((_path(variable), variable) for variable in optimizer.variables),
+            *((f"{RANDOM}{number}", variable) for number, variable in enumerate(generators)),
+        ]
+    )
+
+
+def _path(variable: Any) -> str:
+    """Layer and variable, as in `stem/kernel`; Keras 2 wrote `stem/kernel:0`."""
+    path: str = getattr(variable, "path", None) or variable.name.split(":")[0]
+    return path
+
+
+def _by_key(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    variables: dict[str, Any] = {}
+    for key, variable in items:
+        if key in variables:
+            raise StateMismatch(f"Two variables of the network are called {key!r}; give their layers different names.")
+        variables[key] = variable
+    return variables
+
+
+def _on_host(variable: Any) -> NDArray[Any]:
+    """A copy: on a CPU what TensorFlow hands out may be the memory that the next step overwrites."""
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _without(items: Mapping[str, Any], keys: Set[str]) -> dict[str, Any]:
+    return {key: value for key, value in items.items() if key not in keys}
+
+
+def _assign(variables: Mapping[str, Any], arrays: Arrays) -> None:
+    if unlike := sorted(variables.keys() ^ arrays.keys()):
+        where = "the state has no" if unlike[0] in variables else "the network has no"
+        raise StateMismatch(
+            f"The state does not fit this network: {where} {unlike[0]!r} ({len(unlike)} such differences); "
+            "restore a state of the same architecture and recipe."
+        )
+    for key, variable in variables.items():
+        expected = (tuple(variable.shape), getattr(variable.dtype, "name", variable.dtype))
+        found = (arrays[key].shape, str(arrays[key].dtype))
+        if expected != found:
+            raise StateMismatch(f"The state does not fit this network: {key!r} is {found}, not {expected}.")
+    for key, variable in variables.items():
+        variable.assign(arrays[key])

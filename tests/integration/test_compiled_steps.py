@@ -1,0 +1,38 @@
+"""The compiled step's pixels and loss, against plain NumPy."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from models.augmentation import augment, draws
+from models.compiled_steps import cross_entropy, resident
+from models.datasets import Split
+from models.recipes import Augmentation
+
+
+def test_the_device_moves_the_pixels_as_numpy_does() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 12, 12, 3), dtype=np.uint8)
+    shard = Split(images, np.zeros(9, np.int64), np.arange(9))
+    drawn = draws(shard.indices, 0, 0, Augmentation(crop_padding=3, cutout=4), (12, 12, 3))
+    resident_images, _ = resident(shard)
+
+    moved = augment(keras.ops, resident_images, shard.indices, drawn, cutout=4)
+
+    for image, (dy, dx, flip, top, left), result in zip(images, drawn, np.asarray(moved), strict=True):
+        padded = np.pad(image[:, ::-1] if flip else image, ((3, 3), (3, 3), (0, 0)))
+        dx = -dx if flip else dx
+        window = padded[3 + dy : 15 + dy, 3 + dx : 15 + dx].copy()
+        window[max(0, top) : top + 4, max(0, left) : left + 4] = 0
+        np.testing.assert_array_equal(result, window)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_cross_entropy_against_smoothed_targets(smoothing: float) -> None:
+    logits = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
+    targets = np.eye(10, dtype=np.float32)[[1, 5, 9, 0, 3]]
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    expected = -((targets * (1 - smoothing) + smoothing / 10) * log_softmax).sum(axis=1).mean()
+
+    assert float(cross_entropy(targets, logits, smoothing)) == pytest.approx(expected, rel=1e-5)

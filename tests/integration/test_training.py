@@ -1,0 +1,212 @@
+"""What a trainer does, refuses and keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import datasets
+from models.datasets import Split
+from models.recipes import Augmentation, Recipe, Training, Visit
+from models.training import (
+    Diverged,
+    StateMismatch,
+    Trainer,
+    TrainState,
+    load_weights,
+    weights_digest,
+)
+from tests.integration.exact_training import VISIT, convolutional, run, shard, trainer
+
+
+def small_network(keras: Any, image_shape: tuple[int, int, int] = (32, 32, 3), classes: int = 10) -> Any:
+    layers = keras.layers
+    pixels = keras.Input(image_shape)
+    x = layers.AveragePooling2D(4)(layers.Rescaling(1 / 128, offset=-1)(pixels))
+    return keras.Model(pixels, layers.Dense(classes)(layers.Flatten()(x)))
+
+
+def test_two_passes_over_the_synthetic_images_teach_a_small_network_nine_in_ten() -> None:
+    data = datasets.load("synthetic")
+    recipe = Recipe(batch_size=50, learning_rate=5e-3, augmentation=Augmentation(flip=False))
+    part = datasets.subset(data.train, 2_500, seed=0)
+    visit = Visit(0, 2, 0, 2 * recipe.steps_per_epoch(len(part)))
+    current = Trainer(Training("small", recipe, 0, 10, (32, 32, 3), visit.steps), build=small_network)
+
+    losses = [progress.loss for progress in current.advance(part, visit)]
+
+    correct = current.model.predict(data.test.images.astype(np.float32), verbose=0).argmax(1) == data.test.labels
+    assert losses[-1] < losses[0]
+    assert correct.mean() > 0.9
+
+
+def test_a_second_trainer_of_the_process_has_the_same_keys_and_first_weights() -> None:
+    first, second = trainer("convolutional").state(), trainer("convolutional").state()
+
+    assert list(first.arrays) == list(second.arrays)
+    assert weights_digest(first) == weights_digest(second)
+
+
+def test_a_trainer_goes_on_working_after_another_was_made() -> None:
+    alone = run(trainer("convolutional"), VISIT.last_step)
+    first = trainer("convolutional")
+    run(first, 5)
+    trainer("attention")
+
+    assert weights_digest(run(first, VISIT.last_step)) == weights_digest(alone)
+
+
+def test_a_state_is_a_copy_that_later_training_leaves_alone() -> None:
+    current = trainer("convolutional")
+    state = current.state()
+    before = weights_digest(state)
+    after = run(current, 2)
+
+    assert weights_digest(state) == before != weights_digest(after)
+
+
+def test_progress_counts_steps_and_images_to_the_visits_end() -> None:
+    progress = list(trainer("convolutional").advance(shard(), VISIT, steps_per_call=7))
+
+    assert [report.step for report in progress] == [7, 14, 18]
+    assert [report.images for report in progress] == [7 * 16, 7 * 16, 4 * 16]
+    assert all(np.isfinite(report.loss) for report in progress)
+
+
+def test_a_shard_smaller_than_a_batch_is_one_batch() -> None:
+    part = shard().take(np.arange(5))
+
+    progress = list(trainer("convolutional").advance(part, Visit(0, 2, 0, 2)))
+
+    assert [(report.step, report.images) for report in progress] == [(2, 10)]
+
+
+def test_a_finished_visit_has_nothing_left_to_do() -> None:
+    current = trainer("convolutional")
+    run(current, VISIT.last_step)
+
+    assert list(current.advance(shard(), VISIT)) == []
+
+
+def test_a_state_outside_the_visit_is_refused() -> None:
+    later = dataclasses.replace(VISIT, first_step=5)
+
+    with pytest.raises(ValueError, match="step 0, outside the visit of steps 5 to 23"):
+        next(trainer("convolutional").advance(shard(), later))
+
+
+def test_a_visit_that_does_not_fit_the_shard_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 passes over 20 images are 2"):
+        next(trainer("convolutional").advance(shard().take(np.arange(20)), VISIT))
+
+
+@pytest.mark.parametrize(("size", "label"), [(8, 0), (16, 4)])
+def test_a_shard_of_other_images_or_classes_is_refused(size: int, label: int) -> None:
+    other = Split.whole(np.zeros((150, size, size, 3), np.uint8), np.full(150, label))
+
+    with pytest.raises(ValueError, match=f"images of .{size}, {size}, 3. in {label + 1} classes"):
+        next(trainer("convolutional").advance(other, VISIT))
+
+
+def test_the_catalogue_builds_the_network_that_the_training_names() -> None:
+    training = Training("tests.integration.exact_training:attention", Recipe(), 0, 4, (16, 16, 3), total_steps=1)
+
+    assert "model/multi_head_attention/query/kernel" in Trainer(training).state().arrays
+
+
+def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step() -> None:
+    current = trainer("attention", optimizer="sgd", learning_rate=1e38, gradient_clip=None, warmup_fraction=0.0)
+
+    with pytest.raises(Diverged, match=r"became nan at step \d+") as caught:
+        list(current.advance(shard(), VISIT, steps_per_call=18))
+    assert 1 < caught.value.step < 18
+
+
+def test_every_model_optimizer_and_generator_variable_is_in_the_state() -> None:
+    keys = trainer("convolutional").state().arrays
+
+    assert "model/batch_normalization/moving_mean" in keys
+    assert "optimizer/iteration" in keys
+    assert {key for key in keys if key.startswith("random/")} == {"random/0", "random/1"}
+
+
+def test_the_digest_is_of_the_network_and_not_of_the_optimizer() -> None:
+    state = trainer("convolutional").state()
+    other_optimizer = {**state.arrays, "optimizer/iteration": np.array(7)}
+    other_weights = {**state.arrays, "model/dense/bias": np.ones(4, np.float32)}
+
+    assert weights_digest(TrainState(0, other_optimizer)) == weights_digest(state)
+    assert weights_digest(TrainState(0, other_weights)) != weights_digest(state)
+
+
+def test_a_state_of_another_network_is_refused_and_changes_nothing() -> None:
+    current = trainer("convolutional")
+    before = weights_digest(current.state())
+
+    with pytest.raises(StateMismatch, match="does not fit this network"):
+        current.restore(trainer("attention").state())
+    assert weights_digest(current.state()) == before
+
+
+def test_an_array_of_another_shape_is_refused_with_its_name() -> None:
+    current = trainer("convolutional")
+    arrays = current.state().arrays | {"model/dense/bias": np.zeros(5, np.float32)}
+
+    with pytest.raises(StateMismatch, match=r"'model/dense/bias' is \(\(5,\), 'float32'\)"):
+        current.restore(TrainState(3, arrays))
+    assert current.step == 0
+
+
+def test_a_state_passes_between_float32_and_float16_arithmetic() -> None:
+    single, mixed = trainer("attention"), trainer("attention", precision="mixed_float16")
+    assert any(key.startswith("loss_scale/") for key in mixed.state().arrays)
+
+    mixed.restore(run(single, 3))
+    single.restore(run(mixed, 6))
+
+    assert single.step == 6
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_weights_are_put_into_a_network_by_name() -> None:
+    current = trainer("convolutional")
+    state = run(current, 4)
+    keras.utils.clear_session()
+    network = convolutional(keras)
+
+    load_weights(network, state.arrays)
+
+    images = shard().images[:8].astype(np.float32)
+    np.testing.assert_array_equal(network.predict(images, verbose=0), current.model.predict(images, verbose=0))
+
+
+def test_weights_fit_the_names_that_legacy_keras_gives() -> None:
+    kernel = tf.Variable(np.zeros((2, 3), np.float32), name="head/kernel")
+
+    load_weights(SimpleNamespace(weights=[kernel]), {"model/head/kernel": np.ones((2, 3), np.float32)})
+
+    np.testing.assert_array_equal(kernel.numpy(), np.ones((2, 3)))
+
+
+def test_two_layers_of_one_name_are_refused_with_the_name() -> None:
+    weights = [SimpleNamespace(path="head/kernel"), SimpleNamespace(path="head/kernel")]
+
+    with pytest.raises(StateMismatch, match="called 'model/head/kernel'"):
+        load_weights(SimpleNamespace(weights=weights), {})
+
+
+def test_a_split_of_the_same_images_in_another_order_gives_the_same_batches() -> None:
+    """The order belongs to the images' indices, not to where they lie in a shard's file."""
+    images = shard()
+    mixed = np.random.default_rng(1).permutation(len(images))
+    there = run(trainer("attention"), VISIT.last_step)
+    current = trainer("attention")
+    list(current.advance(images.take(mixed), VISIT))
+
+    assert weights_digest(current.state()) == weights_digest(there)
