@@ -1,0 +1,216 @@
+"""`orch`: the command line.  Each command loads what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator import entry
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.home import Home
+    from orchestrator.progress import Snapshot
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help=(
+        "Train and compare image models on GPUs that come and go.\n\n"
+        "Write a study (**init**), put it into a home (**plan**), start workers (**worker**), watch (**status**), "
+        "read (**report**). **demo** shows the whole way on this machine in about three minutes.\n\n"
+        "Ends with 0 done, 1 failed, 2 wrong usage or study, 3 sign-in needed, 4 home unreachable. "
+        "Add --debug to any command for a traceback."
+    ),
+)
+
+HomeOption = Annotated[
+    str | None,
+    typer.Option("--home", help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Directory with the data set's official files; default: ORCH_DATA, Keras' cache."),
+]
+JobArgument = Annotated[str, typer.Argument(help="The job's name as `orch status --jobs` shows it, or its id.")]
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.toml"),
+    preset: Annotated[
+        str,
+        typer.Option(help="tiny: two CPU cores, two minutes. paper: AlexNet and ViT. strong: the best recipes."),
+    ] = "tiny",
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> None:
+    """Write a study file to start from."""
+    from orchestrator import presets
+
+    if preset not in presets.NAMES:
+        raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(presets.NAMES)}.")
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as stream:
+            stream.write(presets.text(preset))
+    except FileExistsError:
+        raise UsageError(f"{file} exists already; give another name, or --force to write over it.") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
+    typer.echo(f"Wrote {file}. Look through it, then: orch plan {file}")
+
+
+@app.command()
+def plan(
+    file: Annotated[Path, typer.Argument(help="The study file.")] = Path("study.toml"),
+    home: Annotated[str | None, typer.Option("--home", help="Where the study shall live; default: ./NAME.orch")] = None,
+    data: DataOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be planned and change nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
+    from orchestrator import planning
+    from orchestrator.home import remember
+    from orchestrator.study import Study
+
+    study = Study.load(file)
+    url = home or os.environ.get("ORCH_HOME") or f"{study.name}.orch"
+    if dry_run:
+        planned = planning.dry_run(study, data)
+    else:
+        planned = planning.publish(study, url, data)
+        remember(planned.home)
+    typer.echo(json.dumps(planned.to_json()) if as_json else planned.sentence())
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def worker(context: typer.Context) -> None:
+    """Work on the study here, until nothing is left: the same worker as in a notebook (--help for its options)."""
+    os.execv(sys.executable, [sys.executable, "-m", "workers", *context.args])
+
+
+@app.command()
+def status(
+    home: HomeOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and show changes until nothing is left to do.")] = False,
+    jobs: Annotated[bool, typer.Option("--jobs", help="List every job.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far the study is: models, workers, time left, and what is wrong."""
+    opened = _open(home)
+    if as_json:
+        typer.echo(json.dumps(_without_nan(_snapshot(opened).to_json())))
+        return
+    from rich.console import Console
+
+    from orchestrator import status_view
+
+    if watch:
+        _watch(opened)
+        return
+    Console().print(status_view.render(_snapshot(opened)))
+    if jobs:
+        Console().print(status_view.render_jobs(opened.jobs.jobs()))
+
+
+@app.command()
+def report(
+    home: HomeOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Directory to write; default: report in the home.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write tables, figures and one page that compare the models, and print the table."""
+    from orchestrator import reporting
+
+    opened = _open(home)
+    results = reporting.collect(opened)
+    if as_json:
+        typer.echo(json.dumps(_without_nan(results.to_json())))
+        return
+    reporting.write_and_show(results, out or Path(opened.url) / "report")
+
+
+@app.command()
+def logs(job: JobArgument, home: HomeOption = None) -> None:
+    """Print a job's attempts, and what its last run printed."""
+    from orchestrator import job_log
+
+    typer.echo(job_log.text(_open(home), job))
+
+
+@app.command()
+def retry(job: JobArgument, home: HomeOption = None) -> None:
+    """Give a quarantined job another chance."""
+    again = _open(home).jobs.retry(job)
+    typer.echo(f"{again.name} is {again.state} again.")
+
+
+@app.command()
+def cancel(job: JobArgument, home: HomeOption = None) -> None:
+    """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
+    count = _open(home).jobs.cancel(job)
+    typer.echo(f"Cancelled {count} job{'' if count == 1 else 's'}.")
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Option("--dir", help="Where to put the home, the logs and the report.")] = Path(
+        "orch-demo"
+    ),
+    data: DataOption = None,
+) -> None:
+    """Go the whole way on this machine: two workers, one of them killed half-way, and the report."""
+    from orchestrator import demonstration
+
+    sys.exit(demonstration.run(directory, data))
+
+
+def _open(home: str | None) -> Home:
+    from orchestrator.home import Home, remembered
+
+    return Home.open(remembered(home))
+
+
+def _snapshot(home: Home) -> Snapshot:
+    from orchestrator.errors import HomeError
+    from orchestrator.progress import snapshot
+
+    study = home.jobs.study()
+    if study is None:
+        raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
+    return snapshot(study.name, home.url, home.jobs.jobs(), home.jobs.attempts(), home.jobs.now())
+
+
+def _watch(home: Home) -> None:
+    import time
+
+    from rich.live import Live
+
+    from orchestrator import status_view
+
+    with Live(status_view.render(_snapshot(home)), auto_refresh=False) as live:
+        while home.jobs.unfinished():
+            time.sleep(1.0)
+            live.update(status_view.render(_snapshot(home)), refresh=True)
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN and infinity as null: JSON proper has no word for them."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def main() -> None:
+    entry.run(app)

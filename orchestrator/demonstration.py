@@ -1,0 +1,244 @@
+"""What `orch demo` does: the whole way on this machine, with a worker that is killed on purpose.
+
+Two workers train two small networks; one worker is SIGKILLed half-way through a training job and another
+takes its place; the trainings of the model it held are then run again undisturbed, and the weights compared.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from models import datasets
+from orchestrator import planning, presets, reporting, status_view
+from orchestrator.errors import ExitCode, OrchError
+from orchestrator.home import Home
+from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.progress import snapshot
+from orchestrator.report.results import Results
+from orchestrator.study import Study
+
+_LEASE_SECONDS = 6.0
+"""Short, so that nobody waits long for the killed worker's job."""
+_CHECKPOINT_SECONDS = 2.0
+_REFRESH_SECONDS = 0.5
+
+
+class DemoError(OrchError):
+    """The demonstration did not come to its end."""
+
+
+@dataclass(frozen=True)
+class Kill:
+    """The death that was arranged."""
+
+    worker: str
+    job: str
+    """The job's id."""
+    job_name: str
+    model: str
+    step: int
+    """Where the job was when it was last heard of."""
+
+
+def run(directory: Path, data: Path | None) -> ExitCode:
+    """Go the whole way in a fresh directory.
+
+    Raises:
+        DemoError: workers ended before the study was done, or the weights differ.
+        OrchError: whatever planning and reporting raise.
+    """
+    console = Console()
+    place = _fresh(directory)
+    dataset, notes = _dataset(data)
+    study = _study(dataset.description.name)
+    planned = planning.publish(study, place / "home", data, dataset, notes)
+    home = Home.open(planned.home)
+    for note in notes:
+        console.print(f"[bold yellow]{note}[/]")
+    console.print(f"Planned {planned.jobs} jobs on {dataset.description.name} in {place}; starting two workers.")
+
+    began = time.monotonic()
+    with _workers(home, place, 2) as workers:
+        kill = _see_through(home, workers, console)
+    seconds = time.monotonic() - began
+    console.print(f"All jobs are done after {seconds:.0f} s. Training {kill.model} once more, undisturbed, to compare.")
+    same = _undisturbed_weights(study, kill.model, dataset, place, console) == _weights(home, kill.model)
+
+    results = reporting.collect(home)
+    reporting.write_and_show(results, place / "report")
+    _tell(kill, results, same, console)
+    if not same:
+        raise DemoError(f"The weights differ from those of an undisturbed run; please report this with {place}.")
+    return ExitCode.DONE
+
+
+def _fresh(directory: Path) -> Path:
+    """The directory, or the next free name beside it: an earlier demonstration is left alone."""
+    names = [directory, *(directory.with_name(f"{directory.name}-{number}") for number in range(2, 1000))]
+    free = next((name for name in names if not name.exists()), None)
+    if free is None:
+        raise DemoError(f"There are {len(names)} demonstrations beside {directory}; remove some, or give --dir.")
+    return free.absolute()
+
+
+def _dataset(data: Path | None) -> tuple[datasets.Dataset, tuple[str, ...]]:
+    """CIFAR-10 if it can be had; else synthetic images, and a note that says so."""
+    try:
+        return planning.load("cifar10", data), ()
+    except planning.DataError as error:
+        if not isinstance(error.__cause__, datasets.DatasetMissing):
+            raise
+        return datasets.load("synthetic"), (f"CIFAR-10 could not be had here: {error}",)
+
+
+def _study(dataset: str) -> Study:
+    tiny = Study.parse(presets.text("tiny"))
+    leases = tiny.leases.model_copy(update={"seconds": _LEASE_SECONDS})
+    changes = {"name": "demo", "dataset": dataset, "leases": leases}
+    if dataset == "synthetic":
+        changes |= {"train_images": None, "test_images": None}
+    return tiny.model_copy(update=changes)
+
+
+class _Workers:
+    """Worker processes of one home, by name."""
+
+    def __init__(self, home: Home, place: Path) -> None:
+        self._home = home
+        self._place = place
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self) -> str:
+        name = f"worker-{len(self._processes) + 1}"
+        with (self._place / f"{name}.log").open("wb") as log:
+            self._processes[name] = subprocess.Popen(
+                [
+                    sys.executable, "-m", "workers", "--home", self._home.url, "--name", name,
+                    "--checkpoint-seconds", str(_CHECKPOINT_SECONDS),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
+        return name
+
+    def kill(self, name: str) -> None:
+        self._processes[name].send_signal(signal.SIGKILL)
+        self._processes[name].wait()
+
+    def all_ended(self) -> bool:
+        return all(process.poll() is not None for process in self._processes.values())
+
+    def log(self) -> str:
+        """What the last worker printed last."""
+        lines = (self._place / f"worker-{len(self._processes)}.log").read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "it printed nothing"
+
+    def end(self) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.terminate()
+        for process in self._processes.values():
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@contextmanager
+def _workers(home: Home, place: Path, count: int) -> Iterator[_Workers]:
+    workers = _Workers(home, place)
+    try:
+        for _ in range(count):
+            workers.start()
+        yield workers
+    finally:
+        workers.end()
+
+
+def _see_through(home: Home, workers: _Workers, console: Console) -> Kill:
+    """Show progress until every worker has ended; on the way, kill one and start another in its place."""
+    kill: Kill | None = None
+    for jobs in _ticks(home, workers, console):
+        if kill is None and (kill := _half_way(home, jobs)) is not None:
+            workers.kill(kill.worker)
+            console.print(
+                f"[bold red]SIGKILL[/] to {kill.worker} at step {kill.step} of {kill.job_name}; "
+                f"starting {workers.start()} in its place."
+            )
+    if kill is None:
+        raise DemoError("Every training job was over before a worker could be killed in its middle.")
+    return kill
+
+
+def _ticks(home: Home, workers: _Workers, console: Console) -> Iterator[list[Job]]:
+    """The jobs, twice a second, until the workers have ended; the terminal shows them meanwhile.
+
+    Raises:
+        DemoError: the workers ended before the jobs did.
+    """
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while not workers.all_ended():
+            jobs = home.jobs.jobs()
+            view = snapshot("demo", home.url, jobs, home.jobs.attempts(), home.jobs.now())
+            live.update(status_view.render(view), refresh=True)
+            yield jobs
+            time.sleep(_REFRESH_SECONDS)
+    undone = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
+    if undone:
+        raise DemoError(f"The workers ended before {undone[0].name} was done ({undone[0].state}): {workers.log()}")
+
+
+def _half_way(home: Home, jobs: Sequence[Job]) -> Kill | None:
+    """A running training job past its middle, with a checkpoint to go on from and some steps after it to lose."""
+    for job in jobs:
+        if job.stage is not Stage.TRAIN or job.state is not JobState.RUNNING or job.worker is None:
+            continue
+        step, steps = int(job.progress.get("step", 0)), int(job.spec["visit"]["steps"])
+        saved = home.jobs.checkpoints(job.id)
+        if saved and saved[0].step < step and steps / 2 <= step < steps:
+            return Kill(job.worker, job.id, job.name, job.spec["model"], step)
+    return None
+
+
+def _undisturbed_weights(study: Study, model: str, dataset: datasets.Dataset, place: Path, console: Console) -> str:
+    """The digest of the weights that one worker gets when nobody kills it."""
+    alone = tuple(section.model_copy(update={"compress": ()}) for section in study.models if section.name == model)
+    place = place / "undisturbed"
+    planned = planning.publish(study.model_copy(update={"models": alone}), place / "home", None, dataset)
+    home = Home.open(planned.home)
+    with _workers(home, place, 1) as workers:
+        for _ in _ticks(home, workers, console):
+            pass
+    return _weights(home, model)
+
+
+def _weights(home: Home, model: str) -> str:
+    """The digest that a model's last training job gave."""
+    trained = [job for job in home.jobs.jobs() if job.stage is Stage.TRAIN and job.spec["model"] == model]
+    last = max(trained, key=lambda job: int(job.spec["visit"]["first_step"]))
+    assert last.metrics is not None, "the last training job is done when this is asked"
+    return str(last.metrics["weights_sha256"])
+
+
+def _tell(kill: Kill, results: Results, same: bool, console: Console) -> None:
+    """What was lost to the kill."""
+    lost = sum(turn.repeated_steps for turn in results.history.deaths)
+    waited = max((turn.waited or 0.0 for turn in results.history.deaths), default=0.0)
+    total = sum(turn.to_step - turn.from_step for turn in results.history.turns)
+    console.print(
+        f"\nThe kill of {kill.worker} at step {kill.step} of {kill.job_name} cost {lost} repeated steps of {total}, "
+        f"and {waited:.0f} s until another worker went on from the last checkpoint."
+    )
+    if same:
+        console.print(f"[bold green]The weights of {kill.model} equal those of an undisturbed run, bit for bit.[/]")

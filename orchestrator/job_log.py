@@ -1,0 +1,42 @@
+"""What `orch logs` prints: a job's attempts, why it failed, and what its run printed."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.home import Home
+from orchestrator.jobs import Attempt
+
+
+def text(home: Home, name: str) -> str:
+    """Raises UsageError for an unknown job, StoreError if its log cannot be fetched."""
+    job = home.jobs.job(name)
+    lines = [f"{job.name}  {job.state}  id {job.id}"]
+    lines += [_attempt_line(attempt) for attempt in home.jobs.attempts(job.id)]
+    if job.error:
+        lines += ["", "error:", job.error.rstrip()]
+    lines += _printed(home, job.id)
+    return "\n".join(lines)
+
+
+def _attempt_line(attempt: Attempt) -> str:
+    started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.started))
+    seconds = (attempt.ended or attempt.seen) - attempt.started
+    outcome = attempt.outcome or "running"
+    reason = f": {attempt.error.partition(chr(10))[0]}" if attempt.error else ""
+    steps = f"steps {attempt.from_step}-{attempt.to_step}"
+    return f"  attempt {attempt.number}  {started}  {seconds:.0f} s  {attempt.worker}  {steps}  {outcome}{reason}"
+
+
+def _printed(home: Home, job: str) -> Iterator[str]:
+    log = home.jobs.outputs(job).get("log")
+    if log is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="orch-log-") as directory:
+        file = Path(directory) / "log.txt"
+        home.artifacts.fetch(log, file)
+        printed = file.read_text(encoding="utf-8", errors="replace").rstrip()
+    yield from ("", "printed:", printed) if printed else ("", "It printed nothing.")

@@ -1,0 +1,163 @@
+"""Jobs, leases, attempts and artifacts as plain data, and the states a job can be in.
+
+What moves a job from state to state lives in `orchestrator.jobtable`; what a job does, in the workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """What kind of work a job is."""
+
+    TRAIN = "train"
+    COMPRESS = "compress"
+    BENCHMARK = "benchmark"
+
+
+class JobState(StrEnum):
+    """Where a job stands.  Every arrow:
+
+    ==============  ==============  ===========================================================
+    blocked         ready           the last parent is done
+    ready           running         claim: one more attempt, a fresh token
+    running         done            complete, with the token
+    running         ready           release; the lease expired; fail with tries left (after a back-off)
+    running         quarantined     fail or expiry with no try left
+    quarantined     ready           `orch retry`
+    any but done    cancelled       `orch cancel`, or no longer in the plan
+    cancelled       blocked, ready  in the plan again
+    ==============  ==============  ===========================================================
+    """
+
+    BLOCKED = "blocked"
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+    QUARANTINED = "quarantined"
+    CANCELLED = "cancelled"
+
+
+class Ending(StrEnum):
+    """How an attempt ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    """Its worker fell silent for longer than the lease."""
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An immutable file in a store, addressed by its contents."""
+
+    sha256: str
+    size: int
+    """Bytes."""
+    location: str
+    """Where the store that made it finds it; opaque to everybody else."""
+
+
+@dataclass(frozen=True)
+class InputRef:
+    """Where an input comes from: an output of another job, or data published with the plan."""
+
+    name: str
+    """The output's name, or the data's."""
+    job: str | None = None
+    """The id of the job whose output it is; None means published data."""
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job as the planner makes it: everything that decides its result, and nothing that changes."""
+
+    id: str
+    """Digest of stage, spec, inputs and parents."""
+    name: str
+    """For people: `vit/seed0/train/r03.s2`."""
+    stage: Stage
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, InputRef]
+    parents: tuple[str, ...]
+    remaining_path: int
+    """Jobs on the longest path from here to the end of the graph, this one counted."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the table holds it now."""
+
+    id: str
+    name: str
+    stage: Stage
+    state: JobState
+    spec: Mapping[str, Any]
+    attempts: int
+    """How often it was claimed."""
+    failures: int
+    """How many attempts failed; deaths of workers do not count here."""
+    worker: str | None
+    """Who holds it; None unless running."""
+    progress: Mapping[str, Any]
+    """What its worker said last: step, loss, images_per_second."""
+    metrics: Mapping[str, Any] | None
+    """What it measured; None until done."""
+    error: str | None
+    """Why its last failed attempt failed."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training's state in the middle of a job."""
+
+    step: int
+    artifact: Artifact
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on one job until it expires; every write by its holder carries the token."""
+
+    job: str
+    name: str
+    stage: Stage
+    spec: Mapping[str, Any]
+    worker: str
+    attempt: int
+    token: str
+    """A fencing token: fresh with every claim, so that a holder who fell silent cannot write over the next one."""
+    seconds: float
+    """How long the place lets the holder be silent, counted from the claim or the last renewal."""
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    checkpoints: tuple[Checkpoint, ...] = ()
+    """Newest first, at most two."""
+    superseded: tuple[Artifact, ...] = ()
+    """Files that no row names any more since the last renewal, for their owner to delete."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One claim of one job: who, when, from which step to which, and how it ended."""
+
+    job: str
+    number: int
+    worker: str
+    host: str
+    device: str
+    started: float
+    """Seconds since 1970 by the place's clock, as all times in the table."""
+    seen: float
+    """When its worker was last heard of."""
+    ended: float | None
+    from_step: int
+    to_step: int
+    outcome: Ending | None
+    """None while it runs."""
+    error: str | None

@@ -1,0 +1,32 @@
+"""What a place is: somewhere the job table's database lives, with a clock that all its workers share."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+
+class Place(Protocol):
+    """Runs transactions; knows nothing of jobs."""
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """A connection whose changes are committed together at the end, or not at all after an exception.
+
+        Writers do not interleave: whoever is inside sees what all before it have committed.
+
+        Raises:
+            HomeError: the database cannot be reached or written.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection that sees one moment of the database and holds no writer up.  Raises HomeError."""
+        ...
+
+    def now(self, connection: Connection) -> float:
+        """Seconds since 1970 by the place's clock: leases are judged by it, never by a worker's own."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,160 @@
+"""Putting a plan into the table: set arithmetic between the jobs that are there and those that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, func, insert, inspect, select, update
+
+from orchestrator.errors import HomeError, UsageError
+from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
+from orchestrator.jobtable import schema
+from orchestrator.jobtable.schema import data, edges, jobs, study
+from orchestrator.jobtable.settling import CLEARED_LEASE, close_attempts
+from orchestrator.planner import Plan
+
+
+@dataclass(frozen=True)
+class PlanChange:
+    """What publishing a plan did to the jobs."""
+
+    added: int
+    kept: int
+    """In the table before, with whatever state they have reached."""
+    revived: int
+    """Cancelled before, and asked for again."""
+    cancelled: int
+    """No longer asked for.  A done job that is no longer asked for is only set aside, its result kept."""
+
+
+def create_tables(connection: Connection) -> None:
+    """Make the tables in an empty database; leaves existing ones as they are."""
+    schema.metadata.create_all(connection)
+    if connection.execute(select(study.c.id)).first() is None:
+        connection.execute(insert(study).values(id=1, schema_version=schema.VERSION, notes=[]))
+
+
+def check_version(connection: Connection, where: str) -> None:
+    """Raises HomeError if a newer Orch made these tables, or if they are not there."""
+    if not inspect(connection).has_table(study.name):
+        raise HomeError(f"There is no job table in {where}; `orch plan` makes one.")
+    version = connection.execute(select(study.c.schema_version)).scalar_one()
+    if version > schema.VERSION:
+        raise HomeError(
+            f"The job table in {where} has schema {version} and this Orch knows schemas up to {schema.VERSION}; "
+            "upgrade Orch to use this home."
+        )
+
+
+def publish(
+    connection: Connection, plan: Plan, published: Mapping[str, Artifact], notes: Sequence[str], now: float
+) -> PlanChange:
+    """Make the table hold exactly this plan.  Raises UsageError if the home holds another study."""
+    _set_study(connection, plan, notes, now)
+    _set_data(connection, published)
+    before = {row.id: row.state for row in connection.execute(select(jobs.c.id, jobs.c.state))}
+    planned = {job.id for job in plan.jobs}
+    cancelled = _withdraw(connection, planned, now)
+    fresh = [job for job in plan.jobs if job.id not in before]
+    kept = [job for job in plan.jobs if job.id in before]
+    _insert(connection, fresh, plan)
+    _keep(connection, kept, plan)
+    _count_undone_parents(connection)
+    revived = sum(before[job.id] == JobState.CANCELLED for job in kept)
+    return PlanChange(len(fresh), len(kept) - revived, revived, cancelled)
+
+
+def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: float) -> None:
+    held = connection.execute(select(study.c.name)).scalar_one()
+    if held is not None and held != plan.study.name:
+        raise UsageError(f"This home holds the study {held!r}; give {plan.study.name!r} a home of its own with --home.")
+    document = plan.study.model_dump(mode="json")
+    connection.execute(update(study).values(name=plan.study.name, document=document, notes=list(notes), planned_at=now))
+
+
+def _set_data(connection: Connection, published: Mapping[str, Artifact]) -> None:
+    known = set(connection.execute(select(data.c.name)).scalars())
+    fresh = [{"name": name, **asdict(artifact)} for name, artifact in published.items() if name not in known]
+    if fresh:
+        connection.execute(insert(data), fresh)
+
+
+def _withdraw(connection: Connection, planned: set[str], now: float) -> int:
+    """Set aside what the plan no longer has; returns how many unfinished jobs that cancelled."""
+    rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.planned)).all()
+    vanished = [row for row in rows if row.id not in planned]
+    undone = [row.id for row in vanished if row.state not in (JobState.DONE, JobState.CANCELLED)]
+    close_attempts(connection, [row.id for row in vanished if row.state == JobState.RUNNING], Ending.CANCELLED, now)
+    _each(connection, update(jobs).values(planned=False), [row.id for row in vanished])
+    _each(connection, update(jobs).values(state=JobState.CANCELLED, **CLEARED_LEASE), undone)
+    return len(undone)
+
+
+def _each(connection: Connection, statement: Any, ids: Sequence[str]) -> None:
+    if ids:
+        connection.execute(statement.where(jobs.c.id == bindparam("job_id")), [{"job_id": id_} for id_ in ids])
+
+
+def _insert(connection: Connection, fresh: Sequence[PlannedJob], plan: Plan) -> None:
+    if not fresh:
+        return
+    connection.execute(insert(jobs), [_row(job, plan) for job in fresh])
+    pairs = [{"parent": parent, "child": job.id} for job in fresh for parent in job.parents]
+    if pairs:
+        connection.execute(insert(edges), pairs)
+
+
+def _row(job: PlannedJob, plan: Plan) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "stage": job.stage,
+        "spec": job.spec,
+        "inputs": {name: asdict(ref) for name, ref in job.inputs.items()},
+        "planned": True,
+        # Cancelled until the parents are counted, which gives every job of the plan its state.
+        "state": JobState.CANCELLED,
+        "undone_parents": 0,
+        "remaining_path": job.remaining_path,
+        "lease_seconds": plan.study.leases.seconds,
+        "tries": plan.study.leases.tries,
+    }
+
+
+def _keep(connection: Connection, kept: Sequence[PlannedJob], plan: Plan) -> None:
+    """Bring what may change of a kept job up to date: its place in the graph and the rules of its lease."""
+    if not kept:
+        return
+    tries = case(
+        (jobs.c.failures > plan.study.leases.tries, jobs.c.failures),
+        (jobs.c.stuck_deaths > plan.study.leases.tries, jobs.c.stuck_deaths),
+        else_=plan.study.leases.tries,
+    )
+    statement = (
+        update(jobs)
+        .where(jobs.c.id == bindparam("job_id"))
+        .values(
+            planned=True,
+            remaining_path=bindparam("new_path"),
+            lease_seconds=plan.study.leases.seconds,
+            tries=tries,
+        )
+    )
+    connection.execute(statement, [{"job_id": job.id, "new_path": job.remaining_path} for job in kept])
+
+
+def _count_undone_parents(connection: Connection) -> None:
+    """Give every planned job that waits or was cancelled its count of undone parents, and the state that follows."""
+    parent = jobs.alias("parent")
+    undone = (
+        select(func.count())
+        .select_from(edges.join(parent, parent.c.id == edges.c.parent))
+        .where(edges.c.child == jobs.c.id, parent.c.state != JobState.DONE)
+        .correlate(jobs)
+        .scalar_subquery()
+    )
+    waiting = jobs.c.planned & jobs.c.state.in_([JobState.BLOCKED, JobState.READY, JobState.CANCELLED])
+    state = case((undone == 0, JobState.READY.value), else_=JobState.BLOCKED.value)
+    connection.execute(update(jobs).where(waiting).values(undone_parents=undone, state=state))

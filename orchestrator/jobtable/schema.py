@@ -1,0 +1,202 @@
+"""The tables, with every invariant that SQL can say as a check, a key or an index.
+
+The statements that move rows live in `orchestrator.jobtable.table` and beside it; where the database
+lives, in the places.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from orchestrator.jobs import Ending, JobState, Stage
+
+VERSION = 1
+"""Of the schema; a home with a higher one was made by a newer Orch and is left alone."""
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON kept as text: databases' own JSON types refuse the NaN and infinity that a diverged loss is."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else json.dumps(value, sort_keys=True)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002
+        return None if value is None else json.loads(value)
+
+
+def _one_of(column: str, values: type[Stage | JobState | Ending]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
+
+
+metadata = MetaData()
+
+study = Table(
+    "study",
+    metadata,
+    # One home, one study: a second row would make "the plan" ambiguous.
+    Column("id", Integer, CheckConstraint("id = 1", name="one_study"), primary_key=True),
+    Column("schema_version", Integer, nullable=False),
+    Column("name", String(100)),
+    Column("document", JsonText),
+    Column("notes", JsonText, nullable=False),
+    Column("planned_at", Double),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("spec", JsonText, nullable=False),
+    Column("inputs", JsonText, nullable=False),
+    # False for a job that is done but no longer asked for: its result is kept, not shown.
+    Column("planned", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("undone_parents", Integer, nullable=False),
+    Column("remaining_path", Integer, nullable=False),
+    # The worker that finished the last parent, which holds this job's inputs already.
+    Column("affinity", Text),
+    Column("not_before", Double, nullable=False, server_default="0"),
+    Column("lease_seconds", Double, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    # Deaths in a row that left the job at the step where the one before had left it.
+    Column("stuck_deaths", Integer, nullable=False, server_default="0"),
+    Column("death_step", Integer, nullable=False, server_default="-1"),
+    Column("token", String(32)),
+    Column("worker", Text),
+    Column("lease_expires", Double),
+    Column("step", Integer, nullable=False, server_default="0"),
+    Column("progress", JsonText, nullable=False, server_default="{}"),
+    Column("metrics", JsonText),
+    Column("error", Text),
+    _one_of("stage", Stage),
+    _one_of("state", JobState),
+    CheckConstraint(
+        "(state = 'running') = (token IS NOT NULL) AND (token IS NULL) = (worker IS NULL)"
+        " AND (token IS NULL) = (lease_expires IS NULL)",
+        name="running_means_leased",
+    ),
+    CheckConstraint("state <> 'ready' OR undone_parents = 0", name="ready_after_all_parents"),
+    CheckConstraint("state <> 'blocked' OR undone_parents > 0", name="blocked_by_a_parent"),
+    CheckConstraint("undone_parents >= 0", name="parents_are_counted_once"),
+    CheckConstraint("failures <= tries AND stuck_deaths <= tries", name="tries_are_a_limit"),
+    CheckConstraint("(state = 'done') = (metrics IS NOT NULL)", name="done_has_metrics"),
+)
+
+# `claim` reads the best ready job from here without looking at the others.
+Index(
+    "ready_by_path",
+    jobs.c.remaining_path.desc(),
+    jobs.c.id,
+    sqlite_where=text("state = 'ready'"),
+    postgresql_where=text("state = 'ready'"),
+)
+# ... and the best one among those whose inputs a worker holds.
+Index(
+    "ready_by_affinity",
+    jobs.c.affinity,
+    jobs.c.remaining_path.desc(),
+    jobs.c.id,
+    sqlite_where=text("state = 'ready'"),
+    postgresql_where=text("state = 'ready'"),
+)
+# Reaping looks at the leases that could have expired, not at every job.
+Index(
+    "running_by_expiry",
+    jobs.c.lease_expires,
+    sqlite_where=text("state = 'running'"),
+    postgresql_where=text("state = 'running'"),
+)
+# Two planned jobs of one name would make `orch logs NAME` ambiguous.
+Index("planned_names", jobs.c.name, unique=True, sqlite_where=text("planned"), postgresql_where=text("planned"))
+
+edges = Table(
+    "edges",
+    metadata,
+    Column("parent", ForeignKey("jobs.id"), primary_key=True),
+    Column("child", ForeignKey("jobs.id"), primary_key=True),
+    CheckConstraint("parent <> child", name="no_job_waits_for_itself"),
+    Index("edges_by_child", "child"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job", ForeignKey("jobs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("worker", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("seen", Double, nullable=False),
+    Column("ended", Double),
+    Column("from_step", Integer, nullable=False),
+    Column("to_step", Integer, nullable=False),
+    Column("outcome", String(16)),
+    Column("error", Text),
+    CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended_means_an_outcome"),
+    _one_of("outcome", Ending),
+)
+# A job has one holder: a second open attempt would be a second live token.
+Index(
+    "one_open_attempt",
+    attempts.c.job,
+    unique=True,
+    sqlite_where=text("ended IS NULL"),
+    postgresql_where=text("ended IS NULL"),
+)
+
+_ARTIFACT = ("sha256", String(64)), ("size", Integer), ("location", Text)
+
+
+def _artifact_columns() -> list[Column[Any]]:
+    return [Column(name, kind, nullable=False) for name, kind in _ARTIFACT]
+
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("job", ForeignKey("jobs.id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    *_artifact_columns(),
+)
+
+outputs = Table(
+    "outputs",
+    metadata,
+    Column("job", ForeignKey("jobs.id"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    *_artifact_columns(),
+)
+
+data = Table(
+    "data",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    *_artifact_columns(),
+)

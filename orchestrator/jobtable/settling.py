@@ -1,0 +1,263 @@
+"""What happens to a job that is held: renewed, completed, failed, released, expired; and retry and cancel.
+
+Every function that acts for a worker takes its lease and raises `LeaseLost` when the token is no longer the
+job's: the row is then another worker's, and is not touched.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, exists, insert, select, update
+
+from orchestrator.errors import OrchError, UsageError
+from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Stage
+from orchestrator.jobtable.schema import attempts, checkpoints, data, edges, jobs, outputs
+
+KEPT_CHECKPOINTS = 2
+"""The newest, and the one before in case the newest turns out damaged."""
+
+FIRST_BACK_OFF_SECONDS = 5.0
+LONGEST_BACK_OFF_SECONDS = 300.0
+"""A job that fails at once must not be claimed in a tight loop; one that a passing fault hit must not wait long."""
+
+CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None}
+
+
+class LeaseLost(OrchError):
+    """The job is no longer this holder's: the lease expired and was taken, or the job was cancelled."""
+
+
+def renew(
+    connection: Connection,
+    lease: Lease,
+    progress: Mapping[str, Any] | None,
+    checkpoint: Checkpoint | None,
+    now: float,
+) -> Lease:
+    """Count the lease from now on again; the new one tells which checkpoints are superseded."""
+    held = _held(connection, lease)
+    progress = held.progress if progress is None else progress
+    step = max(progress.get("step", 0), checkpoint.step if checkpoint else 0)
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == lease.job)
+        .values(lease_expires=now + held.lease_seconds, step=step, progress={**progress, "step": step})
+    )
+    connection.execute(_attempt_of(lease).values(seen=now, to_step=step))
+    if checkpoint is None:
+        return dataclasses.replace(lease, superseded=())
+    dropped = _add_checkpoint(connection, lease.job, checkpoint)
+    return dataclasses.replace(
+        lease, checkpoints=held_checkpoints(connection, lease.job), superseded=_unnamed(connection, dropped)
+    )
+
+
+def complete(
+    connection: Connection,
+    lease: Lease,
+    results: Mapping[str, Artifact],
+    metrics: Mapping[str, Any],
+    now: float,
+) -> tuple[Artifact, ...]:
+    """The one commit of a job; returns the artifacts that nobody will read again."""
+    held = _held(connection, lease)
+    step = metrics.get("step", held.step)
+    _let_go(connection, lease.job, {"state": JobState.DONE, "metrics": dict(metrics), "step": step, "error": None})
+    _end_attempt(connection, lease, Ending.DONE, now, step=step)
+    if results:
+        rows = [{"job": lease.job, "name": name, **asdict(artifact)} for name, artifact in results.items()]
+        connection.execute(insert(outputs), rows)
+    _unblock_children(connection, lease)
+    return _unnamed(connection, _drop_checkpoints(connection, lease.job) + _drop_states_before(connection, lease.job))
+
+
+def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobState:
+    """One failure more: try again after a back-off, or quarantine."""
+    held = _held(connection, lease)
+    failures = held.failures + 1
+    wait = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** (failures - 1))
+    state = JobState.QUARANTINED if failures >= held.tries else JobState.READY
+    _let_go(
+        connection,
+        lease.job,
+        {"state": state, "failures": failures, "error": error, "not_before": now + wait},
+    )
+    _end_attempt(connection, lease, Ending.FAILED, now, error=error)
+    return state
+
+
+def release(connection: Connection, lease: Lease, reason: str | None, now: float) -> None:
+    """Give a job back undone; this costs it no try."""
+    _held(connection, lease)
+    _let_go(connection, lease.job, {"state": JobState.READY})
+    _end_attempt(connection, lease, Ending.RELEASED, now, error=reason)
+
+
+def reap(connection: Connection, now: float) -> None:
+    """Take back the jobs whose holders have been silent for longer than their leases."""
+    expired = select(jobs).where(jobs.c.state == JobState.RUNNING, jobs.c.lease_expires < now)
+    for row in connection.execute(expired).all():
+        _expire(connection, row, now)
+
+
+def _expire(connection: Connection, row: Row[Any], now: float) -> None:
+    """A death costs a try only where the one before it left the job: sessions end, that is no fault of the job."""
+    stuck = row.stuck_deaths + 1 if row.step <= row.death_step else 1
+    quarantined = stuck >= row.tries
+    values: dict[str, Any] = {
+        "state": JobState.QUARANTINED if quarantined else JobState.READY,
+        "stuck_deaths": stuck,
+        "death_step": row.step,
+    }
+    if quarantined:
+        values["error"] = (
+            f"{stuck} workers in a row died at step {row.step}, {row.worker} last; "
+            "the job may need more memory than they have."
+        )
+    _let_go(connection, row.id, values)
+    close_attempts(connection, [row.id], Ending.EXPIRED, now)
+
+
+def retry(connection: Connection, job: Row[Any]) -> None:
+    """Raises UsageError unless the job is quarantined."""
+    if job.state != JobState.QUARANTINED:
+        raise UsageError(f"{job.name} is {job.state}; only a quarantined job can be retried.")
+    _let_go(
+        connection,
+        job.id,
+        {"state": JobState.READY, "failures": 0, "stuck_deaths": 0, "death_step": -1, "not_before": 0.0},
+    )
+
+
+def cancel(connection: Connection, job: Row[Any], now: float) -> int:
+    """Cancel a job and all that could only run after it; returns how many.  Raises UsageError if it is done."""
+    if job.state == JobState.DONE:
+        raise UsageError(f"{job.name} is done already; a done job stays done.")
+    ids = _with_descendants(connection, job.id)
+    rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(ids))).all()
+    live = [row for row in rows if row.state not in (JobState.DONE, JobState.CANCELLED)]
+    close_attempts(connection, [row.id for row in live if row.state == JobState.RUNNING], Ending.CANCELLED, now)
+    for row in live:
+        _let_go(connection, row.id, {"state": JobState.CANCELLED})
+    return len(live)
+
+
+def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, now: float) -> None:
+    """End the open attempts of jobs that are taken from their holders."""
+    for job in ids:
+        connection.execute(
+            update(attempts).where(attempts.c.job == job, attempts.c.ended.is_(None)).values(ended=now, outcome=ending)
+        )
+
+
+def _held(connection: Connection, lease: Lease) -> Row[Any]:
+    """The job's row if this lease still holds it.  Raises LeaseLost."""
+    row = connection.execute(select(jobs).where(jobs.c.id == lease.job, jobs.c.token == lease.token)).first()
+    if row is None:
+        raise LeaseLost(f"{lease.name} is no longer {lease.worker}'s: its lease expired, or the job was cancelled.")
+    return row
+
+
+def _let_go(connection: Connection, job: str, values: Mapping[str, Any]) -> None:
+    connection.execute(update(jobs).where(jobs.c.id == job).values(**CLEARED_LEASE, **values))
+
+
+def _attempt_of(lease: Lease) -> Any:
+    return update(attempts).where(attempts.c.job == lease.job, attempts.c.number == lease.attempt)
+
+
+def _end_attempt(
+    connection: Connection,
+    lease: Lease,
+    ending: Ending,
+    now: float,
+    *,
+    step: int | None = None,
+    error: str | None = None,
+) -> None:
+    values: dict[str, Any] = {"seen": now, "ended": now, "outcome": ending, "error": error}
+    if step is not None:
+        values["to_step"] = step
+    connection.execute(_attempt_of(lease).values(**values))
+
+
+def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]:
+    """The checkpoints that a job can go on from, newest first."""
+    rows = connection.execute(select(checkpoints).where(checkpoints.c.job == job).order_by(checkpoints.c.step.desc()))
+    return tuple(Checkpoint(row.step, _artifact(row)) for row in rows)
+
+
+def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) -> tuple[Artifact, ...]:
+    """Keeps the newest two.  The same step again (a resumed attempt repeats steps) replaces what was there."""
+    rows = connection.execute(
+        select(checkpoints).where(checkpoints.c.job == job).order_by(checkpoints.c.step.desc())
+    ).all()
+    older = [row for row in rows if row.step != checkpoint.step]
+    superseded = [row for row in rows if row.step == checkpoint.step] + older[KEPT_CHECKPOINTS - 1 :]
+    for row in superseded:
+        connection.execute(delete(checkpoints).where(checkpoints.c.job == job, checkpoints.c.step == row.step))
+    connection.execute(insert(checkpoints).values(job=job, step=checkpoint.step, **asdict(checkpoint.artifact)))
+    return tuple(_artifact(row) for row in superseded)
+
+
+def _drop_checkpoints(connection: Connection, job: str) -> tuple[Artifact, ...]:
+    rows = connection.execute(select(checkpoints).where(checkpoints.c.job == job)).all()
+    connection.execute(delete(checkpoints).where(checkpoints.c.job == job))
+    return tuple(_artifact(row) for row in rows)
+
+
+def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...]:
+    """States of parents that only trainings read, all of which are done: the middle of a chain is not kept.
+
+    The end of a chain has children of other stages (and may get more when the study is edited): it stays.
+    """
+    child = jobs.alias("child")
+    still_read = exists().where(
+        edges.c.parent == outputs.c.job,
+        child.c.id == edges.c.child,
+        (child.c.state != JobState.DONE) | (child.c.stage != Stage.TRAIN),
+    )
+    parents = select(edges.c.parent).where(edges.c.child == job)
+    finished = and_(outputs.c.job.in_(parents), outputs.c.name == "state", ~still_read)
+    rows = connection.execute(select(outputs).where(finished)).all()
+    for row in rows:
+        connection.execute(delete(outputs).where(outputs.c.job == row.job, outputs.c.name == row.name))
+    return tuple(_artifact(row) for row in rows)
+
+
+def _unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """Those that no row names any more: equal bytes are one file, which may have more than one name."""
+    named = {
+        digest
+        for table in (outputs, checkpoints, data)
+        for digest in connection.execute(
+            select(table.c.sha256).where(table.c.sha256.in_([artifact.sha256 for artifact in dropped]))
+        ).scalars()
+    }
+    return tuple(artifact for artifact in dropped if artifact.sha256 not in named)
+
+
+def _artifact(row: Row[Any]) -> Artifact:
+    return Artifact(row.sha256, row.size, row.location)
+
+
+def _unblock_children(connection: Connection, lease: Lease) -> None:
+    children = jobs.c.id.in_(select(edges.c.child).where(edges.c.parent == lease.job))
+    connection.execute(
+        update(jobs)
+        .where(children, jobs.c.undone_parents == 1, jobs.c.state == JobState.BLOCKED)
+        .values(undone_parents=0, state=JobState.READY, affinity=lease.worker)
+    )
+    connection.execute(
+        update(jobs).where(children, jobs.c.undone_parents > 1).values(undone_parents=jobs.c.undone_parents - 1)
+    )
+
+
+def _with_descendants(connection: Connection, job: str) -> list[str]:
+    found = select(edges.c.child.label("id")).where(edges.c.parent == job).cte("descendants", recursive=True)
+    found = found.union(select(edges.c.child).where(edges.c.parent == found.c.id))
+    return [job, *connection.execute(select(found.c.id)).scalars()]

@@ -1,0 +1,172 @@
+"""The contract of the job table: what coordinator and workers may do with jobs, whichever place they live in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.jobs import Artifact, Attempt, Checkpoint, Job, JobState, Lease
+from orchestrator.jobtable import claiming, publishing, reading, settling
+from orchestrator.jobtable.place import Place
+from orchestrator.jobtable.publishing import PlanChange
+from orchestrator.jobtable.reading import PlannedStudy
+from orchestrator.jobtable.settling import LeaseLost
+from orchestrator.planner import Plan
+
+__all__ = ["JobTable", "LeaseLost", "PlanChange"]
+
+
+class JobTable:
+    """Jobs that are handed out one holder at a time, and done once.
+
+    Promises, whatever dies and whenever:
+
+    - A job has at most one live token.  Every write of a worker carries its lease's token; one that is no
+      longer the job's gets `LeaseLost` and changes nothing.
+    - `done` is never undone, and a job is never claimable before its parents are done.
+    - Only a lease that expired by the place's clock takes a job from a worker that did not give it back.
+    - Each operation is one transaction: it has happened wholly or not at all.
+
+    Every operation may raise `HomeError` when the place cannot be reached.  Nothing of it has happened then,
+    or all of it; `renew` may be tried again, and a `complete` tried again says `LeaseLost` if it had happened.
+    """
+
+    def __init__(self, place: Place, where: str) -> None:
+        self._place = place
+        self._where = where
+
+    # --- for the coordinator ---
+
+    def create(self) -> None:
+        """Make the tables if they are not there yet.  Raises HomeError if a newer Orch made them."""
+        with self._place.transaction() as connection:
+            publishing.create_tables(connection)
+            publishing.check_version(connection, self._where)
+
+    def check(self) -> None:
+        """Raises HomeError unless these are tables that this version can use."""
+        with self._place.reading() as connection:
+            publishing.check_version(connection, self._where)
+
+    def publish(self, plan: Plan, data: Mapping[str, Artifact] | None = None, notes: Sequence[str] = ()) -> PlanChange:
+        """Make the table hold this plan: what is the same is kept, what vanished is cancelled.
+
+        Args:
+            data: shards and test set by the names that the plan gives them, for those not published before.
+            notes: what every report of the study must say.
+
+        Raises:
+            UsageError: the table holds another study.
+        """
+        with self._place.transaction() as connection:
+            return publishing.publish(connection, plan, data or {}, notes, self._place.now(connection))
+
+    def retry(self, job: str) -> Job:
+        """Quarantined to ready, its failures forgotten.  Raises UsageError if it is not quarantined or unknown."""
+        with self._place.transaction() as connection:
+            settling.retry(connection, reading.find(connection, job))
+        return self.job(job)
+
+    def cancel(self, job: str) -> int:
+        """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
+        with self._place.transaction() as connection:
+            return settling.cancel(connection, reading.find(connection, job), self._place.now(connection))
+
+    # --- for a worker ---
+
+    def claim(self, worker: str, host: str = "", device: str = "") -> Lease | None:
+        """Lease the best ready job, after taking back the expired ones; None if there is none just now.
+
+        Raises:
+            StoreError: the job's inputs were never published.
+        """
+        with self._place.transaction() as connection:
+            return claiming.claim(connection, worker, host, device, self._place.now(connection))
+
+    def renew(
+        self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None
+    ) -> Lease:
+        """Count the lease from now on again, and tell how far the job is.
+
+        Returns:
+            the lease with the checkpoints it has now, and those that no row names any more as `superseded`.
+
+        Raises:
+            LeaseLost: the lease expired and was reaped, or the job was cancelled.
+        """
+        with self._place.transaction() as connection:
+            return settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+
+    def complete(
+        self, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
+    ) -> tuple[Artifact, ...]:
+        """The commit point of a job; its children may be claimed from here on.
+
+        Returns:
+            the artifacts that no row names any more, for their owner to delete.
+
+        Raises:
+            LeaseLost: somebody else holds the job or has done it; their result stands.
+        """
+        with self._place.transaction() as connection:
+            return settling.complete(connection, lease, outputs, metrics, self._place.now(connection))
+
+    def fail(self, lease: Lease, error: str) -> JobState:
+        """One failure more; the state says whether the job will be tried again.  Raises LeaseLost."""
+        with self._place.transaction() as connection:
+            return settling.fail(connection, lease, error, self._place.now(connection))
+
+    def release(self, lease: Lease, reason: str | None = None) -> None:
+        """Give the job back undone, at no cost to its tries.  Raises LeaseLost."""
+        with self._place.transaction() as connection:
+            settling.release(connection, lease, reason, self._place.now(connection))
+
+    def unfinished(self) -> bool:
+        """Whether a worker that finds nothing to claim should wait for more."""
+        with self._place.reading() as connection:
+            return reading.unfinished(connection)
+
+    # --- reads ---
+
+    def study(self) -> PlannedStudy | None:
+        """The study that was published; None before the first `publish`."""
+        with self._place.reading() as connection:
+            return reading.planned_study(connection)
+
+    def jobs(self) -> list[Job]:
+        """All jobs but those that are done and no longer asked for, by name."""
+        with self._place.reading() as connection:
+            return reading.all_jobs(connection)
+
+    def job(self, job: str) -> Job:
+        """One job by its name, id or beginning of its id.  Raises UsageError."""
+        with self._place.reading() as connection:
+            return reading.as_job(reading.find(connection, job))
+
+    def attempts(self, job: str | None = None) -> list[Attempt]:
+        """Attempts in the order of their beginning; of one job (by id) or of all."""
+        with self._place.reading() as connection:
+            return reading.attempts(connection, job)
+
+    def outputs(self, job: str) -> dict[str, Artifact]:
+        """The outputs of a job (by id) by name; empty until it is done."""
+        with self._place.reading() as connection:
+            return reading.outputs_of(connection, job)
+
+    def checkpoints(self, job: str) -> tuple[Checkpoint, ...]:
+        """What a job (by id) would go on from, newest first; empty when it is done."""
+        with self._place.reading() as connection:
+            return settling.held_checkpoints(connection, job)
+
+    def data(self) -> dict[str, Artifact]:
+        """Shards and test set by name."""
+        with self._place.reading() as connection:
+            return reading.published_data(connection)
+
+    def now(self) -> float:
+        """The place's clock, in seconds since 1970."""
+        with self._place.reading() as connection:
+            return self._place.now(connection)
+
+    def close(self) -> None:
+        self._place.close()

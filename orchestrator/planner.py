@@ -1,0 +1,213 @@
+"""A study turned into a graph of jobs.  Pure: the same study gives the same plan, byte for byte.
+
+What a job's spec means to the one who runs it lives in `workers.stages`; putting a plan into the job
+table in `orchestrator.jobtable`; making the shards in `orchestrator.publishing`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models import catalog, datasets
+from models.recipes import Recipe, Training, Visit
+from orchestrator.errors import StudyError
+from orchestrator.jobs import InputRef, PlannedJob, Stage
+from orchestrator.study import ModelSection, Study
+
+SHARDING_SEED = 0
+"""Which images fall into which shard; the same for every seed of a study, so that seeds differ in training alone."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a study, parents before children."""
+
+    study: Study
+    description: datasets.Description
+    jobs: tuple[PlannedJob, ...]
+
+    @property
+    def shard_names(self) -> tuple[str, ...]:
+        return tuple(shard_name(self.study, self.description, shard) for shard in range(self.study.shards))
+
+    @property
+    def test_name(self) -> str:
+        return test_name(self.study, self.description)
+
+
+def make_plan(study: Study, description: datasets.Description | None = None) -> Plan:
+    """The jobs of a study on a data set (looked up by the study's `dataset` if not given).
+
+    Raises:
+        StudyError: the study asks for more than the data set has.
+    """
+    if description is None:
+        try:
+            description = datasets.describe(study.dataset)
+        except datasets.DatasetError as error:
+            raise StudyError(str(error)) from None
+    _check_sizes(study, description)
+    jobs: list[PlannedJob] = []
+    for seed in study.seeds:
+        for model in study.models:
+            jobs.extend(_model_jobs(study, description, model, seed))
+    return Plan(study, description, _with_remaining_paths(jobs))
+
+
+def train_images(study: Study, description: datasets.Description) -> int:
+    return study.train_images or description.train_images
+
+
+def _check_sizes(study: Study, description: datasets.Description) -> None:
+    for key, asked, available in (
+        ("train_images", study.train_images, description.train_images),
+        ("test_images", study.test_images, description.test_images),
+    ):
+        if asked is not None and asked > available:
+            raise StudyError(f"{key} = {asked} is more than the {available} images that {description.name} has.")
+    per_shard = train_images(study, description) // study.shards
+    if per_shard < len(description.classes):
+        raise StudyError(
+            f"shards = {study.shards} leaves {per_shard} images in a shard, fewer than one of each of the "
+            f"{len(description.classes)} classes; use fewer shards."
+        )
+
+
+def shard_name(study: Study, description: datasets.Description, shard: int) -> str:
+    """Under which name a shard is published: it says everything that decides the shard's contents."""
+    return f"train/{description.digest[:16]}/{train_images(study, description)}/{study.shards}/{shard}"
+
+
+def test_name(study: Study, description: datasets.Description) -> str:
+    return f"test/{description.digest[:16]}/{study.test_images or description.test_images}"
+
+
+def shard_sizes(images: int, shards: int) -> list[int]:
+    """Sizes of `models.datasets.stratified_shards`: as equal as can be, the larger ones first."""
+    return [images // shards + (shard < images % shards) for shard in range(shards)]
+
+
+def _model_jobs(
+    study: Study, description: datasets.Description, model: ModelSection, seed: int
+) -> Iterator[PlannedJob]:
+    trained = list(_relay(study, description, model, seed))
+    yield from trained
+    last = trained[-1]
+    compressed: dict[str, PlannedJob] = {}
+    for method in model.compress:
+        compressed[method] = _compress(description, model, seed, method, last)
+        yield compressed[method]
+    for method, job in compressed.items():
+        yield _benchmark(study, description, model, seed, method, job, compressed.get("float32", job))
+
+
+def _relay(study: Study, description: datasets.Description, model: ModelSection, seed: int) -> Iterator[PlannedJob]:
+    """One chain: for each round, for each shard, one visit, each from the state that the one before left."""
+    recipe = model.recipe.applied(_recipe(model.architecture))
+    sizes = shard_sizes(train_images(study, description), study.shards)
+    per_visit = study.training.epochs_per_visit
+    rounds = study.training.epochs // per_visit
+    steps = [recipe.steps_per_epoch(size) * per_visit for size in sizes]
+    training = Training(
+        model.architecture,
+        recipe,
+        seed,
+        len(description.classes),
+        description.image_shape,
+        total_steps=rounds * sum(steps),
+    )
+    first_step = 0
+    before: PlannedJob | None = None
+    for round_ in range(rounds):
+        for shard in range(study.shards):
+            visit = Visit(round_ * per_visit, per_visit, first_step, steps[shard])
+            job = _job(
+                f"{model.name}/seed{seed}/train/r{round_:02d}.s{shard}",
+                Stage.TRAIN,
+                spec={
+                    "model": model.name,
+                    "seed": seed,
+                    "round": round_,
+                    "shard": shard,
+                    "threads": study.training.threads,
+                    "training": dataclasses.asdict(training),
+                    "visit": dataclasses.asdict(visit),
+                },
+                inputs={"shard": InputRef(shard_name(study, description, shard))}
+                | ({"state": InputRef("state", before.id)} if before else {}),
+            )
+            yield job
+            before = job
+            first_step = visit.last_step
+
+
+def _recipe(architecture: str) -> Recipe:
+    """The catalogue's recipe; a user's own architecture, which may not be importable here, has the default one."""
+    return Recipe() if ":" in architecture else catalog.get(architecture).recipe
+
+
+def _compress(
+    description: datasets.Description, model: ModelSection, seed: int, method: str, trained: PlannedJob
+) -> PlannedJob:
+    return _job(
+        f"{model.name}/seed{seed}/compress/{method}",
+        Stage.COMPRESS,
+        spec={
+            "model": model.name,
+            "seed": seed,
+            "method": method,
+            "architecture": model.architecture,
+            "classes": len(description.classes),
+            "image_shape": description.image_shape,
+        },
+        inputs={"state": InputRef("state", trained.id)},
+    )
+
+
+def _benchmark(
+    study: Study,
+    description: datasets.Description,
+    model: ModelSection,
+    seed: int,
+    method: str,
+    compressed: PlannedJob,
+    reference: PlannedJob,
+) -> PlannedJob:
+    return _job(
+        f"{model.name}/seed{seed}/benchmark/{method}",
+        Stage.BENCHMARK,
+        spec={
+            "model": model.name,
+            "seed": seed,
+            "method": method,
+            "batch_sizes": study.benchmark.batch_sizes,
+            "threads": study.benchmark.threads,
+        },
+        inputs={
+            "model": InputRef("model", compressed.id),
+            "reference": InputRef("model", reference.id),
+            "test": InputRef(test_name(study, description)),
+        },
+    )
+
+
+def _job(name: str, stage: Stage, spec: Mapping[str, Any], inputs: Mapping[str, InputRef]) -> PlannedJob:
+    parents = tuple(dict.fromkeys(ref.job for ref in inputs.values() if ref.job is not None))
+    spec = json.loads(json.dumps(spec))
+    identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+    return PlannedJob(digest, name, stage, spec, inputs, parents, remaining_path=1)
+
+
+def _with_remaining_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:
+    longest: dict[str, int] = {}
+    for job in reversed(jobs):
+        path = longest.setdefault(job.id, 1)
+        for parent in job.parents:
+            longest[parent] = max(longest.get(parent, 1), path + 1)
+    return tuple(dataclasses.replace(job, remaining_path=longest[job.id]) for job in jobs)

@@ -1,0 +1,131 @@
+"""What `orch plan` does: load the data, make a home, publish shards and jobs.
+
+The graph of jobs is made in `orchestrator.planner`, shards in `orchestrator.sharding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from models import datasets
+from orchestrator.errors import OrchError, StudyError
+from orchestrator.home import Home
+from orchestrator.jobtable import PlanChange
+from orchestrator.planner import Plan, make_plan
+from orchestrator.sharding import publish_data
+from orchestrator.study import Study
+
+SYNTHETIC_NOTE = (
+    "The data set is synthetic: images made by the program, not CIFAR-10. "
+    "The accuracies below say that everything works, and nothing about the models."
+)
+
+
+class DataError(OrchError):
+    """The data set cannot be had, or is damaged."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What `orch plan` did, or would do."""
+
+    study: str
+    home: str
+    jobs: int
+    shards: int
+    change: PlanChange | None
+    """None for a dry run."""
+
+    def to_json(self) -> dict[str, Any]:
+        change = None if self.change is None else asdict(self.change)
+        return {
+            "study": self.study,
+            "home": self.home,
+            "jobs": self.jobs,
+            "shards": self.shards,
+            "change": change,
+        }
+
+    def sentence(self) -> str:
+        graph = f"{self.jobs} jobs over {self.shards} shard{'' if self.shards == 1 else 's'}"
+        if self.change is None:
+            return f"{self.study} would be {graph}; nothing was changed."
+        change = self.change
+        parts = [f"{change.added} added", f"{change.kept} kept"]
+        parts += [f"{change.revived} asked for again"] if change.revived else []
+        parts += [f"{change.cancelled} cancelled"] if change.cancelled else []
+        return (
+            f"Planned {self.study} in {self.home}: {graph} ({', '.join(parts)}).\n"
+            "Next: orch worker (as many as you have machines), orch status, orch report."
+        )
+
+
+def dry_run(study: Study, directory: Path | None) -> Planned:
+    """What would be planned.  Raises StudyError."""
+    made = _plan(study, directory)
+    return Planned(study.name, "", len(made.jobs), study.shards, None)
+
+
+def publish(
+    study: Study,
+    url: str | Path,
+    directory: Path | None,
+    dataset: datasets.Dataset | None = None,
+    notes: tuple[str, ...] = (),
+) -> Planned:
+    """Publish a study's data and jobs to a home, making the home if need be.
+
+    Args:
+        directory: where the data set's files are, if anywhere in particular.
+        dataset: the study's data set, if it is loaded already.
+        notes: what every report of the study must say beside what follows from the study itself.
+
+    Raises:
+        StudyError: the study cannot be planned.
+        DataError: its data set cannot be had; the home is as it was.
+        StoreError, HomeError: the home could not keep it; what was there is undamaged.
+    """
+    made = _plan(study, directory)
+    needed = {*made.shard_names, made.test_name}
+    existing = Home.open(url) if Home.exists(url) else None
+    if existing is None or not needed <= existing.jobs.data().keys():
+        dataset = dataset or load(study.dataset, directory)
+        home = Home.create(url)
+        data = publish_data(made, dataset, home.artifacts)
+    else:
+        home, data = existing, {}
+    if study.dataset == "synthetic":
+        notes = (*notes, SYNTHETIC_NOTE)
+    change = home.jobs.publish(made, data, notes)
+    return Planned(study.name, home.url, len(made.jobs), study.shards, change)
+
+
+def load(name: str, directory: Path | None) -> datasets.Dataset:
+    """A data set, with a progress bar on standard error while it is downloaded.  Raises DataError."""
+    try:
+        with _download_bar(name) as progress:
+            return datasets.load(name, directory, progress=progress)
+    except datasets.DatasetError as error:
+        raise DataError(str(error)) from error
+
+
+def _plan(study: Study, directory: Path | None) -> Plan:
+    try:
+        return make_plan(study, datasets.describe(study.dataset, directory))
+    except datasets.DatasetError as error:
+        raise StudyError(str(error)) from None
+
+
+@contextmanager
+def _download_bar(name: str) -> Iterator[Any]:
+    columns = (TextColumn("downloading " + name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

@@ -1,0 +1,109 @@
+"""Who ran what when, and what deaths cost: attempts with their jobs' names and what was done twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from orchestrator.jobs import Attempt, Ending, Job, Stage
+from orchestrator.report.wording import single_line
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One attempt at one job, from its start to the last sign of life."""
+
+    job: str
+    """The job's readable name."""
+    model: str
+    stage: Stage
+    number: int
+    worker: str
+    host: str
+    device: str
+    started: float
+    """Seconds since 1970."""
+    stopped: float
+    """When it ended; for a dead worker, and for one that still works, when it was last heard of."""
+    from_step: int
+    to_step: int
+    outcome: Ending | None
+    """None while it runs."""
+    repeated_steps: int
+    """Steps that the next attempt did again, because no checkpoint held them."""
+    waited: float | None
+    """Seconds from a death's last sign of life to the next attempt; None without a death or a next one."""
+
+    @property
+    def died(self) -> bool:
+        return self.outcome is Ending.EXPIRED
+
+
+@dataclass(frozen=True)
+class History:
+    """All turns of a study, by start."""
+
+    turns: tuple[Turn, ...] = ()
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """By first appearance."""
+        return tuple(dict.fromkeys(turn.worker for turn in self.turns))
+
+    @property
+    def deaths(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.turns if turn.died)
+
+    @property
+    def steps(self) -> int:
+        """Training steps that were computed, those done twice counted twice."""
+        return sum(max(0, turn.to_step - turn.from_step) for turn in self.turns if turn.stage is Stage.TRAIN)
+
+    @property
+    def repeated_steps(self) -> int:
+        return sum(turn.repeated_steps for turn in self.turns if turn.stage is Stage.TRAIN)
+
+    @property
+    def start(self) -> float | None:
+        return min((turn.started for turn in self.turns), default=None)
+
+    @property
+    def end(self) -> float | None:
+        return max((turn.stopped for turn in self.turns), default=None)
+
+
+def trace(jobs: Iterable[Job], attempts: Iterable[Attempt]) -> History:
+    """The history of `jobs`; attempts at other jobs (of an earlier plan) are left out."""
+    by_job: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_job[attempt.job].append(attempt)
+    turns = [turn for job in jobs for turn in _turns(job, sorted(by_job[job.id], key=lambda each: each.number))]
+    return History(tuple(sorted(turns, key=lambda turn: (turn.started, turn.job, turn.number))))
+
+
+def _turns(job: Job, attempts: Sequence[Attempt]) -> list[Turn]:
+    return [_turn(job, attempt, following) for attempt, following in zip_longest(attempts, attempts[1:])]
+
+
+def _turn(job: Job, attempt: Attempt, following: Attempt | None) -> Turn:
+    died = attempt.outcome is Ending.EXPIRED
+    # An expired lease is noticed at the next claim, which may be hours after the death.
+    stopped = attempt.seen if died or attempt.ended is None else attempt.ended
+    return Turn(
+        job=job.name,
+        model=job.spec["model"],
+        stage=job.stage,
+        number=attempt.number,
+        worker=single_line(attempt.worker),
+        host=single_line(attempt.host),
+        device=single_line(attempt.device),
+        started=attempt.started,
+        stopped=max(attempt.started, stopped),
+        from_step=attempt.from_step,
+        to_step=attempt.to_step,
+        outcome=attempt.outcome,
+        repeated_steps=max(0, attempt.to_step - following.from_step) if following else 0,
+        waited=max(0.0, following.started - stopped) if died and following else None,
+    )

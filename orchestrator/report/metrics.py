@@ -1,0 +1,45 @@
+"""Figures out of a job's metrics, which another process wrote: a finite number or nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def number(values: Mapping[str, Any], name: str) -> float | None:
+    """None if it is missing, no number, NaN or infinite."""
+    value = values.get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def integer(values: Mapping[str, Any], name: str) -> int | None:
+    value = number(values, name)
+    return None if value is None else int(value)
+
+
+def interval(value: Any) -> tuple[float, float] | None:
+    """`[low, high]`; None unless both are finite and in order."""
+    ends = [number({"end": end}, "end") for end in value] if isinstance(value, list | tuple) else []
+    low, high = ends if len(ends) == 2 else (None, None)
+    return None if low is None or high is None or low > high else (low, high)
+
+
+def not_finite(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the figures that are NaN or infinite, at any depth."""
+    return tuple(sorted({name for name, value in _leaves("", metrics) if not _is_finite(value)}))
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(str(key), inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _leaves(name, inner)
+    else:
+        yield name, value
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

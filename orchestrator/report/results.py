@@ -1,0 +1,262 @@
+"""What a study has measured so far, and what it has not: plain data, made from jobs and attempts.
+
+Judging it is for `orchestrator.report.answer`, showing it for the tables, the figures and the page.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.jobs import Attempt, Job, JobState, Stage
+from orchestrator.report import paper
+from orchestrator.report.history import History, trace
+from orchestrator.report.metrics import integer, interval, not_finite, number
+from orchestrator.report.paper import PaperResult
+from orchestrator.report.trainings import TrainingRun, trainings
+from orchestrator.report.wording import counted, printable, single_line
+
+REFERENCE = "float32"
+"""The method that every other one is compared with."""
+
+_METHODS = (REFERENCE, "float16", "dynamic-int8", "weight-int8", "static-int8", "int4")
+
+
+@dataclass(frozen=True, order=True)
+class Bench:
+    """Where something was measured.  Figures from two benches are never compared."""
+
+    device: str
+    runtime: str
+
+    def __str__(self) -> str:
+        return f"{self.device} with {self.runtime}"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one call; None where nothing finite was measured."""
+
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One benchmark at one batch size and number of threads, as `orch report --json` gives it.
+
+    None stands for what was not measured or is not a finite number.
+    """
+
+    model: str
+    seed: int
+    method: str
+    device: str
+    runtime: str
+    batch: int | None
+    threads: int | None
+    top1: float | None
+    top1_interval: tuple[float, float] | None
+    """95 %, by the number of test images."""
+    top5: float | None
+    latency_ms: Latency
+    speedup: float | None
+    """The float32 reference's p50 divided by this p50, both taken in the same process."""
+    parameters: int | None
+    weights_bytes: int | None
+    file_bytes: int | None
+    compressed_bytes: int | None
+    sparsity: float | None
+    """Share of the weights that are zero."""
+    weights_sha256: str | None
+    """Digest of the trained weights that the row was made from."""
+    paper: PaperResult | None
+
+    @property
+    def bench(self) -> Bench:
+        return Bench(self.device, self.runtime)
+
+    def to_json(self) -> dict[str, Any]:
+        row = dataclasses.asdict(self)
+        row["top1_interval"] = list(self.top1_interval) if self.top1_interval else None
+        row["paper"] = self.paper.to_json() if self.paper else {}
+        return row
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """How much of one stage is done; cancelled jobs are not counted."""
+
+    stage: Stage
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that a person should know about one job."""
+
+    job: str
+    """The job's readable name."""
+    what: str
+    """One sentence."""
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How much was measured."""
+
+    test_images: int | None
+    """In the smallest test set that a benchmark used."""
+    runs: int | None
+    """Fewest timed runs behind a latency."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that the report says, before it is put into words."""
+
+    study: str
+    dataset: str
+    notes: tuple[str, ...]
+    """What a reader must know first, e.g. that the data set is synthetic."""
+    rows: tuple[Row, ...]
+    """By device, runtime, model, method, seed, batch, threads."""
+    stages: tuple[StageProgress, ...]
+    problems: tuple[Problem, ...]
+    trainings: tuple[TrainingRun, ...]
+    history: History
+    protocol: Protocol
+
+    @property
+    def benches(self) -> tuple[Bench, ...]:
+        return tuple(sorted({row.bench for row in self.rows}))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that has a row or a training."""
+        return tuple(sorted({row.model for row in self.rows} | {run.model for run in self.trainings}))
+
+    @property
+    def is_complete(self) -> bool:
+        return all(stage.done == stage.total for stage in self.stages)
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract of `orch report --json`; strict JSON: no NaN, no infinity."""
+        return {"study": self.study, "rows": [row.to_json() for row in self.rows]}
+
+
+def collect(
+    study_name: str,
+    dataset: str,
+    jobs: Iterable[Job],
+    attempts: Iterable[Attempt],
+    notes: Sequence[str] = (),
+) -> Results:
+    """What `jobs` have measured.  The order of jobs and attempts makes no difference.
+
+    `dataset` is the data that was really used: the paper's figures are shown for `cifar10` only.
+    """
+    jobs = sorted(jobs, key=lambda job: (job.name, job.id))
+    done = [job for job in jobs if job.state is JobState.DONE]
+    benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
+    return Results(
+        study=study_name,
+        dataset=dataset,
+        notes=tuple(notes),
+        rows=_rows(dataset, benchmarks, [job for job in done if job.stage is Stage.COMPRESS]),
+        stages=_stages(jobs),
+        problems=(*_quarantined(jobs), *_not_finite(done)),
+        trainings=trainings([job for job in jobs if job.stage is Stage.TRAIN]),
+        history=trace(jobs, attempts),
+        protocol=_protocol(benchmarks),
+    )
+
+
+def method_order(method: str) -> tuple[int, str]:
+    """Sort key: the reference first, then by how much is cut, then everything else by name."""
+    return (_METHODS.index(method) if method in _METHODS else len(_METHODS), method)
+
+
+def _rows(dataset: str, benchmarks: Iterable[Job], compressed: Iterable[Job]) -> tuple[Row, ...]:
+    sizes = {_subject(job): job.metrics or {} for job in compressed}
+    rows = [row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}))]
+    return tuple(sorted(rows, key=_row_order))
+
+
+def _subject(job: Job) -> tuple[str, int, str]:
+    return (job.spec["model"], job.spec["seed"], job.spec["method"])
+
+
+def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any]) -> Iterator[Row]:
+    metrics = benchmark.metrics or {}
+    model, seed, method = _subject(benchmark)
+    # Accuracy without a latency is still worth a row.
+    for latency in metrics.get("latencies") or [{}]:
+        yield Row(
+            model=model,
+            seed=seed,
+            method=method,
+            device=single_line(str(metrics.get("device", "unknown device"))),
+            runtime=single_line(str(metrics.get("runtime", "unknown runtime"))),
+            batch=integer(latency, "batch"),
+            threads=integer(latency, "threads"),
+            top1=number(metrics, "top1"),
+            top1_interval=interval(metrics.get("top1_interval")),
+            top5=number(metrics, "top5"),
+            latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
+            speedup=number(latency, "speedup"),
+            parameters=integer(sizes, "parameters"),
+            weights_bytes=integer(sizes, "weights_bytes"),
+            file_bytes=integer(sizes, "file_bytes"),
+            compressed_bytes=integer(sizes, "compressed_bytes"),
+            sparsity=number(sizes, "sparsity"),
+            weights_sha256=sizes.get("weights_sha256"),
+            paper=paper.find(dataset, model, method),
+        )
+
+
+def _row_order(row: Row) -> tuple[Any, ...]:
+    return (row.bench, row.model, method_order(row.method), row.seed, row.batch or 0, row.threads or 0)
+
+
+def _stages(jobs: Iterable[Job]) -> tuple[StageProgress, ...]:
+    states: dict[Stage, list[JobState]] = defaultdict(list)
+    for job in jobs:
+        if job.state is not JobState.CANCELLED:
+            states[job.stage].append(job.state)
+    return tuple(
+        StageProgress(stage, states[stage].count(JobState.DONE), len(states[stage]))
+        for stage in Stage
+        if stage in states
+    )
+
+
+def _quarantined(jobs: Iterable[Job]) -> Iterator[Problem]:
+    for job in jobs:
+        if job.state is JobState.QUARANTINED:
+            error = printable(job.error or "").strip()
+            reason = error.splitlines()[-1].strip() if error else "its workers died, again at the same step"
+            attempts = counted(job.attempts, "attempt")
+            yield Problem(job.name, f"It is quarantined after {attempts}: {reason}", error)
+
+
+def _not_finite(jobs: Iterable[Job]) -> Iterator[Problem]:
+    for job in jobs:
+        if names := not_finite(job.metrics or {}):
+            yield Problem(job.name, f"Not a finite number, so left out: {', '.join(names)}.")
+
+
+def _protocol(benchmarks: Sequence[Job]) -> Protocol:
+    metrics = [benchmark.metrics or {} for benchmark in benchmarks]
+    images = [integer(each, "test_images") for each in metrics]
+    runs = [integer(latency, "runs") for each in metrics for latency in each.get("latencies") or []]
+    return Protocol(
+        min((count for count in images if count is not None), default=None),
+        min((count for count in runs if count is not None), default=None),
+    )

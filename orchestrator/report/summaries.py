@@ -1,0 +1,146 @@
+"""Rows put together over their seeds: a summary per bench, model and method, a timing per way to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
+
+from orchestrator.report.comparison import Estimate, Spread, difference, over_seeds, spread
+from orchestrator.report.paper import PaperResult
+from orchestrator.report.results import REFERENCE, Bench, Results, Row, method_order
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One batch size and number of threads; means over seeds, milliseconds per call."""
+
+    batch: int
+    threads: int
+    p50: float
+    p90: float | None
+    p99: float | None
+    speedup: float | None
+
+    @property
+    def way(self) -> tuple[int, int]:
+        return (self.batch, self.threads)
+
+    @property
+    def label(self) -> str:
+        return f"batch {self.batch}, {self.threads} thread{'s' if self.threads != 1 else ''}"
+
+    @property
+    def per_image(self) -> float:
+        return self.p50 / self.batch
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One model, compressed by one method and measured on one bench, over its seeds; sizes are means."""
+
+    bench: Bench
+    model: str
+    method: str
+    seeds: tuple[int, ...]
+    top1: Estimate | None
+    top1_spread: Spread | None
+    top5: Spread | None
+    parameters: float | None
+    weights_bytes: float | None
+    file_bytes: float | None
+    compressed_bytes: float | None
+    sparsity: float | None
+    timings: tuple[Timing, ...]
+    paper: PaperResult | None
+
+    @property
+    def name(self) -> str:
+        return self.model if self.method == REFERENCE else f"{self.model} ({self.method})"
+
+
+def summarize(results: Results) -> tuple[Summary, ...]:
+    """Every summary, by bench, model and method."""
+    ordered = sorted(results.rows, key=_key)
+    return tuple(_summary(list(rows)) for _, rows in groupby(ordered, key=_key))
+
+
+def on_bench(summaries: Iterable[Summary], bench: Bench) -> tuple[Summary, ...]:
+    return tuple(summary for summary in summaries if summary.bench == bench)
+
+
+def reference_of(summary: Summary, summaries: Iterable[Summary]) -> Summary | None:
+    """The same model's float32 on the same bench; None for the reference itself, or if not measured."""
+    if summary.method == REFERENCE:
+        return None
+    same = (each for each in summaries if (each.bench, each.model) == (summary.bench, summary.model))
+    return next((each for each in same if each.method == REFERENCE), None)
+
+
+def accuracy_change(summary: Summary, reference: Summary | None) -> Estimate | None:
+    """Top-1 against the reference; only over the same seeds, else a lucky seed would look like a gain."""
+    if reference is None or summary.top1 is None or reference.top1 is None or summary.seeds != reference.seeds:
+        return None
+    return difference(summary.top1, reference.top1)
+
+
+def _key(row: Row) -> tuple[Bench, str, tuple[int, str]]:
+    return (row.bench, row.model, method_order(row.method))
+
+
+def _summary(rows: Sequence[Row]) -> Summary:
+    # Accuracy and sizes are the same on all rows of a seed; timings differ.
+    per_seed = [next(same) for _, same in groupby(sorted(rows, key=_seed), key=_seed)]
+    first = rows[0]
+    estimates = [
+        Estimate(row.top1, *row.top1_interval) for row in per_seed if row.top1 is not None and row.top1_interval
+    ]
+    return Summary(
+        bench=first.bench,
+        model=first.model,
+        method=first.method,
+        seeds=tuple(row.seed for row in per_seed),
+        top1=over_seeds(estimates),
+        top1_spread=spread([estimate.value for estimate in estimates]),
+        top5=spread([row.top5 for row in per_seed if row.top5 is not None]),
+        parameters=_mean(per_seed, lambda row: row.parameters),
+        weights_bytes=_mean(per_seed, lambda row: row.weights_bytes),
+        file_bytes=_mean(per_seed, lambda row: row.file_bytes),
+        compressed_bytes=_mean(per_seed, lambda row: row.compressed_bytes),
+        sparsity=_mean(per_seed, lambda row: row.sparsity),
+        timings=_timings(rows),
+        paper=first.paper,
+    )
+
+
+def _timings(rows: Sequence[Row]) -> tuple[Timing, ...]:
+    ordered = sorted((row for row in rows if row.batch and row.threads), key=_way)
+    timings = (_timing(list(same)) for _, same in groupby(ordered, key=_way))
+    return tuple(timing for timing in timings if timing is not None)
+
+
+def _timing(rows: Sequence[Row]) -> Timing | None:
+    p50 = _mean(rows, lambda row: row.latency_ms.p50)
+    if p50 is None:
+        return None
+    return Timing(
+        *_way(rows[0]),
+        p50=p50,
+        p90=_mean(rows, lambda row: row.latency_ms.p90),
+        p99=_mean(rows, lambda row: row.latency_ms.p99),
+        speedup=_mean(rows, lambda row: row.speedup),
+    )
+
+
+def _seed(row: Row) -> int:
+    return row.seed
+
+
+def _way(row: Row) -> tuple[int, int]:
+    return (row.batch or 0, row.threads or 0)
+
+
+def _mean(rows: Iterable[Row], figure: Callable[[Row], float | None]) -> float | None:
+    values = [value for row in rows if (value := figure(row)) is not None]
+    return fmean(values) if values else None

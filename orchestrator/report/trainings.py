@@ -1,0 +1,65 @@
+"""How far each training came, from its finished visits."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from orchestrator.jobs import Job, JobState
+from orchestrator.report.metrics import integer, number
+from orchestrator.report.wording import single_line
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One model's training from one seed, as far as its finished visits tell."""
+
+    model: str
+    seed: int
+    step: int
+    total_steps: int | None
+    losses: tuple[tuple[int, float], ...]
+    """(step, training loss at the end of the visits that end there), by step."""
+    seconds: float
+    """Of computing, as the finished visits report it."""
+    images_per_second: float | None
+    """Mean over visits."""
+    devices: tuple[str, ...]
+
+
+def trainings(jobs: Iterable[Job]) -> tuple[TrainingRun, ...]:
+    """One for each model and seed that has a train job in `jobs`, cancelled ones aside."""
+    visits: dict[tuple[str, int], list[Job]] = defaultdict(list)
+    for job in jobs:
+        if job.state is not JobState.CANCELLED:
+            visits[job.spec["model"], job.spec["seed"]].append(job)
+    return tuple(_training(model, seed, visits[model, seed]) for model, seed in sorted(visits))
+
+
+def _training(model: str, seed: int, visits: Sequence[Job]) -> TrainingRun:
+    done = [visit.metrics for visit in visits if visit.state is JobState.DONE and visit.metrics]
+    rates = [rate for metrics in done if (rate := number(metrics, "images_per_second")) is not None]
+    totals = [integer(visit.spec.get("training", {}), "total_steps") for visit in visits]
+    return TrainingRun(
+        model=model,
+        seed=seed,
+        step=max((integer(metrics, "step") or 0 for metrics in done), default=0),
+        total_steps=max((total for total in totals if total), default=None),
+        losses=_losses(done),
+        seconds=math.fsum(number(metrics, "seconds") or 0.0 for metrics in done),
+        images_per_second=fmean(rates) if rates else None,
+        devices=tuple(sorted({single_line(str(metrics["device"])) for metrics in done if metrics.get("device")})),
+    )
+
+
+def _losses(visits: Iterable[Mapping[str, Any]]) -> tuple[tuple[int, float], ...]:
+    by_step: dict[int, list[float]] = defaultdict(list)
+    for metrics in visits:
+        step, loss = integer(metrics, "step"), number(metrics, "loss")
+        if step is not None and loss is not None:
+            by_step[step].append(loss)
+    return tuple((step, fmean(by_step[step])) for step in sorted(by_step))

@@ -1,0 +1,31 @@
+"""What `orch report` does: read a home, write the report, show its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from orchestrator.errors import HomeError
+from orchestrator.home import Home
+from orchestrator.report import tables
+from orchestrator.report.files import ReportFiles, write_report
+from orchestrator.report.results import Results
+from orchestrator.report.results import collect as collect_results
+
+
+def collect(home: Home) -> Results:
+    """What a home has measured so far.  Raises HomeError if nothing was ever planned in it."""
+    study = home.jobs.study()
+    if study is None:
+        raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
+    return collect_results(study.name, study.document["dataset"], home.jobs.jobs(), home.jobs.attempts(), study.notes)
+
+
+def write_and_show(results: Results, directory: Path) -> ReportFiles:
+    """Write the report's files and print its table and the path of its page."""
+    written = write_report(results, directory)
+    console = Console()
+    console.print(tables.terminal(results))
+    console.print(f"\nThe page: {written.page.absolute()}", soft_wrap=True)
+    return written

@@ -1,0 +1,38 @@
+"""Makes the data of a plan: shards and test set, each one artifact in the home's store."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from models import datasets
+from orchestrator.artifacts import ArtifactStore
+from orchestrator.errors import StoreError
+from orchestrator.jobs import Artifact
+from orchestrator.planner import SHARDING_SEED, Plan, train_images
+
+
+def publish_data(plan: Plan, dataset: datasets.Dataset, store: ArtifactStore) -> dict[str, Artifact]:
+    """Keep every shard and the test set in the store; returns them by the names that the plan gives them.
+
+    Raises:
+        StoreError: the store could not keep one; those before it are garbage, and nothing names them.
+    """
+    study, description = plan.study, plan.description
+    train = datasets.subset(dataset.train, train_images(study, description), SHARDING_SEED)
+    test = datasets.subset(dataset.test, study.test_images or description.test_images, SHARDING_SEED)
+    shards = datasets.stratified_shards(train, study.shards, SHARDING_SEED)
+    named = dict(zip(plan.shard_names, shards, strict=True)) | {plan.test_name: test}
+    with tempfile.TemporaryDirectory(prefix="orch-shards-") as directory:
+        file = Path(directory) / "split.safetensors"
+        return {name: _kept(split, file, store) for name, split in named.items()}
+
+
+def _kept(split: datasets.Split, file: Path, store: ArtifactStore) -> Artifact:
+    try:
+        datasets.save_split(split, file)
+    except OSError as error:
+        raise StoreError(
+            f"A shard could not be written to {file.parent}: {error.strerror}; free some space and plan again."
+        ) from error
+    return store.put(file)

@@ -1,0 +1,70 @@
+"""What tests of several kinds start from: small studies, and homes on this machine's disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.home import Home
+from orchestrator.planner import Plan, make_plan
+from orchestrator.planning import publish
+from orchestrator.study import Study
+
+SMALL = """
+name = "small"
+dataset = "synthetic"
+train_images = 400
+test_images = 100
+shards = 2
+
+[training]
+epochs = 2
+epochs_per_visit = 1
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = ["float32", "float16"]
+
+[benchmark]
+batch_sizes = [1]
+threads = [1]
+
+[leases]
+seconds = 5
+tries = 2
+"""
+
+
+@pytest.fixture
+def small_study() -> Study:
+    """One tiny network on a few synthetic images: four train jobs in a chain, two compress, two benchmark."""
+    return Study.parse(SMALL)
+
+
+@pytest.fixture
+def small_plan(small_study: Study) -> Plan:
+    return make_plan(small_study)
+
+
+@pytest.fixture
+def planned_home(tmp_path: Path) -> Callable[[Study], Home]:
+    """Plans a study into a fresh home and opens it."""
+
+    def plan(study: Study) -> Home:
+        return Home.open(publish(study, tmp_path / "home", None).home)
+
+    return plan
+
+
+@pytest.fixture(scope="session")
+def genuine_cifar10() -> Path:
+    """The directory of the official batches.  CI has it; a test that needs it says so where it is missing."""
+    directory = os.environ.get("ORCH_DATA")
+    if directory is None and "CI" not in os.environ:
+        pytest.skip("set ORCH_DATA to the directory of the official CIFAR-10 batches to run this test")
+    assert directory is not None, "CI sets ORCH_DATA to the official CIFAR-10 batches"
+    return Path(directory)

@@ -1,0 +1,341 @@
+"""The job table's promises, on a real database file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+
+from orchestrator.errors import HomeError, UsageError
+from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
+from orchestrator.jobtable import JobTable, LeaseLost, schema
+from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.planner import Plan, make_plan
+from orchestrator.study import Study
+from tests.conftest import SMALL
+
+
+class SettablePlace(SqlitePlace):
+    """A place whose clock the test moves."""
+
+    clock = 1_000_000.0
+
+    def now(self, connection: object) -> float:  # noqa: ARG002
+        return self.clock
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[SettablePlace]:
+    place = SettablePlace(tmp_path / "jobs.db")
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def table(place: SettablePlace, small_plan: Plan) -> JobTable:
+    table = JobTable(place, "here")
+    table.create()
+    table.publish(small_plan, data_of(small_plan))
+    return table
+
+
+def artifact(name: str) -> Artifact:
+    return Artifact(name.rjust(64, "0"), 1, name)
+
+
+def data_of(plan: Plan) -> dict[str, Artifact]:
+    return {name: artifact(name[-9:]) for name in (*plan.shard_names, plan.test_name)}
+
+
+def claimed(table: JobTable, worker: str = "w1") -> Lease:
+    lease = table.claim(worker, "host", "CPU")
+    assert lease is not None, "there should be a job to claim"
+    return lease
+
+
+def outputs_of(lease: Lease) -> dict[str, Artifact]:
+    return {"state" if lease.stage == "train" else "model": artifact(lease.job[:8])}
+
+
+def finish_everything(table: JobTable) -> list[str]:
+    order = []
+    while (lease := table.claim("w1")) is not None:
+        table.complete(lease, outputs_of(lease), {"top1": 0.5})
+        order.append(lease.name)
+    return order
+
+
+def states(table: JobTable) -> dict[str, JobState]:
+    return {job.name.removeprefix("alexnet-tiny/seed0/"): job.state for job in table.jobs()}
+
+
+def test_only_the_first_of_a_chain_can_be_claimed(table: JobTable) -> None:
+    assert claimed(table).name.endswith("train/r00.s0")
+    assert table.claim("w2") is None
+
+
+def test_a_child_gets_its_parents_output_and_its_shard(table: JobTable, small_plan: Plan) -> None:
+    first = claimed(table)
+    table.complete(first, {"state": artifact("after")}, {})
+    second = claimed(table)
+    assert second.inputs == {"state": artifact("after"), "shard": data_of(small_plan)[small_plan.shard_names[1]]}
+
+
+def test_everything_is_done_once_and_parents_first(table: JobTable) -> None:
+    order = finish_everything(table)
+    assert len(order) == len(set(order)) == 8
+    assert [name.rpartition("/")[2] for name in order[:4]] == ["r00.s0", "r00.s1", "r01.s0", "r01.s1"]
+    assert set(states(table).values()) == {JobState.DONE}
+    assert not table.unfinished()
+
+
+def test_a_late_winner_is_fenced_and_the_holders_result_stands(table: JobTable, place: SettablePlace) -> None:
+    late = claimed(table, "late")
+    place.clock += 5.1
+    holder = claimed(table, "holder")
+    assert holder.job == late.job
+    assert holder.token != late.token
+    with pytest.raises(LeaseLost):
+        table.complete(late, {"state": artifact("late")}, {"top1": 0.1})
+    with pytest.raises(LeaseLost):
+        table.renew(late, {"step": 3})
+    table.complete(holder, {"state": artifact("holder")}, {"top1": 0.2})
+    with pytest.raises(LeaseLost):
+        table.fail(late, "too late")
+    assert table.outputs(holder.job) == {"state": artifact("holder")}
+    assert table.job(holder.job).metrics == {"top1": 0.2}
+
+
+def test_a_renewed_lease_does_not_expire(table: JobTable, place: SettablePlace) -> None:
+    lease = claimed(table)
+    for _ in range(3):
+        place.clock += 4.9
+        lease = table.renew(lease, {"step": 1})
+        assert table.claim("w2") is None
+
+
+def test_an_expired_lease_that_nobody_took_can_still_be_completed(table: JobTable, place: SettablePlace) -> None:
+    lease = claimed(table)
+    place.clock += 100
+    table.complete(lease, outputs_of(lease), {})
+    assert table.job(lease.job).state is JobState.DONE
+
+
+def test_a_finished_job_cannot_be_completed_again(table: JobTable) -> None:
+    lease = claimed(table)
+    table.complete(lease, outputs_of(lease), {"top1": 1.0})
+    with pytest.raises(LeaseLost):
+        table.complete(lease, outputs_of(lease), {"top1": 2.0})
+    assert table.job(lease.job).metrics == {"top1": 1.0}
+
+
+def test_a_failing_job_waits_longer_each_time_and_is_then_quarantined_with_its_error(
+    table: JobTable, place: SettablePlace
+) -> None:
+    assert table.fail(claimed(table), "first") is JobState.READY
+    assert table.claim("w1") is None
+    place.clock += 5.1
+    lease = claimed(table)
+    assert table.fail(lease, "second") is JobState.QUARANTINED
+    place.clock += 10_000
+    assert table.claim("w1") is None
+    assert not table.unfinished()
+    job = table.job(lease.job)
+    assert (job.failures, job.error) == (2, "second")
+
+
+def test_a_retried_job_is_ready_at_once_with_its_failures_forgotten(table: JobTable, place: SettablePlace) -> None:
+    table.fail(claimed(table), "first")
+    place.clock += 5.1
+    lease = claimed(table)
+    table.fail(lease, "second")
+    assert table.retry(lease.name).state is JobState.READY
+    assert claimed(table).job == lease.job
+    assert table.job(lease.job).failures == 0
+
+
+def test_only_a_quarantined_job_can_be_retried(table: JobTable) -> None:
+    with pytest.raises(UsageError, match="only a quarantined job"):
+        table.retry(claimed(table).name)
+
+
+def test_deaths_that_get_further_each_time_are_no_fault_of_the_job(table: JobTable, place: SettablePlace) -> None:
+    for death in range(1, 6):
+        lease = claimed(table)
+        table.renew(lease, {"step": death * 10})
+        place.clock += 5.1
+    assert claimed(table).attempt == 6
+
+
+def test_deaths_at_the_same_step_quarantine_the_job_with_the_reason(table: JobTable, place: SettablePlace) -> None:
+    for _ in range(2):
+        lease = claimed(table)
+        table.renew(lease, {"step": 10})
+        place.clock += 5.1
+    assert table.claim("w1") is None
+    job = table.job(lease.job)
+    assert job.state is JobState.QUARANTINED
+    assert "2 workers in a row died at step 10" in (job.error or "")
+
+
+def test_a_released_job_is_ready_again_at_no_cost(table: JobTable) -> None:
+    for _ in range(5):
+        table.release(claimed(table), "the session ends")
+    job = table.job(claimed(table).job)
+    assert (job.attempts, job.failures) == (6, 0)
+
+
+def test_every_attempt_is_kept_with_who_when_and_how_it_ended(table: JobTable, place: SettablePlace) -> None:
+    first = claimed(table, "w1")
+    first = table.renew(first, {"step": 7}, Checkpoint(5, artifact("five")))
+    place.clock += 5.1
+    second = claimed(table, "w2")
+    table.complete(second, outputs_of(second), {"step": 20})
+    kept = table.attempts(first.job)
+    assert [(a.worker, a.from_step, a.to_step, a.outcome) for a in kept] == [
+        ("w1", 0, 7, Ending.EXPIRED),
+        ("w2", 5, 20, Ending.DONE),
+    ]
+    assert kept[0].ended == kept[1].started == place.clock
+
+
+def test_the_last_two_checkpoints_are_kept_and_older_ones_handed_back(table: JobTable) -> None:
+    lease = claimed(table)
+    for step in (10, 20, 30):
+        lease = table.renew(lease, {"step": step}, Checkpoint(step, artifact(f"c{step}")))
+    assert [checkpoint.step for checkpoint in lease.checkpoints] == [30, 20]
+    assert lease.superseded == (artifact("c10"),)
+    table.release(lease)
+    assert claimed(table, "w2").checkpoints == lease.checkpoints
+
+
+def test_a_repeated_step_replaces_its_checkpoint(table: JobTable) -> None:
+    lease = table.renew(claimed(table), {"step": 10}, Checkpoint(10, artifact("old")))
+    lease = table.renew(lease, {"step": 10}, Checkpoint(10, artifact("new")))
+    assert lease.checkpoints == (Checkpoint(10, artifact("new")),)
+    assert lease.superseded == (artifact("old"),)
+
+
+def test_a_file_that_a_row_still_names_is_never_handed_back(table: JobTable) -> None:
+    lease = table.renew(claimed(table), {"step": 10}, Checkpoint(10, artifact("same")))
+    assert table.complete(lease, {"state": artifact("same")}, {}) == ()
+
+
+def test_the_middle_of_a_chain_is_handed_back_and_its_end_is_kept(table: JobTable) -> None:
+    first = claimed(table)
+    assert table.complete(first, {"state": artifact("first")}, {}) == ()
+    second = claimed(table)
+    assert table.complete(second, {"state": artifact("second")}, {}) == (artifact("first"),)
+    finish_everything(table)
+    last = table.job("alexnet-tiny/seed0/train/r01.s1")
+    assert list(table.outputs(last.id)) == ["state"]
+    assert table.outputs(second.job) == {}
+
+
+def test_planning_the_same_again_changes_nothing(table: JobTable, small_plan: Plan) -> None:
+    lease = claimed(table)
+    change = table.publish(small_plan)
+    assert (change.added, change.kept, change.revived, change.cancelled) == (0, 8, 0, 0)
+    table.complete(lease, outputs_of(lease), {})
+
+
+def test_what_vanished_from_the_plan_is_cancelled_and_comes_back_when_asked_for_again(
+    table: JobTable, small_plan: Plan
+) -> None:
+    narrower = make_plan(Study.parse(SMALL.replace('["float32", "float16"]', '["float32"]')))
+    change = table.publish(narrower)
+    assert (change.added, change.kept, change.cancelled) == (0, 6, 2)
+    assert states(table)["benchmark/float16"] is JobState.CANCELLED
+    change = table.publish(small_plan)
+    assert (change.added, change.kept, change.revived) == (0, 6, 2)
+    assert states(table)["benchmark/float16"] is JobState.BLOCKED
+    assert len(finish_everything(table)) == 8
+
+
+def test_the_holder_of_a_job_that_vanished_learns_it(table: JobTable, small_study: Study) -> None:
+    lease = claimed(table)
+    table.publish(make_plan(small_study.model_copy(update={"seeds": (1,)})), {})
+    with pytest.raises(LeaseLost):
+        table.renew(lease)
+    assert table.attempts(lease.job)[0].outcome is Ending.CANCELLED
+
+
+def test_a_done_job_that_vanished_is_kept_for_when_it_is_asked_for_again(
+    table: JobTable, small_plan: Plan, small_study: Study
+) -> None:
+    finish_everything(table)
+    table.publish(make_plan(small_study.model_copy(update={"seeds": (1,)})), {})
+    assert JobState.DONE not in states(table).values()
+    table.publish(small_plan)
+    assert [job.state for job in table.jobs() if "seed0" in job.name] == [JobState.DONE] * 8
+
+
+def test_a_home_holds_one_study(table: JobTable, small_study: Study) -> None:
+    with pytest.raises(UsageError, match="holds the study 'small'"):
+        table.publish(make_plan(small_study.model_copy(update={"name": "other"})))
+
+
+def test_cancelling_a_job_cancels_what_waits_for_it(table: JobTable) -> None:
+    assert table.cancel("alexnet-tiny/seed0/compress/float32") == 3
+    assert states(table)["benchmark/float16"] is JobState.CANCELLED  # its float32 reference will never be
+    assert states(table)["compress/float16"] is JobState.BLOCKED
+
+
+def test_a_done_job_cannot_be_cancelled(table: JobTable) -> None:
+    lease = claimed(table)
+    table.complete(lease, outputs_of(lease), {})
+    with pytest.raises(UsageError, match="stays done"):
+        table.cancel(lease.name)
+
+
+def test_a_job_is_found_by_name_by_id_and_by_the_beginning_of_its_id(table: JobTable) -> None:
+    job = table.jobs()[0]
+    assert table.job(job.name) == table.job(job.id) == table.job(job.id[:12]) == job
+    with pytest.raises(UsageError, match="no job"):
+        table.job("nothing")
+
+
+def test_nan_and_infinity_survive_the_table(table: JobTable) -> None:
+    lease = claimed(table)
+    table.renew(lease, {"step": 1, "loss": math.inf})
+    assert table.job(lease.job).progress["loss"] == math.inf
+    table.complete(lease, outputs_of(lease), {"loss": math.nan, "least": -math.inf})
+    metrics = table.job(lease.job).metrics
+    assert metrics is not None and math.isnan(metrics["loss"]) and metrics["least"] == -math.inf
+
+
+def test_a_worker_is_given_what_follows_its_own_job_among_equals(place: SettablePlace) -> None:
+    twins = make_plan(Study.parse(SMALL.replace("shards = 2", "shards = 2\nseeds = [0, 1]")))
+    table = JobTable(place, "here")
+    table.create()
+    table.publish(twins, data_of(twins))
+    first, second = claimed(table, "w1"), claimed(table, "w2")
+    table.complete(first, outputs_of(first), {})
+    table.complete(second, outputs_of(second), {})
+    seeds = {"w1": first.spec["seed"], "w2": second.spec["seed"]}
+    assert claimed(table, "w2").spec["seed"] == seeds["w2"]
+    assert claimed(table, "w1").spec["seed"] == seeds["w1"]
+
+
+@pytest.mark.usefixtures("table")
+def test_the_schema_itself_refuses_a_running_job_without_a_token(place: SettablePlace) -> None:
+    with pytest.raises(IntegrityError, match="running_means_leased"), place.transaction() as connection:
+        connection.execute(update(schema.jobs).values(state="running"))
+
+
+def test_a_table_of_a_newer_schema_is_refused_with_both_numbers(table: JobTable, place: SettablePlace) -> None:
+    with place.transaction() as connection:
+        connection.execute(update(schema.study).values(schema_version=99))
+    with pytest.raises(HomeError, match=r"has schema 99 and this Orch knows schemas up to 1; upgrade"):
+        table.check()
+
+
+def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.db"
+    file.write_bytes(b"these are certainly not the first bytes of an SQLite file" * 100)
+    with pytest.raises(HomeError, match="is not a job table"):
+        JobTable(SqlitePlace(file), "here").check()

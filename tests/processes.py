@@ -1,0 +1,96 @@
+"""Real processes for tests: the `orch` command, and workers that can be waited for and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PATIENCE_SECONDS = 180.0
+"""A condition that has not come true by then never will; a machine under load needs most of a minute at times."""
+
+
+def orch(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `orch` to its end."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("orch")), *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about in {PATIENCE_SECONDS:.0f} s"
+        time.sleep(0.02)
+
+
+class Worker:
+    """A worker process on a home."""
+
+    def __init__(self, home: str, log: Path, *options: str) -> None:
+        self.log = log
+        with log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "workers", "--home", home, "--name", log.stem, *options],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def name(self) -> str:
+        return self.log.stem
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def runner_pid(self) -> int:
+        """The child process that has TensorFlow loaded."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        assert len(children) == 1, f"a worker has one runner, this one has {children}"
+        return int(children[0])
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def wait(self) -> int:
+        code = self.process.wait(timeout=PATIENCE_SECONDS)
+        assert code == 0, f"{self.name} ended with {code}:\n{self.log.read_text()}"
+        return code
+
+
+@contextmanager
+def workers(home: str, directory: Path, *options: str) -> Iterator[Callable[[], Worker]]:
+    """Starts workers, and ends those that a failing test leaves."""
+    started: list[Worker] = []
+
+    def start() -> Worker:
+        started.append(Worker(home, directory / f"w{len(started) + 1}.log", *options))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for worker in started:
+            if not worker.ended:
+                worker.kill()
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import math
+import random
+import subprocess
+import sys
+
+from orchestrator.jobs import JobState, Stage
+from orchestrator.report.results import Results, collect
+from orchestrator.report.summaries import summarize
+from tests.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, small_study, train
+
+
+def collected(*jobs, dataset: str = "cifar10") -> Results:
+    return collect("study", dataset, jobs, [])
+
+
+def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
+    results = collected(compress("vit"), benchmark("vit", top1=0.6))
+
+    assert results.to_json() == {
+        "study": "study",
+        "rows": [
+            {
+                "model": "vit",
+                "seed": 0,
+                "method": "float32",
+                "device": LAPTOP,
+                "runtime": "LiteRT",
+                "batch": 1,
+                "threads": 1,
+                "top1": 0.6,
+                "top1_interval": [0.59, 0.61],
+                "top5": 0.95,
+                "latency_ms": {"p50": 2.0, "p90": 2.2, "p99": 3.0},
+                "speedup": 1.0,
+                "parameters": 98_765,
+                "weights_bytes": 395_000,
+                "file_bytes": 400_000,
+                "compressed_bytes": 360_000,
+                "sparsity": 0.125,
+                "weights_sha256": DIGEST,
+                "paper": {
+                    "model": "ViT",
+                    "method": "float32",
+                    "top1": 0.6497,
+                    "top5": 0.9686,
+                    "latency_ms": None,
+                    "keras_latency_ms": None,
+                },
+            }
+        ],
+    }
+
+
+def test_every_batch_size_and_number_of_threads_is_a_row() -> None:
+    ways = [latency(batch, threads) for batch in (1, 32) for threads in (1, 2)]
+
+    rows = collected(benchmark("vit", latencies=ways)).rows
+
+    assert [(row.batch, row.threads) for row in rows] == [(1, 1), (1, 2), (32, 1), (32, 2)]
+
+
+def test_a_benchmark_without_latencies_still_shows_its_accuracy() -> None:
+    (row,) = collected(benchmark("vit", top1=0.6, latencies=[])).rows
+
+    assert (row.top1, row.batch, row.latency_ms.p50) == (0.6, None, None)
+
+
+def test_a_figure_that_is_not_finite_becomes_null_and_is_named() -> None:
+    broken = benchmark("vit", latencies=[latency(p50=math.nan, speedup=math.inf)], name="vit/benchmark")
+
+    results = collected(broken)
+
+    row = json.loads(json.dumps(results.to_json(), allow_nan=False))["rows"][0]
+    assert row["latency_ms"] == {"p50": None, "p90": None, "p99": None}
+    assert row["speedup"] is None
+    assert [(problem.job, problem.what) for problem in results.problems] == [
+        ("vit/benchmark", "Not a finite number, so left out: p50, p90, p99, speedup.")
+    ]
+
+
+def test_the_order_of_jobs_and_attempts_makes_no_difference() -> None:
+    jobs, attempts = small_study()
+    expected = collect("study", "cifar10", jobs, attempts)
+
+    random.Random(1).shuffle(jobs)
+
+    assert collect("study", "cifar10", jobs, attempts[::-1]) == expected
+
+
+def test_the_papers_figures_stand_beside_cifar10_only() -> None:
+    assert collected(benchmark("vit"), dataset="cifar10").rows[0].paper is not None
+    assert collected(benchmark("vit"), dataset="synthetic").rows[0].to_json()["paper"] == {}
+
+
+def test_progress_counts_what_is_planned_and_not_what_was_cancelled() -> None:
+    cancelled = benchmark("gone", state=JobState.CANCELLED)
+    waiting = benchmark("vit", method="float16", state=JobState.BLOCKED)
+
+    results = collected(train("vit"), benchmark("vit"), waiting, cancelled)
+
+    assert [(stage.stage, stage.done, stage.total) for stage in results.stages] == [
+        (Stage.TRAIN, 1, 1),
+        (Stage.BENCHMARK, 1, 2),
+    ]
+    assert not results.is_complete
+
+
+def test_a_quarantined_job_is_a_problem_with_the_last_line_of_its_error() -> None:
+    error = "Traceback (most recent call last):\n  ...\n\x1b[31mValueError: no such layer\x1b[0m\n"
+    bad = benchmark("vit", state=JobState.QUARANTINED, error=error, name="vit/benchmark")
+
+    (problem,) = collected(bad).problems
+
+    assert problem.what == "It is quarantined after 1 attempt: ValueError: no such layer"
+    assert problem.details.startswith("Traceback") and "\x1b" not in problem.details
+
+
+def test_a_training_is_put_together_from_its_visits() -> None:
+    (run,) = collected(train("vit", step=200, loss=1.0), train("vit", step=100, loss=2.0)).trainings
+
+    assert run.losses == ((100, 2.0), (200, 1.0))
+    assert (run.step, run.total_steps, run.seconds, run.images_per_second) == (200, 200, 24.0, 2000.0)
+
+
+def test_a_diverged_loss_is_left_out_of_the_curve() -> None:
+    (run,) = collected(train("vit", step=100, loss=2.0), train("vit", step=200, loss=math.nan)).trainings
+
+    assert run.losses == ((100, 2.0),)
+
+
+def test_three_seeds_become_one_summary_with_mean_and_sample_deviation() -> None:
+    seeds = [benchmark("vit", seed, top1=top1) for seed, top1 in enumerate((0.58, 0.60, 0.62))]
+
+    (summary,) = summarize(collected(*seeds))
+
+    assert summary.seeds == (0, 1, 2)
+    assert summary.top1_spread is not None and summary.top1_spread.deviation is not None
+    assert (round(summary.top1_spread.mean, 9), round(summary.top1_spread.deviation, 9)) == (0.6, 0.02)
+
+
+def test_two_devices_are_two_summaries() -> None:
+    results = collected(benchmark("vit", 0, device="T4"), benchmark("vit", 1, device="laptop"))
+
+    assert [(each.bench.device, each.seeds) for each in summarize(results)] == [("T4", (0,)), ("laptop", (1,))]
+
+
+def test_a_job_with_metrics_of_another_shape_does_not_stop_the_report() -> None:
+    subject = {"model": "vit", "seed": 0, "method": "float32"}
+    (row,) = collected(make_job(Stage.BENCHMARK, subject, {"top1": "high", "top1_interval": [0.5]})).rows
+
+    assert (row.device, row.top1, row.top1_interval) == ("unknown device", None, None)
+
+
+def test_collecting_results_and_printing_tables_loads_no_matplotlib_and_no_jinja() -> None:
+    script = (
+        "import sys, orchestrator.report.results, orchestrator.report.tables\n"
+        "print(sorted({'matplotlib', 'jinja2'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from rich.console import Console
+
+from orchestrator.jobs import JobState
+from orchestrator.report.results import Results, collect
+from orchestrator.report.tables import terminal, to_csv, to_markdown
+from tests.report_jobs import DIGEST, benchmark, compress, latency, small_study
+
+
+def small_results() -> Results:
+    return collect("study", "cifar10", *small_study())
+
+
+def printed(results: Results, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
+    console.print(terminal(results))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_csv_holds_every_field_of_every_row() -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(small_results()))))
+
+    assert len(rows) == 3
+    first = rows[0]
+    assert (first["model"], first["top1"], first["top1_low"]) == ("alexnet-tiny", "0.55", "0.54")
+    assert (first["latency_p99_ms"], first["weights_sha256"], first["paper_top1"]) == ("3.0", DIGEST, "0.5386")
+    assert rows[2]["paper_latency_ms"] == ""
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminal_shows_every_figure_and_overflows_no_line(width: int) -> None:
+    ways = [latency(batch, threads) for batch in (1, 32) for threads in (1, 2, 4)]
+    seeds = [
+        job
+        for seed in (0, 1)
+        for job in (compress("vit", seed), benchmark("vit", seed, top1=0.6 + seed / 100, latencies=ways))
+    ]
+
+    text = printed(collect("study", "cifar10", seeds, []), width)
+
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "60.50 ± 0.71" in text and "400 kB" in text and "…" not in text
+    assert text.count("2.00 1.00×") == len(ways)
+
+
+def test_the_terminal_begins_with_the_notes_and_ends_with_what_is_wrong() -> None:
+    broken = benchmark("vit", state=JobState.QUARANTINED, error="ValueError: [bold]no[/bold]", name="vit/b")
+
+    text = printed(collect("study", "cifar10", [broken], [], notes=["The data set is synthetic."]), 100)
+
+    assert text.startswith("The data set is synthetic.")
+    assert text.rstrip().endswith("vit/b: It is quarantined after 1 attempt: ValueError: [bold]no[/bold]")
+
+
+def test_a_device_with_square_brackets_is_printed_as_it_is() -> None:
+    assert "on [red]T4 with" in printed(collect("s", "cifar10", [benchmark("vit", device="[red]T4")], []), 100)
+
+
+def test_markdown_shows_answer_tables_and_paper() -> None:
+    text = to_markdown(small_results())
+
+    assert "vit-tiny is the most accurate: 61.2%" in text
+    assert "| alexnet-tiny | dynamic-int8 | 1 | 54.70 | 53.70 to 55.70 |" in text
+    assert "| alexnet-tiny | float32 | 55.00 | AlexNet | 53.86% |" in text
+    assert "282.2 to 94.2 MB" in text
+
+
+def test_foreign_text_cannot_break_out_of_a_markdown_cell() -> None:
+    text = to_markdown(collect("s", "cifar10", [benchmark("a|b<script>")], []))
+
+    assert "| a\\|b\\<script\\> |" in text and "<script>" not in text
+
+
+def test_an_empty_study_is_still_a_table_and_a_sentence() -> None:
+    empty = collect("study", "cifar10", [], [])
+
+    assert to_csv(empty).count("\n") == 1
+    assert "Nothing is planned yet" in to_markdown(empty)
+    assert "Nothing is planned yet" in printed(empty, 80)
