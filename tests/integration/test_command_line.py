@@ -1,0 +1,265 @@
+"""`orch` as a person uses it: what it prints, what it ends with, and that bad input damages nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from orchestrator.home import Home
+from orchestrator.jobtable import schema
+from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.conftest import SMALL
+from tests.processes import orch
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "study.toml").write_text(SMALL)
+    return tmp_path
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one sentence of a refusal."""
+    assert done.returncode == code, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, f"one sentence was expected:\n{done.stderr}"
+    assert lines[0].startswith("orch: ")
+    return lines[0]
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    told = orch("--help", cwd=tmp_path)
+    assert told.returncode == 0
+    for command in ("init", "plan", "worker", "status", "report", "logs", "retry", "cancel", "demo"):
+        assert f" {command} " in told.stdout
+
+
+@pytest.mark.parametrize("command", ["init", "plan", "worker", "status", "report", "logs", "retry", "cancel", "demo"])
+def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
+    told = orch(command, "--help", cwd=tmp_path)
+    assert told.returncode == 0
+    assert "Usage:" in told.stdout and "--help" in told.stdout
+
+
+def test_importing_the_command_line_loads_no_tensorflow() -> None:
+    script = "import sys, orchestrator.cli; print(sorted({'tensorflow', 'keras', 'pydantic'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_planning_and_reporting_load_no_tensorflow() -> None:
+    script = (
+        "import sys, orchestrator.planning, orchestrator.reporting, orchestrator.demonstration; "
+        "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_init_then_plan_then_status(tmp_path: Path) -> None:
+    assert orch("init", "--preset", "tiny", cwd=tmp_path).returncode == 0
+    study = tmp_path / "study.toml"
+    study.write_text(study.read_text().replace('"cifar10"', '"synthetic"').replace("train_images = 20000 ", ""))
+    study.write_text(study.read_text().replace("test_images = 2000", "test_images = 500"))
+    planned = orch("plan", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    assert "24 jobs over 2 shards (24 added, 0 kept)" in planned.stdout
+    told = orch("status", cwd=tmp_path)
+    assert "0 of 24 jobs done" in told.stdout and "vit-tiny" in told.stdout
+
+
+def test_init_does_not_write_over_a_study(place: Path) -> None:
+    assert "exists already" in refused(orch("init", cwd=place), 2)
+    assert (place / "study.toml").read_text() == SMALL
+    assert orch("init", "--force", cwd=place).returncode == 0
+
+
+def test_status_as_json_has_the_promised_shape(place: Path) -> None:
+    orch("plan", cwd=place)
+    told = json.loads(orch("status", "--json", cwd=place).stdout)
+    assert {"study", "home", "jobs", "models", "workers", "eta_seconds"} <= told.keys()
+    assert told["jobs"] == {
+        "total": 8, "blocked": 7, "ready": 1, "running": 0, "done": 0, "quarantined": 0, "cancelled": 0,
+    }  # fmt: skip
+    (model,) = told["models"]
+    assert model.keys() == {"name", "step", "steps", "loss", "eta_seconds"}
+
+
+def test_plan_as_json_says_what_changed_and_a_dry_run_changes_nothing(place: Path) -> None:
+    told = json.loads(orch("plan", "--dry-run", "--json", cwd=place).stdout)
+    assert (told["jobs"], told["change"]) == (8, None)
+    assert sorted(path.name for path in place.iterdir()) == ["study.toml"]
+    told = json.loads(orch("plan", "--json", cwd=place).stdout)
+    assert told["change"] == {"added": 8, "kept": 0, "revived": 0, "cancelled": 0}
+    told = json.loads(orch("plan", "--json", cwd=place).stdout)
+    assert told["change"] == {"added": 0, "kept": 8, "revived": 0, "cancelled": 0}
+
+
+def test_report_before_any_benchmark_says_so_and_as_json_is_empty(place: Path) -> None:
+    orch("plan", cwd=place)
+    assert json.loads(orch("report", "--json", cwd=place).stdout) == {"study": "small", "rows": []}
+    assert orch("report", cwd=place).returncode == 0
+    assert (place / "small.orch" / "report" / "report.html").is_file()
+
+
+def test_cancel_then_plan_brings_the_jobs_back(place: Path) -> None:
+    orch("plan", cwd=place)
+    assert "Cancelled 8 jobs." in orch("cancel", "alexnet-tiny/seed0/train/r00.s0", cwd=place).stdout
+    assert "8 asked for again" in orch("plan", cwd=place).stdout
+
+
+def test_logs_of_a_job_nobody_has_claimed(place: Path) -> None:
+    orch("plan", cwd=place)
+    told = orch("logs", "alexnet-tiny/seed0/train/r00.s0", cwd=place)
+    assert told.returncode == 0 and "ready" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "names"),
+    [
+        ("shards = 2", "shard = 2", "unknown key 'shard'; did you mean 'shards'"),
+        ("shards = 2", 'shards = "2"', "shards = '2' is not allowed"),
+        ("shards = 2", "shards = 0", "shards = 0 is not allowed"),
+        ("shards = 2", "shards = 300", "use fewer shards"),
+        ('"alexnet-tiny"', '"alexnet-huge"', "'alexnet-huge' is not allowed"),
+        ('"float16"', '"float8"', "'float8' is not allowed"),
+        ('"synthetic"', '"npz:none.npz"', "none.npz"),
+    ],
+)
+def test_a_wrong_study_is_refused_and_no_home_is_made(place: Path, old: str, new: str, names: str) -> None:
+    (place / "study.toml").write_text(SMALL.replace(old, new))
+    assert names in refused(orch("plan", cwd=place), 2)
+    assert sorted(path.name for path in place.iterdir()) == ["study.toml"]
+
+
+def test_a_wrong_study_leaves_the_home_as_it_was(place: Path) -> None:
+    orch("plan", cwd=place)
+    before = orch("status", "--json", cwd=place).stdout
+    (place / "study.toml").write_text(SMALL.replace("shards = 2", "shards = 0"))
+    refused(orch("plan", cwd=place), 2)
+    assert orch("status", "--json", cwd=place).stdout == before
+
+
+@pytest.mark.parametrize("command", [("status",), ("report",), ("logs", "x"), ("retry", "x"), ("cancel", "x")])
+def test_a_home_that_does_not_exist_is_told_with_what_to_do(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert "orch plan" in refused(orch(*command, cwd=tmp_path), 4)
+    assert "orch plan" in refused(orch(*command, "--home", "nowhere.orch", cwd=tmp_path), 4)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_without_a_home_ends_with_4(tmp_path: Path) -> None:
+    assert "orch plan" in refused(orch("worker", "--home", "nowhere.orch", cwd=tmp_path), 4)
+
+
+def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None:
+    orch("plan", cwd=place)
+    database = place / "small.orch" / "jobs.db"
+    sqlite = SqlitePlace(database)
+    with sqlite.transaction() as connection:
+        connection.execute(update(schema.study).values(schema_version=schema.VERSION + 1))
+    sqlite.close()
+    for command in ("status", "plan", "worker"):
+        assert "upgrade Orch" in refused(orch(command, cwd=place), 4)
+
+
+def test_a_home_on_a_service_of_a_later_version_is_told(place: Path) -> None:
+    assert "gdrive" in refused(orch("plan", "--home", "gdrive:", cwd=place), 2)
+
+
+def test_an_unknown_job_is_told(place: Path) -> None:
+    orch("plan", cwd=place)
+    assert "'nothing' is no job of this study" in refused(orch("retry", "nothing", cwd=place), 2)
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    told = orch("status", "--debug", cwd=tmp_path)
+    assert told.returncode == 1 and "Traceback" in told.stderr
+
+
+def test_a_second_study_does_not_move_into_a_home_that_is_taken(place: Path) -> None:
+    orch("plan", "--home", "home", cwd=place)
+    (place / "study.toml").write_text(SMALL.replace('"small"', '"other"'))
+    assert "holds the study 'small'" in refused(orch("plan", "--home", "home", cwd=place), 2)
+
+
+def test_two_plans_at_once_make_one_plan(place: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(lambda _: orch("plan", "--json", cwd=place), range(4)))
+    assert [run.returncode for run in runs] == [0] * 4, [run.stderr for run in runs]
+    changes = [json.loads(run.stdout)["change"] for run in runs]
+    assert sum(change["added"] for change in changes) == 8
+    assert sum(change["kept"] for change in changes) == 24
+    jobs = Home.open(place / "small.orch").jobs.jobs()
+    assert len(jobs) == len({job.id for job in jobs}) == 8
+
+
+def cifar_without(directory: Path, change: str) -> Path:
+    """A directory of the official names in which one batch is altered or truncated."""
+    source = Path(os.environ["ORCH_DATA"])
+    directory.mkdir()
+    for file in source.iterdir():
+        (directory / file.name).symlink_to(file)
+    batch = directory / "data_batch_3"
+    batch.unlink()
+    shutil.copyfile(source / batch.name, batch)
+    batch.chmod(0o644)
+    with batch.open("r+b") as stream:
+        if change == "truncated":
+            stream.truncate(1_000_000)
+        else:
+            stream.seek(5_000_000)
+            stream.write(b"\x00\x01\x02\x03")
+    return directory
+
+
+@pytest.mark.parametrize("change", ["truncated", "altered"])
+def test_a_damaged_batch_is_named_and_no_home_is_made(place: Path, change: str, genuine_cifar10: Path) -> None:
+    (place / "study.toml").write_text(SMALL.replace('"synthetic"', '"cifar10"'))
+    damaged = cifar_without(place / "batches", change)
+    assert "data_batch_3" in refused(orch("plan", "--data", damaged, cwd=place), 1)
+    assert not (place / "small.orch").exists()
+    assert orch("plan", "--data", genuine_cifar10, cwd=place).returncode == 0
+
+
+def test_a_data_set_that_cannot_be_had_is_one_sentence_with_what_to_do(place: Path) -> None:
+    """No directory, no Keras cache, and a proxy that refuses: a machine without the data and without a network."""
+    (place / "study.toml").write_text(SMALL.replace('"synthetic"', '"cifar10"'))
+    environment = {name: value for name, value in os.environ.items() if name != "ORCH_DATA"}
+    nowhere = {"HOME": str(place / "home"), "KERAS_HOME": str(place / "keras"), "XDG_CACHE_HOME": str(place / "cache")}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("orch")), "plan"],
+        cwd=place,
+        env={**environment, **nowhere, "https_proxy": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+    )
+    assert "ORCH_DATA" in refused(done, 1)
+    assert not (place / "small.orch").exists()
+
+
+def test_a_full_disk_while_shards_are_written_is_told_and_planning_again_mends_it(place: Path) -> None:
+    """The kernel refuses files over 300 kB: what a full disk does to a shard of 600 kB."""
+
+    def small_files_only() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("orch")), "plan"],
+        cwd=place,
+        env={**os.environ, "TMPDIR": "/dev/shm"} if Path("/dev/shm").is_dir() else None,
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files_only,
+    )
+    assert "could not be" in refused(done, 1)
+    assert orch("plan", cwd=place).returncode == 0
+    home = Home.open(place / "small.orch")
+    for artifact in home.jobs.data().values():
+        home.artifacts.fetch(artifact, place / "checked")

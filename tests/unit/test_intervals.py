@@ -1,0 +1,37 @@
+"""Checkpoints come as often as deaths and costs make worth while."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from orchestrator.jobs import Attempt, Ending
+from workers.intervals import PRIOR_SECONDS_BETWEEN_DEATHS, checkpoint_interval, seconds_between_deaths
+
+
+def attempt(started: float, seen: float, outcome: Ending | None) -> Attempt:
+    ended = None if outcome is None else seen
+    return Attempt("job", 1, "w", "host", "CPU", started, seen, ended, 0, 0, outcome, None)
+
+
+def test_the_published_example_gives_24_steps_of_15_seconds() -> None:
+    assert round(checkpoint_interval(between_deaths=6000, restart=600, cost=10) / 15) == 24
+
+
+def test_standing_still_never_takes_more_than_its_share() -> None:
+    assert checkpoint_interval(between_deaths=10, restart=1, cost=5) == pytest.approx(5 / 0.035)
+
+
+def test_without_deaths_the_longer_a_study_has_run_the_longer_it_is_trusted() -> None:
+    assert seconds_between_deaths([]) == PRIOR_SECONDS_BETWEEN_DEATHS
+    assert seconds_between_deaths([attempt(0, 1000, Ending.DONE)]) == PRIOR_SECONDS_BETWEEN_DEATHS + 1000
+
+
+def test_every_death_shortens_the_estimate_and_a_release_does_not() -> None:
+    worked = [attempt(0, 600, Ending.EXPIRED), attempt(700, 1300, Ending.EXPIRED), attempt(1300, 1900, Ending.RELEASED)]
+    assert seconds_between_deaths(worked) == (PRIOR_SECONDS_BETWEEN_DEATHS + 1800) / 3
+
+
+def test_the_estimate_is_finite_even_when_everything_dies_at_once() -> None:
+    assert math.isfinite(seconds_between_deaths([attempt(0, 0, Ending.EXPIRED)] * 100))

@@ -1,0 +1,60 @@
+"""`orch-worker`: a worker on this machine or in this notebook."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from orchestrator import entry
+from orchestrator.errors import OrchError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class NoTensorFlow(OrchError):
+    """This machine cannot compute."""
+
+
+@app.command()
+def work(
+    home: Annotated[
+        str | None,
+        typer.Option(help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the worker is called in status and report.")] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Stop in good order after so many hours.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Do one job, and no more.")] = False,
+    checkpoint_seconds: Annotated[
+        float | None,
+        typer.Option(min=0, help="Compute so long between two checkpoints; default: what costs least."),
+    ] = None,
+) -> None:
+    """Claim jobs and do them until none is left.
+
+    Ends with 0 when nothing is left or when it was asked to stop (Ctrl-C, SIGTERM, --max-hours), 75 when there
+    is nothing to do just now (with --once), 1 when something failed, 4 when the home cannot be reached.
+    """
+    if find_spec("tensorflow") is None:
+        raise NoTensorFlow("There is no TensorFlow here; install Orch's worker part: pip install 'orch[worker]'.")
+    from orchestrator.home import Home, remembered
+    from workers.console import Console
+    from workers.hosts import fresh_worker_name, this_host
+    from workers.supervisor import Settings, Supervisor
+
+    host = this_host()
+    settings = Settings(
+        name=name or fresh_worker_name(host),
+        host=host,
+        once=once,
+        max_seconds=None if max_hours is None else max_hours * 3600,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    opened = Home.open(remembered(home))
+    sys.exit(Supervisor(opened, settings, Console(settings.name)).run())
+
+
+def main() -> None:
+    entry.run(app)

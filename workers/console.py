@@ -1,0 +1,49 @@
+"""What a worker prints: one calm line of progress, and a line for every job that begins and ends."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TextIO
+
+# In a file or a notebook's output, where a line cannot be written over.
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+class Console:
+    """Lines on a stream; the progress line is written over where the stream is a terminal."""
+
+    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+        self._name = name
+        self._stream = stream or sys.stdout
+        self._over = self._stream.isatty()
+        self._open_line = 0
+        self._last_line = 0.0
+        self._lock = threading.RLock()  # a signal handler may speak while the main thread does
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        with self._lock:
+            self.close_line()
+            self._print(f"{time.strftime('%H:%M:%S')}  {self._name}  {text}\n")
+
+    def show(self, text: str) -> None:
+        """How far things are, in place of what was shown before."""
+        with self._lock:
+            line = f"{self._name}  {text}"
+            if self._over:
+                self._print("\r" + line.ljust(self._open_line))
+                self._open_line = len(line)
+            elif time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+                self._last_line = time.monotonic()
+                self._print(line + "\n")
+
+    def close_line(self) -> None:
+        if self._open_line:
+            self._print("\n")
+            self._open_line = 0
+
+    def _print(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()

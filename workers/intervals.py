@@ -1,0 +1,35 @@
+"""When to checkpoint: the interval that loses least, for given costs and a given rate of deaths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from orchestrator.jobs import Attempt, Ending
+
+PRIOR_SECONDS_BETWEEN_DEATHS = 1800.0
+"""What a free notebook is taken to live for before any death was seen; also keeps the estimate finite."""
+LARGEST_STANDSTILL = 0.035
+"""Share of the time that training may stand still for checkpoints, however often workers die."""
+
+
+def checkpoint_interval(between_deaths: float, restart: float, cost: float) -> float:
+    """Seconds of computing between two checkpoints: sqrt(2 (M + R) C), to first order the best (Young 1974, Daly 2006).
+
+    Args:
+        between_deaths: mean time between deaths, M, in seconds.
+        restart: time from a death until training goes on, R, in seconds.
+        cost: time that training stands still for one checkpoint, C, in seconds.
+    """
+    return max(math.sqrt(2 * (between_deaths + restart) * cost), cost / LARGEST_STANDSTILL)
+
+
+def seconds_between_deaths(attempts: Iterable[Attempt]) -> float:
+    """Mean working time per death, one death at the prior's rate counted in beforehand."""
+    worked, deaths = PRIOR_SECONDS_BETWEEN_DEATHS, 1
+    for attempt in attempts:
+        worked += (
+            attempt.ended if attempt.outcome is Ending.DONE and attempt.ended else attempt.seen
+        ) - attempt.started
+        deaths += attempt.outcome is Ending.EXPIRED
+    return worked / deaths

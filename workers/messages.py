@@ -1,0 +1,129 @@
+"""What supervisor and runner say to each other: one JSON object a line, over the runner's pipes.
+
+Plain data and their encoding; who acts on them are `workers.supervisor` and `workers.runner`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+LOG_NAME = "log.txt"
+"""In a job's directory: all that the runner printed while it did the job."""
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """To the runner: do this job."""
+
+    job: str
+    stage: str
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    """Paths of fetched files by the names that the plan gave them."""
+    state: str | None
+    """Path of the state to begin with; None where nothing comes before the job."""
+    directory: str
+    """An empty directory for whatever the job writes."""
+    checkpoint_seconds: float
+    """How long to compute between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """To the runner: checkpoint now, and leave the job."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the runner: TensorFlow is loaded; this is where it computes."""
+
+    device: str
+    load_seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """From the runner: how far the job is, and that it is alive."""
+
+    step: int
+    steps: int
+    loss: float | None = None
+    images_per_second: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointWritten:
+    """From the runner: a state to go on from."""
+
+    step: int
+    path: str
+    seconds: float
+    """How long the training stood still for it."""
+
+
+@dataclass(frozen=True)
+class CheckpointRefused:
+    """From the runner: the state it was given cannot be gone on from; the job was not begun."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """From the runner: the job is done."""
+
+    outputs: Mapping[str, str]
+    """Paths by name."""
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """From the runner: the job was left as `Stop` asked, after a checkpoint if the stage makes any."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """From the runner: the job raised."""
+
+    error: str
+    """The exception in one line."""
+    traceback: str
+
+
+Message = RunJob | Stop | Ready | Progress | CheckpointWritten | CheckpointRefused | Finished | Stopped | Failed
+
+_KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind
+    for kind in (
+        RunJob,
+        Stop,
+        Ready,
+        Progress,
+        CheckpointWritten,
+        CheckpointRefused,
+        Finished,
+        Stopped,
+        Failed,
+    )
+}
+
+
+def encode(message: Message) -> str:
+    """One line; NaN and infinity are kept as Python's JSON writes them."""
+    return json.dumps({"kind": type(message).__name__, **dataclasses.asdict(message)}) + "\n"
+
+
+def decode(line: str) -> Message:
+    values = json.loads(line)
+    return _KINDS[values.pop("kind")](**values)
+
+
+def send(stream: TextIO, message: Message) -> None:
+    stream.write(encode(message))
+    stream.flush()

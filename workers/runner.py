@@ -1,0 +1,82 @@
+"""The child process that has TensorFlow loaded and executes stages, one job after another.
+
+Claims, leases, uploads and commits are the supervisor's; this process only computes, and ends when its
+supervisor's pipe closes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TextIO
+
+from workers.channel import Channel
+from workers.messages import LOG_NAME, Failed, Finished, Ready, RunJob
+from workers.stages import Outcome, stage
+
+
+def main() -> None:
+    """Serve jobs until the pipe closes."""
+    threads = _arguments().threads
+    channel = Channel(sys.stdin, _private_stdout())
+    started = time.monotonic()
+    device = _load(threads)
+    channel.say(Ready(device, time.monotonic() - started))
+    while True:
+        job = channel.next_job()
+        _log_to(Path(job.directory) / LOG_NAME)
+        channel.say(_execute(job, channel))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m workers.runner", description=__doc__)
+    parser.add_argument("--threads", type=int, required=True, help="cores that one step computes with")
+    return parser.parse_args()
+
+
+def _private_stdout() -> TextIO:
+    """The pipe to the supervisor, out of reach of libraries that print: their output goes to the log."""
+    pipe = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return os.fdopen(pipe, "w", encoding="utf-8")
+
+
+def _load(threads: int) -> str:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from models.runtime import configure_runtime, device_description
+
+    configure_runtime(threads)
+    return str(device_description()["device"])
+
+
+def _log_to(path: Path) -> None:
+    """Point standard output and error of this process, TensorFlow's C++ included, to a job's log."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _execute(job: RunJob, channel: Channel) -> Outcome | Failed:
+    try:
+        outcome = stage(job.stage)(job, channel)
+    except Exception as error:
+        traceback.print_exc()
+        return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    if isinstance(outcome, Finished):
+        return Finished({**outcome.outputs, "log": str(Path(job.directory) / LOG_NAME)}, outcome.metrics)
+    return outcome
+
+
+if __name__ == "__main__":
+    main()

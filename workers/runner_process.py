@@ -1,0 +1,104 @@
+"""The supervisor's end of the line: a runner process, started, listened to, and ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from workers.messages import Message, Stop, decode, encode
+
+_LOG_TAIL_BYTES = 4000
+
+
+@dataclass(frozen=True)
+class RunnerDied:
+    """The runner ended without being asked to."""
+
+    reason: str
+
+
+class RunnerProcess:
+    """A child process that has TensorFlow loaded.  What it says arrives in `deliver`, on another thread.
+
+    The child's standard input is the leash: it closes when this process ends in any way, SIGKILL included.
+    """
+
+    def __init__(self, threads: int, log: Path, deliver: Callable[[Message | RunnerDied], None]) -> None:
+        self.threads = threads
+        self._log = log
+        self._deliver = deliver
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workers.runner", "--threads", str(threads)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                encoding="utf-8",
+                # Ctrl-C is the supervisor's: it asks for a checkpoint instead of losing the step.
+                start_new_session=True,
+            )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._stdin: IO[str] = self._process.stdin
+        self._ended = threading.Event()
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listener.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, message: Message) -> None:
+        """Nothing happens if the runner is gone: `RunnerDied` is on its way then."""
+        try:
+            self._stdin.write(encode(message))
+            self._stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass
+
+    def stop_job(self) -> None:
+        self.send(Stop())
+
+    def end(self) -> None:
+        """End the process now, whatever it does; nothing is delivered after this returns."""
+        self._ended.set()
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+
+    def log_tail(self) -> str:
+        """The last lines that the process printed outside of jobs: what it said as it loaded."""
+        return tail(self._log)
+
+    def _listen(self, stdout: IO[str]) -> None:
+        for line in stdout:
+            self._deliver(decode(line))
+        code = self._process.wait()
+        if not self._ended.is_set():
+            self._deliver(RunnerDied(_reason(code)))
+
+
+def tail(log: Path) -> str:
+    """The end of a log, in whole lines."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(0, 2)
+            start = max(0, stream.tell() - _LOG_TAIL_BYTES)
+            stream.seek(start)
+            text = stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text if start == 0 else text.partition("\n")[2]
+
+
+def _reason(code: int) -> str:
+    if code == -9:
+        return "the runner was killed (SIGKILL), as a machine that is out of memory does"
+    if code < 0:
+        return f"the runner was ended by signal {-code}"
+    return f"the runner ended with exit code {code}"

@@ -1,0 +1,20 @@
+"""Stages: a job's spec turned into calls into `models`.  Each is one function of the job and the channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from workers.channel import Channel
+from workers.messages import CheckpointRefused, Finished, RunJob, Stopped
+
+Outcome = Finished | Stopped | CheckpointRefused
+
+_STAGES = {"train", "compress", "benchmark"}
+
+
+def stage(name: str) -> Callable[[RunJob, Channel], Outcome]:
+    """The function that does a job of this stage; its module is loaded when first needed."""
+    assert name in _STAGES, f"no stage is called {name!r}: the worker is older than the plan"
+    run: Callable[[RunJob, Channel], Outcome] = import_module(f"workers.stages.{name}").run
+    return run

@@ -1,0 +1,83 @@
+"""A benchmark job: accuracy on the test set, and latency beside the float32 reference in the same process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models import datasets
+from models.evaluation import accuracy
+from models.latency import Latency, measure
+from models.litert import LiteRTClassifier
+from models.runtime import device_description
+from workers.channel import Channel
+from workers.messages import Finished, Progress, RunJob, Stopped
+
+_IMAGES_AT_A_TIME = 250
+"""Between two looks at whether to stop; does not touch the accuracy."""
+
+
+def run(job: RunJob, channel: Channel) -> Finished | Stopped:
+    """Measure everything that the spec asks for; a benchmark that is stopped begins again."""
+    test = datasets.load_split(Path(job.inputs["test"]))
+    ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
+    chunks = -(-len(test) // _IMAGES_AT_A_TIME)
+    steps = chunks + len(ways)
+
+    logits = []
+    for done, part in enumerate(_logits(Path(job.inputs["model"]), test)):
+        if channel.stop_asked():
+            return Stopped()
+        channel.progress(Progress(done, steps, note="accuracy"))
+        logits.append(part)
+    latencies = []
+    for done, (batch, threads) in enumerate(ways):
+        if channel.stop_asked():
+            return Stopped()
+        channel.progress(Progress(chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
+        latencies.append(_row(batch, threads, _latency(job, batch, threads)))
+
+    right = accuracy(np.concatenate(logits), test.labels)
+    return Finished(
+        outputs={},
+        metrics={
+            "device": device_description()["device"],
+            "runtime": f"LiteRT {version('ai-edge-litert')}",
+            "top1": right.top1,
+            "top5": right.top5,
+            "top1_interval": list(right.top1_interval),
+            "test_images": right.images,
+            "latencies": latencies,
+        },
+    )
+
+
+def _logits(model: Path, test: datasets.Split) -> Iterator[Any]:
+    classifier = LiteRTClassifier(model, batch=_IMAGES_AT_A_TIME)
+    for start in range(0, len(test), _IMAGES_AT_A_TIME):
+        yield classifier.predict(test.images[start : start + _IMAGES_AT_A_TIME])
+
+
+def _latency(job: RunJob, batch: int, threads: int) -> Latency:
+    """The same file as candidate and reference is measured once: it is the reference."""
+    candidate = LiteRTClassifier(Path(job.inputs["model"]), batch=batch, threads=threads)
+    if job.inputs["model"] == job.inputs["reference"]:
+        return measure(candidate.run)
+    return measure(candidate.run, LiteRTClassifier(Path(job.inputs["reference"]), batch=batch, threads=threads).run)
+
+
+def _row(batch: int, threads: int, latency: Latency) -> dict[str, float | int]:
+    return {
+        "batch": batch,
+        "threads": threads,
+        "p50": latency.p50_ms,
+        "p90": latency.p90_ms,
+        "p99": latency.p99_ms,
+        "runs": latency.runs,
+        "speedup": latency.speedup,
+    }

@@ -1,0 +1,34 @@
+"""A compress job: the trained network made into a file for inference, by one method."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import keras
+
+from models import catalog, checkpoint
+from models.compression.compressed_model import compress
+from models.training import StateMismatch, load_weights, weights_digest
+from workers.channel import Channel
+from workers.messages import CheckpointRefused, Finished, Progress, RunJob
+
+
+def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
+    """Write the network as the output `model`; the metrics say what it weighs."""
+    method = job.spec["method"]
+    assert job.state is not None, "a compress job has the last state of a training as its input"
+    network = catalog.get(job.spec["architecture"]).build(
+        keras, image_shape=tuple(job.spec["image_shape"]), classes=job.spec["classes"]
+    )
+    try:
+        state, _ = checkpoint.load(Path(job.state))
+        load_weights(network, state.arrays)
+    except (checkpoint.CheckpointDamaged, StateMismatch) as error:
+        return CheckpointRefused(str(error))
+    channel.progress(Progress(0, 1, note=f"writing {method}"))
+    compressed = compress(method, network, Path(job.directory) / "model.tflite")
+    return Finished(
+        outputs={"model": str(compressed.path)},
+        metrics={**dataclasses.asdict(compressed.sizes), "weights_sha256": weights_digest(state)},
+    )

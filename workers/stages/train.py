@@ -1,0 +1,115 @@
+"""A train job: one visit of a training to one shard, from the state before to the state after."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from models import checkpoint, datasets
+from models.recipes import Training, Visit
+from models.runtime import device_description
+from models.training import StateMismatch, Trainer, weights_digest
+from workers.channel import Channel
+from workers.messages import CheckpointRefused, Finished, Progress, RunJob, Stopped
+
+_kept: dict[Training, Trainer] = {}
+"""The network of the job before: the next job of its chain need not build and compile it again."""
+
+
+def run(job: RunJob, channel: Channel) -> Finished | Stopped | CheckpointRefused:
+    """Train; write a checkpoint whenever one is due, and the state after the visit as the output `state`."""
+    visit = Visit(**job.spec["visit"])
+    try:
+        trainer = _trainer(Training.from_dict(job.spec["training"]), visit, job.state)
+    except (checkpoint.CheckpointDamaged, StateMismatch) as error:
+        return CheckpointRefused(str(error))
+    clock = _StepClock()
+    loss = None
+    for done in trainer.advance(datasets.load_split(Path(job.inputs["shard"])), visit):
+        clock.count(done.images)
+        loss = done.loss
+        channel.progress(Progress(done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
+        if done.step == visit.last_step:
+            break
+        stopping = channel.stop_asked()
+        if stopping or channel.checkpoint_due(job.checkpoint_seconds):
+            _write_checkpoint(trainer, visit, Path(job.directory), channel)
+            clock.resume()
+        if stopping:
+            return Stopped()
+    return _finished(trainer, visit, loss, clock, Path(job.directory))
+
+
+def _trainer(training: Training, visit: Visit, state: str | None) -> Trainer:
+    """The network at the state's step, or at its first weights.
+
+    Raises:
+        CheckpointDamaged: the file is not a whole state.
+        StateMismatch: it is of another training, or of another part of this one.
+    """
+    restored = checkpoint.load(Path(state))[0] if state else None
+    if restored and not visit.first_step <= restored.step <= visit.last_step:
+        raise StateMismatch(
+            f"The state is at step {restored.step}; this visit goes from step {visit.first_step} to {visit.last_step}."
+        )
+    trainer = _kept.pop(training, None) if restored else None
+    _kept.clear()
+    if trainer is None:
+        trainer = Trainer(training)
+    if restored:
+        trainer.restore(restored)
+    _kept[training] = trainer
+    return trainer
+
+
+def _write_checkpoint(trainer: Trainer, visit: Visit, directory: Path, channel: Channel) -> None:
+    began = time.monotonic()
+    path = directory / f"step{trainer.step:08d}.safetensors"
+    checkpoint.save(trainer.state(), path, device_description())
+    channel.checkpoint_written(trainer.step - visit.first_step, path, time.monotonic() - began)
+
+
+def _finished(trainer: Trainer, visit: Visit, loss: float | None, clock: _StepClock, directory: Path) -> Finished:
+    state = trainer.state()
+    path = directory / "state.safetensors"
+    checkpoint.save(state, path, device_description())
+    return Finished(
+        outputs={"state": str(path)},
+        metrics={
+            "step": visit.steps,
+            "loss": loss,
+            "images_per_second": clock.images_per_second,
+            "step_seconds": clock.seconds,
+            "device": device_description()["device"],
+            "weights_sha256": weights_digest(state),
+        },
+    )
+
+
+class _StepClock:
+    """Time spent in training steps, and the rate of images; checkpoints are not counted in."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._images = 0
+        self._counted_seconds = 0.0
+        self._calls = 0
+        self._last = time.monotonic()
+
+    def count(self, images: int) -> None:
+        """A compiled call over so many images has ended."""
+        now = time.monotonic()
+        self.seconds += now - self._last
+        self._calls += 1
+        if self._calls > 1:  # the first call of a job may be mostly compilation
+            self._images += images
+            self._counted_seconds += now - self._last
+        self._last = now
+
+    def resume(self) -> None:
+        """Steps go on from here: what lies between is not theirs."""
+        self._last = time.monotonic()
+
+    @property
+    def images_per_second(self) -> float | None:
+        return self._images / self._counted_seconds if self._counted_seconds else None
