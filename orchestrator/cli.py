@@ -169,7 +169,7 @@ def demo(
     """Go the whole way on this machine: two workers, one of them killed half-way, and the report."""
     from orchestrator import demonstration
 
-    sys.exit(demonstration.run(directory, data))
+    demonstration.run(directory, data)
 
 
 def _open(home: str | None) -> Home:
@@ -185,7 +185,7 @@ def _snapshot(home: Home) -> Snapshot:
     study = home.jobs.study()
     if study is None:
         raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
-    return snapshot(study.name, home.url, home.jobs.jobs(), home.jobs.attempts(), home.jobs.now())
+    return snapshot(study.name, home.url, home.jobs.overview())
 
 
 def _watch(home: Home) -> None:

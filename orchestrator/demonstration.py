@@ -20,7 +20,7 @@ from rich.live import Live
 
 from models import datasets
 from orchestrator import planning, presets, reporting, status_view
-from orchestrator.errors import ExitCode, OrchError
+from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.progress import snapshot
@@ -50,18 +50,44 @@ class Kill:
     """Where the job was when it was last heard of."""
 
 
-def run(directory: Path, data: Path | None) -> ExitCode:
-    """Go the whole way in a fresh directory.
+def run(directory: Path, data: Path | None) -> None:
+    """Go the whole way in a fresh directory, on CIFAR-10 if it can be had.
 
     Raises:
         DemoError: workers ended before the study was done, or the weights differ.
         OrchError: whatever planning and reporting raise.
     """
+    place = fresh(directory)
+    dataset, notes = dataset_or_synthetic(data)
+    go(place, tiny_study(dataset.description.name), dataset, notes)
+
+
+def dataset_or_synthetic(data: Path | None) -> tuple[datasets.Dataset, tuple[str, ...]]:
+    """CIFAR-10 if it can be had; else synthetic images, and a note that says so.
+
+    Raises:
+        DataError: CIFAR-10 is there and damaged; what a person gave is not silently passed over.
+    """
+    try:
+        return planning.load("cifar10", data), ()
+    except planning.DataError as error:
+        if not isinstance(error.__cause__, datasets.DatasetMissing):
+            raise
+        return datasets.load("synthetic"), (f"CIFAR-10 could not be had here: {error}",)
+
+
+def tiny_study(dataset: str) -> Study:
+    """The preset `tiny`, on this data set, with leases so short that nobody waits long for a killed worker's job."""
+    tiny = Study.parse(presets.text("tiny"))
+    leases = tiny.leases.model_copy(update={"seconds": _LEASE_SECONDS})
+    images = {"train_images": None, "test_images": None} if dataset == "synthetic" else {}
+    return tiny.model_copy(update={"name": "demo", "dataset": dataset, "leases": leases, **images})
+
+
+def go(place: Path, study: Study, dataset: datasets.Dataset, notes: tuple[str, ...]) -> None:
+    """Plan, work, kill, go on, compare, report: all below the directory `place`.  Raises DemoError."""
     console = Console()
-    place = _fresh(directory)
-    dataset, notes = _dataset(data)
-    study = _study(dataset.description.name)
-    planned = planning.publish(study, place / "home", data, dataset, notes)
+    planned = planning.publish(study, place / "home", None, dataset, notes)
     home = Home.open(planned.home)
     for note in notes:
         console.print(f"[bold yellow]{note}[/]")
@@ -79,35 +105,15 @@ def run(directory: Path, data: Path | None) -> ExitCode:
     _tell(kill, results, same, console)
     if not same:
         raise DemoError(f"The weights differ from those of an undisturbed run; please report this with {place}.")
-    return ExitCode.DONE
 
 
-def _fresh(directory: Path) -> Path:
+def fresh(directory: Path) -> Path:
     """The directory, or the next free name beside it: an earlier demonstration is left alone."""
     names = [directory, *(directory.with_name(f"{directory.name}-{number}") for number in range(2, 1000))]
     free = next((name for name in names if not name.exists()), None)
     if free is None:
         raise DemoError(f"There are {len(names)} demonstrations beside {directory}; remove some, or give --dir.")
     return free.absolute()
-
-
-def _dataset(data: Path | None) -> tuple[datasets.Dataset, tuple[str, ...]]:
-    """CIFAR-10 if it can be had; else synthetic images, and a note that says so."""
-    try:
-        return planning.load("cifar10", data), ()
-    except planning.DataError as error:
-        if not isinstance(error.__cause__, datasets.DatasetMissing):
-            raise
-        return datasets.load("synthetic"), (f"CIFAR-10 could not be had here: {error}",)
-
-
-def _study(dataset: str) -> Study:
-    tiny = Study.parse(presets.text("tiny"))
-    leases = tiny.leases.model_copy(update={"seconds": _LEASE_SECONDS})
-    changes = {"name": "demo", "dataset": dataset, "leases": leases}
-    if dataset == "synthetic":
-        changes |= {"train_images": None, "test_images": None}
-    return tiny.model_copy(update=changes)
 
 
 class _Workers:
@@ -189,10 +195,9 @@ def _ticks(home: Home, workers: _Workers, console: Console) -> Iterator[list[Job
     """
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not workers.all_ended():
-            jobs = home.jobs.jobs()
-            view = snapshot("demo", home.url, jobs, home.jobs.attempts(), home.jobs.now())
+            view = snapshot("demo", home.url, home.jobs.overview())
             live.update(status_view.render(view), refresh=True)
-            yield jobs
+            yield home.jobs.jobs()
             time.sleep(_REFRESH_SECONDS)
     undone = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
     if undone:

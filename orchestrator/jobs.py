@@ -83,6 +83,10 @@ class PlannedJob:
     name: str
     """For people: `vit/seed0/train/r03.s2`."""
     stage: Stage
+    model: str
+    """Which of the study's models it is of."""
+    steps: int
+    """How many training steps it is; 0 unless it trains."""
     spec: Mapping[str, Any]
     inputs: Mapping[str, InputRef]
     parents: tuple[str, ...]

@@ -201,7 +201,8 @@ def _job(name: str, stage: Stage, spec: Mapping[str, Any], inputs: Mapping[str, 
     spec = json.loads(json.dumps(spec))
     identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    return PlannedJob(digest, name, stage, spec, inputs, parents, remaining_path=1)
+    steps = spec["visit"]["steps"] if stage is Stage.TRAIN else 0
+    return PlannedJob(digest, name, stage, spec["model"], steps, spec, inputs, parents, remaining_path=1)
 
 
 def _with_remaining_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:

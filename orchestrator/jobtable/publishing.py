@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, case, func, insert, inspect, select, update
 
@@ -13,7 +13,9 @@ from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
 from orchestrator.jobtable import schema
 from orchestrator.jobtable.schema import data, edges, jobs, study
 from orchestrator.jobtable.settling import CLEARED_LEASE, close_attempts
-from orchestrator.planner import Plan
+
+if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `orch status` need not load
+    from orchestrator.planner import Plan
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def _row(job: PlannedJob, plan: Plan) -> dict[str, Any]:
         "id": job.id,
         "name": job.name,
         "stage": job.stage,
+        "model": job.model,
+        "steps": job.steps,
         "spec": job.spec,
         "inputs": {name: asdict(ref) for name, ref in job.inputs.items()},
         "planned": True,

@@ -70,6 +70,8 @@ jobs = Table(
     Column("id", String(64), primary_key=True),
     Column("name", Text, nullable=False),
     Column("stage", String(16), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("steps", Integer, nullable=False),
     Column("spec", JsonText, nullable=False),
     Column("inputs", JsonText, nullable=False),
     # False for a job that is done but no longer asked for: its result is kept, not shown.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.jobs import Artifact, Attempt, Checkpoint, Job, JobState, Lease
 from orchestrator.jobtable import claiming, publishing, reading, settling
+from orchestrator.jobtable.overview import Overview, overview
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.publishing import PlanChange
 from orchestrator.jobtable.reading import PlannedStudy
 from orchestrator.jobtable.settling import LeaseLost
-from orchestrator.planner import Plan
+
+if TYPE_CHECKING:  # see publishing
+    from orchestrator.planner import Plan
 
 __all__ = ["JobTable", "LeaseLost", "PlanChange"]
 
@@ -143,6 +146,11 @@ class JobTable:
         with self._place.reading() as connection:
             return reading.as_job(reading.find(connection, job))
 
+    def overview(self) -> Overview:
+        """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""
+        with self._place.reading() as connection:
+            return overview(connection, self._place.now(connection))
+
     def attempts(self, job: str | None = None) -> list[Attempt]:
         """Attempts in the order of their beginning; of one job (by id) or of all."""
         with self._place.reading() as connection:
@@ -162,11 +170,6 @@ class JobTable:
         """Shards and test set by name."""
         with self._place.reading() as connection:
             return reading.published_data(connection)
-
-    def now(self) -> float:
-        """The place's clock, in seconds since 1970."""
-        with self._place.reading() as connection:
-            return self._place.now(connection)
 
     def close(self) -> None:
         self._place.close()

@@ -1,0 +1,129 @@
+"""The whole table in a few sums: how many jobs are where, how far trainings are, who was heard of when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, func, or_, select
+
+from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.jobtable.reading import as_job
+from orchestrator.jobtable.schema import attempts, jobs
+
+
+@dataclass(frozen=True)
+class TrainingSums:
+    """All trainings of one model together."""
+
+    model: str
+    step: int
+    steps: int
+    loss: float | None
+    """Of the visit that is furthest along."""
+    worked_steps: int
+    """Steps that attempts have taken, those that were taken again included."""
+    worked_seconds: float
+
+
+@dataclass(frozen=True)
+class WorkerSeen:
+    """A worker as its latest attempt shows it."""
+
+    name: str
+    host: str
+    device: str
+    seen: float
+    job: str | None
+    """Name of the job that it holds."""
+    progress: Mapping[str, Any]
+    """What it said of that job last."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One moment of the table."""
+
+    now: float
+    """By the place's clock."""
+    counts: Counter[JobState]
+    trainings: tuple[TrainingSums, ...]
+    workers: tuple[WorkerSeen, ...]
+    troubled: tuple[Job, ...]
+    """Quarantined, or failed and to be tried again."""
+
+
+def overview(connection: Connection, now: float) -> Overview:
+    return Overview(
+        now=now,
+        counts=_counts(connection),
+        trainings=tuple(_trainings(connection)),
+        workers=tuple(_workers(connection)),
+        troubled=tuple(_troubled(connection)),
+    )
+
+
+def _counts(connection: Connection) -> Counter[JobState]:
+    shown = or_(jobs.c.planned, jobs.c.state == JobState.CANCELLED)
+    rows = connection.execute(select(jobs.c.state, func.count()).where(shown).group_by(jobs.c.state))
+    return Counter({JobState(state): count for state, count in rows})
+
+
+def _trainings(connection: Connection) -> Iterator[TrainingSums]:
+    trains = and_(jobs.c.stage == Stage.TRAIN, jobs.c.planned, jobs.c.state != JobState.CANCELLED)
+    taken = case((jobs.c.state == JobState.DONE, jobs.c.steps), else_=jobs.c.step)
+    sums = select(jobs.c.model, func.sum(taken).label("step"), func.sum(jobs.c.steps).label("steps")).where(trains)
+    worked = _worked(connection)
+    for row in connection.execute(sums.group_by(jobs.c.model).order_by(jobs.c.model)):
+        steps, seconds = worked.get(row.model, (0, 0.0))
+        yield TrainingSums(row.model, row.step, row.steps, _loss(connection, row.model), steps, seconds)
+
+
+def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
+    """Steps and seconds of all attempts that got anywhere, by model."""
+    steps = func.sum(attempts.c.to_step - attempts.c.from_step)
+    seconds = func.sum(func.coalesce(attempts.c.ended, attempts.c.seen) - attempts.c.started)
+    rows = connection.execute(
+        select(jobs.c.model, steps, seconds)
+        .join_from(attempts, jobs, jobs.c.id == attempts.c.job)
+        .where(attempts.c.to_step > attempts.c.from_step)
+        .group_by(jobs.c.model)
+    )
+    return {model: (int(steps), float(seconds)) for model, steps, seconds in rows}
+
+
+def _loss(connection: Connection, model: str) -> float | None:
+    begun = or_(jobs.c.state == JobState.DONE, jobs.c.step > 0)
+    row = connection.execute(
+        select(jobs.c.metrics, jobs.c.progress)
+        .where(jobs.c.stage == Stage.TRAIN, jobs.c.model == model, jobs.c.planned, begun)
+        .order_by(jobs.c.remaining_path)
+        .limit(1)
+    ).first()
+    loss: float | None = None if row is None else (row.metrics or row.progress).get("loss")
+    return loss
+
+
+def _workers(connection: Connection) -> Iterator[WorkerSeen]:
+    latest = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
+    last = latest.subquery()
+    rows = connection.execute(
+        select(attempts, jobs.c.name, jobs.c.progress)
+        .join(last, and_(last.c.worker == attempts.c.worker, last.c.started == attempts.c.started))
+        .join(jobs, jobs.c.id == attempts.c.job)
+        .order_by(attempts.c.worker)
+    )
+    for row in rows:
+        holds = row.outcome is None
+        seen = row.seen if row.ended is None else row.ended
+        yield WorkerSeen(
+            row.worker, row.host, row.device, seen, row.name if holds else None, row.progress if holds else {}
+        )
+
+
+def _troubled(connection: Connection) -> Iterator[Job]:
+    failed = and_(jobs.c.error.is_not(None), jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
+    wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed)
+    yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))

@@ -1,0 +1,148 @@
+"""However a worker, its runner or a checkpoint ends, the study goes on, and a person can read why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import ExitCode
+from orchestrator.home import Home
+from orchestrator.jobs import Checkpoint, Ending, JobState
+from orchestrator.planning import publish
+from orchestrator.study import Study
+from tests.processes import orch, wait_until, workers
+
+TEXT = """
+name = "endings"
+dataset = "synthetic"
+train_images = 2600
+test_images = 100
+shards = 1
+
+[training]
+epochs = 4
+epochs_per_visit = 4
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = []
+
+[leases]
+seconds = 4
+tries = 3
+"""
+STUDY = Study.parse(TEXT)
+OFTEN = ("--checkpoint-seconds", "0.3")
+
+
+def planned(place: Path, study: Study = STUDY) -> Home:
+    return Home.open(publish(study, place / "home", None).home)
+
+
+def weights(home: Home) -> str:
+    (job,) = home.jobs.jobs()
+    assert job.metrics is not None, f"{job.name} is {job.state}"
+    return str(job.metrics["weights_sha256"])
+
+
+def checkpoints(home: Home) -> tuple[Checkpoint, ...]:
+    (job,) = home.jobs.jobs()
+    return home.jobs.checkpoints(job.id)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    place = tmp_path_factory.mktemp("undisturbed")
+    home = planned(place)
+    with workers(home.url, place) as start:
+        start().wait()
+    return weights(home)
+
+
+def test_a_runner_that_is_killed_fails_the_job_and_its_worker_goes_on(undisturbed: str, tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    with workers(home.url, tmp_path, *OFTEN) as start:
+        worker = start()
+        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
+        os.kill(worker.runner_pid(), signal.SIGKILL)
+        worker.wait()
+    failed, done = home.jobs.attempts()
+    assert (failed.outcome, done.outcome) == (Ending.FAILED, Ending.DONE)
+    assert failed.worker == done.worker
+    assert "SIGKILL" in (failed.error or "")
+    assert done.from_step > 0
+    assert weights(home) == undisturbed
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_gives_the_same_bits(undisturbed: str, tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    with workers(home.url, tmp_path, *OFTEN) as start:
+        worker = start()
+        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
+        worker.process.send_signal(signal.SIGTERM)
+        worker.wait()
+        newest = tmp_path / "home" / "artifacts" / checkpoints(home)[0].artifact.location
+        content = bytearray(newest.read_bytes())
+        content[len(content) // 2] ^= 1
+        newest.write_bytes(content)
+        second = start()
+        second.wait()
+    assert "is damaged" in second.log.read_text()
+    assert "goes on from the state before" in second.log.read_text()
+    assert weights(home) == undisturbed
+
+
+def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    with workers(home.url, tmp_path, *OFTEN) as start:
+        worker = start()
+        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
+        worker.kill()
+        for checkpoint in checkpoints(home):
+            home.artifacts.delete(checkpoint.artifact)
+        start().wait()
+    assert weights(home) == undisturbed
+
+
+def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
+    endless = Study.parse(TEXT.replace("epochs = 4", "epochs = 400").replace("per_visit = 4", "per_visit = 400"))
+    home = planned(tmp_path, endless)
+    with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
+        began = time.monotonic()
+        assert start().wait() == ExitCode.DONE
+        assert time.monotonic() - began < 20 + 30
+    (attempt,) = home.jobs.attempts()
+    assert attempt.outcome is Ending.RELEASED
+    assert [checkpoint.step for checkpoint in checkpoints(home)[:1]] == [attempt.to_step]
+
+
+def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp_path: Path) -> None:
+    broken = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.broken_network:build"').replace("tries = 3", "tries = 1")
+    home = planned(tmp_path, Study.parse(broken))
+    with workers(home.url, tmp_path) as start:
+        start().wait()
+    (job,) = home.jobs.jobs()
+    assert job.state is JobState.QUARANTINED
+    told = orch("logs", job.name, "--home", home.url, cwd=tmp_path).stdout
+    assert "ValueError: this network has no layers" in told
+    assert "broken_network.py" in told
+    assert "is quarantined" in orch("status", "--home", home.url, cwd=tmp_path).stdout
+    assert "ready again" in orch("retry", job.name, "--home", home.url, cwd=tmp_path).stdout
+
+
+def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(tmp_path: Path) -> None:
+    home = planned(tmp_path, Study.parse(TEXT.replace("seconds = 4", "seconds = 600")))
+    assert home.jobs.claim("somebody else") is not None
+    with workers(home.url, tmp_path, "--once") as start:
+        assert start().process.wait() == ExitCode.TRY_LATER
+
+
+def test_a_worker_on_a_finished_study_ends_at_once(tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    home.jobs.cancel(home.jobs.jobs()[0].name)
+    assert orch("worker", "--home", home.url, cwd=tmp_path).returncode == ExitCode.DONE

@@ -1,0 +1,84 @@
+"""What a person is told follows from what the table has summed up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from orchestrator import status_view
+from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.jobtable.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.progress import snapshot
+
+
+def seen(*trainings: TrainingSums, workers: tuple[WorkerSeen, ...] = (), troubled: tuple[Job, ...] = ()) -> Overview:
+    counts = Counter({JobState.DONE: 3, JobState.RUNNING: 1, JobState.BLOCKED: 4})
+    return Overview(1000.0, counts, trainings, workers, troubled)
+
+
+def training(model: str, step: int, worked_steps: int, seconds: float) -> TrainingSums:
+    return TrainingSums(model, step, 100, 1.5, worked_steps, seconds)
+
+
+def worker(name: str, job: str | None, at: float = 990.0) -> WorkerSeen:
+    return WorkerSeen(name, "host", "CPU", at, job, {"images_per_second": 50.0} if job else {})
+
+
+def quarantined(error: str) -> Job:
+    return Job("id", "vit/seed0/train/r00.s0", Stage.TRAIN, JobState.QUARANTINED, {}, 3, 3, None, {}, None, error)
+
+
+def test_the_time_left_follows_from_the_pace_so_far() -> None:
+    told = snapshot(
+        "s", "h", seen(training("vit", step=40, worked_steps=50, seconds=100.0), workers=(worker("w", "j"),))
+    )
+    assert told.models[0].eta_seconds == 60 * 2.0
+    assert told.eta_seconds == 120.0
+
+
+def test_before_there_is_a_pace_no_time_is_made_up() -> None:
+    told = snapshot("s", "h", seen(training("vit", 40, 50, 100.0), training("alexnet", 0, 0, 0.0)))
+    assert told.models[1].eta_seconds is None
+    assert told.eta_seconds is None
+
+
+def test_one_worker_does_two_models_one_after_the_other_and_two_workers_at_once() -> None:
+    models = (training("a", 0, 10, 10.0), training("b", 50, 10, 10.0))
+    one, two = (worker("w1", "j"),), (worker("w1", "j"), worker("w2", "k"))
+    assert snapshot("s", "h", seen(*models, workers=one)).eta_seconds == 150.0
+    assert snapshot("s", "h", seen(*models, workers=two)).eta_seconds == 100.0
+
+
+def test_the_json_has_every_state_even_those_with_no_job() -> None:
+    told = snapshot("s", "h", seen()).to_json()
+    assert told["jobs"] == {
+        "total": 8, "blocked": 4, "ready": 0, "running": 1, "done": 3, "quarantined": 0, "cancelled": 0,
+    }  # fmt: skip
+
+
+def test_a_worker_between_jobs_is_shown_without_one() -> None:
+    told = snapshot("s", "h", seen(workers=(worker("w", None, at=970.0),)))
+    assert (told.workers[0].job, told.workers[0].last_seen_seconds) == (None, 30.0)
+
+
+def test_a_quarantined_job_is_told_with_what_to_do() -> None:
+    (problem,) = snapshot("s", "h", seen(troubled=(quarantined("ValueError: no\n  a traceback"),))).problems
+    assert "ValueError: no" in problem and "traceback" not in problem
+    assert "orch logs vit/seed0/train/r00.s0" in problem and "orch retry" in problem
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(None, "–"), (5.4, "5 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
+def test_durations_are_told_in_their_own_unit(seconds: float | None, told: str) -> None:
+    assert status_view.duration(seconds) == told
+
+
+def test_the_terminal_shows_models_workers_and_problems() -> None:
+    view = snapshot("mine", "h", seen(training("vit", 40, 50, 100.0), workers=(worker("w1", "vit/j"),)))
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(status_view.render(view))
+    text = console.export_text()
+    assert "3 of 8 jobs done" in text and "40 / 100" in text and "1.500" in text
+    assert "w1" in text and "vit/j" in text and "10 s ago" in text
