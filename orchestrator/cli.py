@@ -77,23 +77,23 @@ def plan(
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
     from orchestrator import planning
-    from orchestrator.home import remember
+    from orchestrator.home import home_for, remember
     from orchestrator.study import Study
 
     study = Study.load(file)
-    url = home or os.environ.get("ORCH_HOME") or f"{study.name}.orch"
+    url = home_for(study.name, home)
     if dry_run:
         planned = planning.dry_run(study, data)
     else:
         planned = planning.publish(study, url, data)
-        remember(planned.home)
+        remember(study.name, planned.home)
     typer.echo(json.dumps(planned.to_json()) if as_json else planned.sentence())
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def worker(context: typer.Context) -> None:
     """Work on the study here, until nothing is left: the same worker as in a notebook (--help for its options)."""
-    os.execv(sys.executable, [sys.executable, "-m", "workers", *context.args])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers", *context.args])
 
 
 @app.command()

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from orchestrator.errors import ExitCode, OrchError
 
 DEBUG_OPTION = "--debug"
+_DEBUG_VARIABLE = "ORCH_DEBUG"
+"""So that a worker which `orch worker` turns into is told as well."""
 
 
 def run(app: Callable[[], object]) -> None:
     """Run a Typer app; `--debug` anywhere on the command line lets tracebacks through."""
-    debug = DEBUG_OPTION in sys.argv[1:]
+    if DEBUG_OPTION in sys.argv[1:]:
+        os.environ[_DEBUG_VARIABLE] = "1"
+    debug = _DEBUG_VARIABLE in os.environ
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != DEBUG_OPTION]
     try:
         app()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,10 @@ class Home:
     @classmethod
     def exists(cls, url: str | Path) -> bool:
         """Whether `orch plan` has made a home there."""
-        return (_directory(url) / _JOBS_FILE).is_file()
+        try:
+            return (_directory(url) / _JOBS_FILE).is_file()
+        except OSError as error:
+            raise HomeError(f"{url} cannot be a home: {error.strerror}.") from None
 
     @classmethod
     def open(cls, url: str | Path) -> Home:
@@ -81,17 +86,28 @@ def remembered(option: str | None) -> str:
     Raises:
         HomeError: none of them says one.
     """
-    if option:
-        return option
-    if "ORCH_HOME" in os.environ:
-        return os.environ["ORCH_HOME"]
+    url = option or os.environ.get("ORCH_HOME") or _memory().get("home")
+    if not url:
+        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.")
+    return url
+
+
+def home_for(study: str, option: str | None) -> str:
+    """Where a study shall live: the option, ORCH_HOME, where it was planned from here before, or ./STUDY.orch."""
+    memory = _memory()
+    known = memory.get("home") if memory.get("study") == study else None
+    return option or os.environ.get("ORCH_HOME") or known or f"{study}.orch"
+
+
+def remember(study: str, url: str) -> None:
+    """Note a study's home for the next commands in this directory, if it can be written to."""
+    lines = (f"{key} = {json.dumps(value)}\n" for key, value in (("study", study), ("home", url)))
+    with suppress(OSError):
+        MEMORY_FILE.write_text("".join(lines), encoding="utf-8")
+
+
+def _memory() -> dict[str, str]:
     try:
-        return str(tomllib.loads(MEMORY_FILE.read_text(encoding="utf-8"))["home"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
-        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.") from None
-
-
-def remember(url: str) -> None:
-    """Note the home for the next commands in this directory."""
-    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
-    MEMORY_FILE.write_text(f'home = "{quoted}"\n', encoding="utf-8")
+        return tomllib.loads(MEMORY_FILE.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError):
+        return {}

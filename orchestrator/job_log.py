@@ -24,7 +24,7 @@ def text(home: Home, name: str) -> str:
 
 def _attempt_line(attempt: Attempt) -> str:
     started = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(attempt.started))
-    seconds = (attempt.ended or attempt.seen) - attempt.started
+    seconds = attempt.last_sign - attempt.started
     outcome = attempt.outcome or "running"
     reason = f": {attempt.error.partition(chr(10))[0]}" if attempt.error else ""
     steps = f"steps {attempt.from_step}-{attempt.to_step}"

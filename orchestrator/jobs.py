@@ -165,3 +165,8 @@ class Attempt:
     outcome: Ending | None
     """None while it runs."""
     error: str | None
+
+    @property
+    def last_sign(self) -> float:
+        """When it ended or, of a worker that died or still works, when it was last heard of."""
+        return self.seen if self.ended is None or self.outcome is Ending.EXPIRED else self.ended

@@ -1,7 +1,7 @@
 """A study turned into a graph of jobs.  Pure: the same study gives the same plan, byte for byte.
 
 What a job's spec means to the one who runs it lives in `workers.stages`; putting a plan into the job
-table in `orchestrator.jobtable`; making the shards in `orchestrator.publishing`.
+table in `orchestrator.jobtable`; making the shards in `orchestrator.sharding`.
 """
 
 from __future__ import annotations

@@ -94,17 +94,22 @@ def publish(
     """
     made = _plan(study, directory)
     needed = {*made.shard_names, made.test_name}
-    existing = Home.open(url) if Home.exists(url) else None
-    if existing is None or not needed <= existing.jobs.data().keys():
+    if not Home.exists(url) or not _has(Home.create(url), needed):
         dataset = dataset or load(study.dataset, directory)
-        home = Home.create(url)
-        data = publish_data(made, dataset, home.artifacts)
+        data = publish_data(made, dataset, Home.create(url).artifacts)
     else:
-        home, data = existing, {}
+        data = {}
+    home = Home.create(url)
     if study.dataset == "synthetic":
         notes = (*notes, SYNTHETIC_NOTE)
     change = home.jobs.publish(made, data, notes)
     return Planned(study.name, home.url, len(made.jobs), study.shards, change)
+
+
+def _has(home: Home, names: set[str]) -> bool:
+    """Whether all these data are published, and their files still there."""
+    data = home.jobs.data()
+    return all(name in data and home.artifacts.has(data[name]) for name in names)
 
 
 def load(name: str, directory: Path | None) -> datasets.Dataset:

@@ -78,7 +78,7 @@ def snapshot(study: str, home: str, seen: Overview) -> Snapshot:
         models=models,
         workers=workers,
         eta_seconds=_eta(models, sum(worker.job is not None for worker in workers)),
-        problems=tuple(_problem(job) for job in seen.troubled),
+        problems=(*map(_problem, seen.troubled), *map(_silence, seen.silent)),
     )
 
 
@@ -113,3 +113,7 @@ def _problem(job: Job) -> str:
     if job.state is JobState.QUARANTINED:
         return f"{job.name} is quarantined: {reason} See `orch logs {job.name}`, then `orch retry {job.name}`."
     return f"{job.name} has failed {job.failures} times and will be tried again: {reason}"
+
+
+def _silence(job: Job) -> str:
+    return f"{job.name} is held by {job.worker}, whose lease has expired; the next worker to claim takes it over."

@@ -145,19 +145,19 @@ class BenchmarkSection(_Section):
     @field_validator("batch_sizes", "threads", mode="before")
     @classmethod
     def _a_list(cls, value: Any) -> Any:
-        return tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("batch_sizes", "threads")
+    @classmethod
+    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(value))
 
 
 class LeasesSection(_Section):
     """`[leases]`: when a silent worker has lost its job, and how often a failing job is tried."""
 
-    seconds: Annotated[float, Field(ge=1)] = 60.0
+    seconds: Annotated[float, Field(ge=1, le=86400)] = 60.0
     tries: PositiveInt = 3
-
-    @field_validator("seconds", mode="before")
-    @classmethod
-    def _whole_seconds_too(cls, value: Any) -> Any:
-        return float(value) if type(value) is int else value
 
 
 class Study(_Section):

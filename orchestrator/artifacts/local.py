@@ -52,6 +52,10 @@ class LocalStore:
         except OSError as error:
             raise StoreError(f"{to} could not be written: {error.strerror or error}.") from error
 
+    def has(self, artifact: Artifact) -> bool:
+        file = self.directory / artifact.location
+        return file.is_file() and file.stat().st_size == artifact.size
+
     def delete(self, artifact: Artifact) -> None:
         (self.directory / artifact.location).unlink(missing_ok=True)
 
@@ -69,6 +73,16 @@ class _Incoming:
         os.fsync(self.stream.fileno())
         final.parent.mkdir(parents=True, exist_ok=True)
         self._path.replace(final)
+        _sync(final.parent)
+
+
+def _sync(directory: Path) -> None:
+    """The name reaches the disk too: a row of the job table must not outlive the file that it names."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -39,6 +39,10 @@ class ArtifactStore(Protocol):
         """
         ...
 
+    def has(self, artifact: Artifact) -> bool:
+        """Whether a file of the artifact's size is there; only `fetch` tells whether it is undamaged."""
+        ...
+
     def delete(self, artifact: Artifact) -> None:
         """Remove the artifact; nothing happens if it is not there."""
         ...

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, JobState, Lease, Stage
-from orchestrator.jobtable.schema import attempts, data, jobs, outputs
+from orchestrator.jobtable.schema import IS_READY, attempts, data, jobs, outputs
 from orchestrator.jobtable.settling import held_checkpoints, reap
 
 
@@ -68,7 +68,7 @@ def _best_ready(connection: Connection, worker: str, now: float) -> Row[Any] | N
     """The longest remaining path first; among equals one whose inputs this worker holds already."""
     ready = (
         select(jobs)
-        .where(jobs.c.state == JobState.READY, jobs.c.not_before <= now)
+        .where(IS_READY, jobs.c.not_before <= now)
         .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
         .limit(1)
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.jobs import Ending, Job, JobState, Stage
 from orchestrator.jobtable.reading import as_job
 from orchestrator.jobtable.schema import attempts, jobs
 
@@ -53,6 +53,8 @@ class Overview:
     workers: tuple[WorkerSeen, ...]
     troubled: tuple[Job, ...]
     """Quarantined, or failed and to be tried again."""
+    silent: tuple[Job, ...]
+    """Held under a lease that has expired; the next worker that claims takes them over."""
 
 
 def overview(connection: Connection, now: float) -> Overview:
@@ -62,7 +64,14 @@ def overview(connection: Connection, now: float) -> Overview:
         trainings=tuple(_trainings(connection)),
         workers=tuple(_workers(connection)),
         troubled=tuple(_troubled(connection)),
+        silent=tuple(_silent(connection, now)),
     )
+
+
+# A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of.
+_LAST_SIGN = case(
+    (attempts.c.outcome == Ending.EXPIRED, attempts.c.seen), else_=func.coalesce(attempts.c.ended, attempts.c.seen)
+)
 
 
 def _counts(connection: Connection) -> Counter[JobState]:
@@ -84,7 +93,7 @@ def _trainings(connection: Connection) -> Iterator[TrainingSums]:
 def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
     """Steps and seconds of all attempts that got anywhere, by model."""
     steps = func.sum(attempts.c.to_step - attempts.c.from_step)
-    seconds = func.sum(func.coalesce(attempts.c.ended, attempts.c.seen) - attempts.c.started)
+    seconds = func.sum(_LAST_SIGN - attempts.c.started)
     rows = connection.execute(
         select(jobs.c.model, steps, seconds)
         .join_from(attempts, jobs, jobs.c.id == attempts.c.job)
@@ -110,16 +119,15 @@ def _workers(connection: Connection) -> Iterator[WorkerSeen]:
     latest = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
     last = latest.subquery()
     rows = connection.execute(
-        select(attempts, jobs.c.name, jobs.c.progress)
+        select(attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress)
         .join(last, and_(last.c.worker == attempts.c.worker, last.c.started == attempts.c.started))
         .join(jobs, jobs.c.id == attempts.c.job)
         .order_by(attempts.c.worker)
     )
     for row in rows:
         holds = row.outcome is None
-        seen = row.seen if row.ended is None else row.ended
         yield WorkerSeen(
-            row.worker, row.host, row.device, seen, row.name if holds else None, row.progress if holds else {}
+            row.worker, row.host, row.device, row.last_sign, row.name if holds else None, row.progress if holds else {}
         )
 
 
@@ -127,3 +135,8 @@ def _troubled(connection: Connection) -> Iterator[Job]:
     failed = and_(jobs.c.error.is_not(None), jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
     wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed)
     yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))
+
+
+def _silent(connection: Connection, now: float) -> Iterator[Job]:
+    expired = (jobs.c.state == JobState.RUNNING) & (jobs.c.lease_expires < now)
+    yield from (as_job(row) for row in connection.execute(select(jobs).where(expired).order_by(jobs.c.name)))

@@ -25,6 +25,10 @@ class Place(Protocol):
         """A connection that sees one moment of the database and holds no writer up.  Raises HomeError."""
         ...
 
+    def make_durable(self) -> None:
+        """Return when what was committed outlives a power cut: before files that it let go of are deleted."""
+        ...
+
     def now(self, connection: Connection) -> float:
         """Seconds since 1970 by the place's clock: leases are judged by it, never by a worker's own."""
         ...

@@ -43,6 +43,11 @@ def check_version(connection: Connection, where: str) -> None:
     if not inspect(connection).has_table(study.name):
         raise HomeError(f"There is no job table in {where}; `orch plan` makes one.")
     version = connection.execute(select(study.c.schema_version)).scalar_one()
+    if version < schema.VERSION:
+        raise HomeError(
+            f"The job table in {where} has schema {version}, of an older Orch than this one with {schema.VERSION}; "
+            "use the Orch that made it, or plan into a new home."
+        )
     if version > schema.VERSION:
         raise HomeError(
             f"The job table in {where} has schema {version} and this Orch knows schemas up to {schema.VERSION}; "
@@ -61,11 +66,16 @@ def publish(
     cancelled = _withdraw(connection, planned, now)
     fresh = [job for job in plan.jobs if job.id not in before]
     kept = [job for job in plan.jobs if job.id in before]
+    revived = [job.id for job in kept if before[job.id] == JobState.CANCELLED]
     _insert(connection, fresh, plan)
     _keep(connection, kept, plan)
+    _each(connection, update(jobs).values(**_FORGOTTEN), revived)
     _count_undone_parents(connection)
-    revived = sum(before[job.id] == JobState.CANCELLED for job in kept)
-    return PlanChange(len(fresh), len(kept) - revived, revived, cancelled)
+    return PlanChange(len(fresh), len(kept) - len(revived), len(revived), cancelled)
+
+
+_FORGOTTEN: Mapping[str, Any] = {"failures": 0, "stuck_deaths": 0, "death_step": -1, "not_before": 0.0, "error": None}
+"""What a job that is asked for again does not carry over from before it was cancelled."""
 
 
 def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: float) -> None:

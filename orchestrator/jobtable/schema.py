@@ -86,7 +86,7 @@ jobs = Table(
     Column("tries", Integer, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
-    # Deaths in a row that left the job at the step where the one before had left it.
+    # Deaths in a row between which no checkpoint was gained, and where the checkpoint stood at the last of them.
     Column("stuck_deaths", Integer, nullable=False, server_default="0"),
     Column("death_step", Integer, nullable=False, server_default="-1"),
     Column("token", String(32)),
@@ -106,9 +106,14 @@ jobs = Table(
     CheckConstraint("state <> 'ready' OR undone_parents = 0", name="ready_after_all_parents"),
     CheckConstraint("state <> 'blocked' OR undone_parents > 0", name="blocked_by_a_parent"),
     CheckConstraint("undone_parents >= 0", name="parents_are_counted_once"),
-    CheckConstraint("failures <= tries AND stuck_deaths <= tries", name="tries_are_a_limit"),
+    # One death alone never quarantines a job, whatever `tries` says: see `settling.reap`.
+    CheckConstraint("failures <= tries AND stuck_deaths <= tries + 1", name="tries_are_a_limit"),
     CheckConstraint("(state = 'done') = (metrics IS NOT NULL)", name="done_has_metrics"),
 )
+
+# Partial indexes are used only by statements that say the same words: a bound parameter could be another state.
+IS_READY = text("jobs.state = 'ready'")
+IS_RUNNING = text("jobs.state = 'running'")
 
 # `claim` reads the best ready job from here without looking at the others.
 Index(

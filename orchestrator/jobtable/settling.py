@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, and_, delete, exists, insert, select, up
 
 from orchestrator.errors import OrchError, UsageError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Stage
-from orchestrator.jobtable.schema import attempts, checkpoints, data, edges, jobs, outputs
+from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, edges, jobs, outputs
 
 KEPT_CHECKPOINTS = 2
 """The newest, and the one before in case the newest turns out damaged."""
@@ -23,6 +23,9 @@ KEPT_CHECKPOINTS = 2
 FIRST_BACK_OFF_SECONDS = 5.0
 LONGEST_BACK_OFF_SECONDS = 300.0
 """A job that fails at once must not be claimed in a tight loop; one that a passing fault hit must not wait long."""
+
+_FEWEST_DEATHS = 2
+"""One worker's death says nothing about the job that it held."""
 
 CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None}
 
@@ -48,12 +51,26 @@ def renew(
         .values(lease_expires=now + held.lease_seconds, step=step, progress={**progress, "step": step})
     )
     connection.execute(_attempt_of(lease).values(seen=now, to_step=step))
+    # A study that was planned again may have changed the lease: its holder must know how often to renew.
+    lease = dataclasses.replace(lease, seconds=held.lease_seconds, superseded=())
     if checkpoint is None:
-        return dataclasses.replace(lease, superseded=())
+        return lease
     dropped = _add_checkpoint(connection, lease.job, checkpoint)
     return dataclasses.replace(
         lease, checkpoints=held_checkpoints(connection, lease.job), superseded=_unnamed(connection, dropped)
     )
+
+
+def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Lease:
+    """Forget a checkpoint that turned out damaged, so that it does not push out a good one."""
+    _held(connection, lease)
+    wrong = (checkpoints.c.job == lease.job) & (checkpoints.c.sha256 == checkpoint.artifact.sha256)
+    connection.execute(delete(checkpoints).where(wrong))
+    left = held_checkpoints(connection, lease.job)
+    step = left[0].step if left else 0
+    connection.execute(update(jobs).where(jobs.c.id == lease.job).values(step=step, progress={"step": step}))
+    connection.execute(_attempt_of(lease).values(from_step=step, to_step=step))
+    return dataclasses.replace(lease, checkpoints=left, superseded=())
 
 
 def complete(
@@ -65,7 +82,7 @@ def complete(
 ) -> tuple[Artifact, ...]:
     """The one commit of a job; returns the artifacts that nobody will read again."""
     held = _held(connection, lease)
-    step = metrics.get("step", held.step)
+    step = held.steps or held.step
     _let_go(connection, lease.job, {"state": JobState.DONE, "metrics": dict(metrics), "step": step, "error": None})
     _end_attempt(connection, lease, Ending.DONE, now, step=step)
     if results:
@@ -78,7 +95,7 @@ def complete(
 def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobState:
     """One failure more: try again after a back-off, or quarantine."""
     held = _held(connection, lease)
-    failures = held.failures + 1
+    failures = min(held.failures + 1, held.tries)
     wait = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** (failures - 1))
     state = JobState.QUARANTINED if failures >= held.tries else JobState.READY
     _let_go(
@@ -99,23 +116,26 @@ def release(connection: Connection, lease: Lease, reason: str | None, now: float
 
 def reap(connection: Connection, now: float) -> None:
     """Take back the jobs whose holders have been silent for longer than their leases."""
-    expired = select(jobs).where(jobs.c.state == JobState.RUNNING, jobs.c.lease_expires < now)
+    expired = select(jobs).where(IS_RUNNING, jobs.c.lease_expires < now)
     for row in connection.execute(expired).all():
         _expire(connection, row, now)
 
 
 def _expire(connection: Connection, row: Row[Any], now: float) -> None:
-    """A death costs a try only where the one before it left the job: sessions end, that is no fault of the job."""
-    stuck = row.stuck_deaths + 1 if row.step <= row.death_step else 1
-    quarantined = stuck >= row.tries
+    """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them."""
+    held = held_checkpoints(connection, row.id)
+    saved = held[0].step if held else 0
+    limit = max(row.tries, _FEWEST_DEATHS)
+    stuck = min(row.stuck_deaths + 1 if saved <= row.death_step else 1, limit)
+    quarantined = stuck == limit
     values: dict[str, Any] = {
         "state": JobState.QUARANTINED if quarantined else JobState.READY,
         "stuck_deaths": stuck,
-        "death_step": row.step,
+        "death_step": saved,
     }
     if quarantined:
         values["error"] = (
-            f"{stuck} workers in a row died at step {row.step}, {row.worker} last; "
+            f"{stuck} workers in a row died without getting past the checkpoint at step {saved}, {row.worker} last; "
             "the job may need more memory than they have."
         )
     _let_go(connection, row.id, values)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from orchestrator.errors import HomeError
 
-# Longer than any transaction here takes; a writer that meets another waits instead of failing with "locked".
-BUSY_SECONDS = 30.0
+# Longer than any transaction here takes, so that a writer that meets another waits instead of failing with "locked";
+# short enough that a worker which is asked to end while the table is stuck can still end in good order.
+BUSY_SECONDS = 10.0
 
 
 class SqlitePlace:
     """A database file on a disk of this machine.  WAL: readers and the one writer do not wait for each other.
 
     `synchronous=NORMAL` survives any death of a process; a power cut may lose the last commits, which costs
-    a repeated job and nothing else.
+    a repeated job and nothing else, because nothing is deleted before `make_durable`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,6 +40,12 @@ class SqlitePlace:
     def reading(self) -> Iterator[Connection]:
         with self._explained(), self._engine.connect().execution_options(orch_reading=True) as connection:
             yield connection
+
+    def make_durable(self) -> None:
+        # NORMAL leaves the log to the operating system until it is written into the database; a log that is
+        # not there any more has been.
+        with suppress(FileNotFoundError), self.path.with_name(f"{self.path.name}-wal").open("rb") as log:
+            os.fsync(log.fileno())
 
     def now(self, connection: Connection) -> float:  # noqa: ARG002  (one machine: the process has the database's clock)
         return time.time()

@@ -98,7 +98,19 @@ class JobTable:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
         with self._place.transaction() as connection:
-            return settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+            renewed = settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+        if renewed.superseded:
+            self._place.make_durable()
+        return renewed
+
+    def refuse(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
+        """Forget a checkpoint that turned out damaged; the lease that is returned has the ones that are left.
+
+        Raises:
+            LeaseLost: the lease expired and was reaped, or the job was cancelled.
+        """
+        with self._place.transaction() as connection:
+            return settling.refuse(connection, lease, checkpoint)
 
     def complete(
         self, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
@@ -112,7 +124,10 @@ class JobTable:
             LeaseLost: somebody else holds the job or has done it; their result stands.
         """
         with self._place.transaction() as connection:
-            return settling.complete(connection, lease, outputs, metrics, self._place.now(connection))
+            superseded = settling.complete(connection, lease, outputs, metrics, self._place.now(connection))
+        if superseded:
+            self._place.make_durable()
+        return superseded
 
     def fail(self, lease: Lease, error: str) -> JobState:
         """One failure more; the state says whether the job will be tried again.  Raises LeaseLost."""

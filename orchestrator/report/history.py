@@ -90,7 +90,7 @@ def _turns(job: Job, attempts: Sequence[Attempt]) -> list[Turn]:
 def _turn(job: Job, attempt: Attempt, following: Attempt | None) -> Turn:
     died = attempt.outcome is Ending.EXPIRED
     # An expired lease is noticed at the next claim, which may be hours after the death.
-    stopped = attempt.seen if died or attempt.ended is None else attempt.ended
+    stopped = attempt.last_sign
     return Turn(
         job=job.name,
         model=job.spec["model"],

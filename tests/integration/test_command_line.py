@@ -70,9 +70,9 @@ def test_init_then_plan_then_status(tmp_path: Path) -> None:
     study.write_text(study.read_text().replace("test_images = 2000", "test_images = 500"))
     planned = orch("plan", cwd=tmp_path)
     assert planned.returncode == 0, planned.stderr
-    assert "24 jobs over 2 shards (24 added, 0 kept)" in planned.stdout
+    assert "20 jobs over 2 shards (20 added, 0 kept)" in planned.stdout
     told = orch("status", cwd=tmp_path)
-    assert "0 of 24 jobs done" in told.stdout and "vit-tiny" in told.stdout
+    assert "0 of 20 jobs done" in told.stdout and "vit-tiny" in told.stdout
 
 
 def test_init_does_not_write_over_a_study(place: Path) -> None:
@@ -130,6 +130,8 @@ def test_logs_of_a_job_nobody_has_claimed(place: Path) -> None:
         ("shards = 2", "shards = 300", "use fewer shards"),
         ('"alexnet-tiny"', '"alexnet-huge"', "'alexnet-huge' is not allowed"),
         ('"float16"', '"float8"', "'float8' is not allowed"),
+        ("batch_sizes = [1]", "batch_sizes = [[1]]", "benchmark.batch_sizes[0]"),
+        ("seconds = 5", "seconds = inf", "leases.seconds"),
         ('"synthetic"', '"npz:none.npz"', "none.npz"),
     ],
 )
@@ -171,6 +173,37 @@ def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None
 
 def test_a_home_on_a_service_of_a_later_version_is_told(place: Path) -> None:
     assert "gdrive" in refused(orch("plan", "--home", "gdrive:", cwd=place), 2)
+
+
+def test_a_plan_that_was_killed_before_its_tables_were_made_is_planned_again(place: Path) -> None:
+    (place / "small.orch").mkdir()
+    (place / "small.orch" / "jobs.db").touch()
+    assert "orch plan" in refused(orch("status", "--home", "small.orch", cwd=place), 4)
+    assert orch("plan", cwd=place).returncode == 0
+
+
+def test_a_shard_that_is_gone_is_made_again_by_planning_again(place: Path) -> None:
+    orch("plan", cwd=place)
+    home = Home.open(place / "small.orch")
+    shard = next(iter(home.jobs.data().values()))
+    home.artifacts.delete(shard)
+    assert orch("plan", cwd=place).returncode == 0
+    home.artifacts.fetch(shard, place / "shard")
+
+
+def test_planning_again_finds_the_home_that_was_named_before(place: Path) -> None:
+    orch("plan", "--home", "elsewhere", cwd=place)
+    assert json.loads(orch("plan", "--json", cwd=place).stdout)["change"]["kept"] == 8
+    assert not (place / "small.orch").exists()
+
+
+def test_a_home_that_no_path_can_name_is_told(place: Path) -> None:
+    assert "cannot be" in refused(orch("status", "--home", "x" * 300, cwd=place), 4)
+
+
+def test_a_worker_name_that_is_no_name_is_told(place: Path) -> None:
+    orch("plan", cwd=place)
+    assert "cannot be called" in refused(orch("worker", "--name", "my/worker", cwd=place), 2)
 
 
 def test_an_unknown_job_is_told(place: Path) -> None:

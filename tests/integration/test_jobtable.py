@@ -163,23 +163,105 @@ def test_only_a_quarantined_job_can_be_retried(table: JobTable) -> None:
         table.retry(claimed(table).name)
 
 
-def test_deaths_that_get_further_each_time_are_no_fault_of_the_job(table: JobTable, place: SettablePlace) -> None:
-    for death in range(1, 6):
-        lease = claimed(table)
-        table.renew(lease, {"step": death * 10})
-        place.clock += 5.1
-    assert claimed(table).attempt == 6
+def die(table: JobTable, place: SettablePlace, step: int, saved: int | None = None) -> Lease:
+    """A worker claims the only job, gets to a step, perhaps saves a checkpoint, and is never heard of again."""
+    lease = claimed(table)
+    table.renew(lease, {"step": step}, None if saved is None else Checkpoint(saved, artifact(f"c{saved}")))
+    place.clock += 5.1
+    return lease
 
 
-def test_deaths_at_the_same_step_quarantine_the_job_with_the_reason(table: JobTable, place: SettablePlace) -> None:
-    for _ in range(2):
-        lease = claimed(table)
-        table.renew(lease, {"step": 10})
-        place.clock += 5.1
+def test_deaths_that_each_saved_something_are_no_fault_of_the_job(table: JobTable, place: SettablePlace) -> None:
+    for step, saved in ((100, 50), (90, 70), (88, 80), (95, 90)):  # each got less far than the first, and saved more
+        die(table, place, step, saved)
+    assert claimed(table).attempt == 5
+
+
+def test_deaths_without_a_new_checkpoint_quarantine_the_job_with_the_reason(
+    table: JobTable, place: SettablePlace
+) -> None:
+    die(table, place, step=12, saved=10)
+    lease = die(table, place, step=17)
     assert table.claim("w1") is None
     job = table.job(lease.job)
     assert job.state is JobState.QUARANTINED
-    assert "2 workers in a row died at step 10" in (job.error or "")
+    assert "without getting past the checkpoint at step 10" in (job.error or "")
+
+
+def test_one_death_never_quarantines_even_where_one_failure_does(place: SettablePlace) -> None:
+    plan = make_plan(Study.parse(SMALL.replace("tries = 2", "tries = 1")))
+    table = JobTable(place, "here")
+    table.create()
+    table.publish(plan, data_of(plan))
+    die(table, place, step=3)
+    assert table.fail(claimed(table), "broken") is JobState.QUARANTINED
+
+
+@pytest.mark.parametrize("ending", ["die", "fail"])
+def test_a_quarantined_job_that_is_cancelled_and_planned_again_begins_afresh(
+    table: JobTable, place: SettablePlace, small_plan: Plan, ending: str
+) -> None:
+    def end_badly() -> None:
+        if ending == "die":
+            die(table, place, step=3)
+        else:
+            table.fail(claimed(table), "broken")
+            place.clock += 1000
+
+    end_badly()
+    end_badly()
+    assert table.claim("w1") is None
+    first = "alexnet-tiny/seed0/train/r00.s0"
+    assert table.job(first).state is JobState.QUARANTINED
+    table.cancel(first)
+    table.publish(small_plan)
+    end_badly()
+    assert (table.job(first).error is None) is (ending == "die")
+    assert claimed(table).attempt == 4
+
+
+def test_fewer_tries_than_a_job_has_failed_already_hurt_nobody(place: SettablePlace) -> None:
+    def planned(tries: int) -> Plan:
+        return make_plan(Study.parse(SMALL.replace("tries = 2", f"tries = {tries}")))
+
+    table = JobTable(place, "here")
+    table.create()
+    table.publish(planned(5), data_of(planned(5)))
+    for _ in range(3):
+        table.fail(claimed(table), "broken")
+        place.clock += 1000
+    table.publish(planned(1))
+    assert table.fail(claimed(table), "broken") is JobState.QUARANTINED
+
+
+def test_a_holder_learns_that_its_lease_was_made_shorter(table: JobTable) -> None:
+    lease = claimed(table)
+    table.publish(make_plan(Study.parse(SMALL.replace("seconds = 5", "seconds = 2"))))
+    assert (lease.seconds, table.renew(lease).seconds) == (5, 2)
+
+
+def test_a_refused_checkpoint_is_forgotten_and_the_good_one_stays(table: JobTable) -> None:
+    lease = claimed(table)
+    for step in (10, 20):
+        lease = table.renew(lease, {"step": step}, Checkpoint(step, artifact(f"c{step}")))
+    lease = table.refuse(lease, lease.checkpoints[0])
+    assert lease.checkpoints == (Checkpoint(10, artifact("c10")),)
+    lease = table.renew(lease, {"step": 15}, Checkpoint(15, artifact("c15")))
+    assert [checkpoint.step for checkpoint in lease.checkpoints] == [15, 10]
+    assert table.attempts(lease.job)[0].from_step == 10
+
+
+def test_a_silent_worker_is_seen_in_the_overview_before_anybody_takes_its_job(
+    table: JobTable, place: SettablePlace
+) -> None:
+    lease = claimed(table)
+    place.clock += 5.1
+    seen = table.overview()
+    assert [job.name for job in seen.silent] == [lease.name]
+    place.clock += 1000
+    claimed(table, "w2")
+    dead = next(worker for worker in table.overview().workers if worker.name == "w1")
+    assert (dead.job, place.clock - dead.seen) == (None, pytest.approx(1005.1))
 
 
 def test_a_released_job_is_ready_again_at_no_cost(table: JobTable) -> None:
@@ -194,11 +276,11 @@ def test_every_attempt_is_kept_with_who_when_and_how_it_ended(table: JobTable, p
     first = table.renew(first, {"step": 7}, Checkpoint(5, artifact("five")))
     place.clock += 5.1
     second = claimed(table, "w2")
-    table.complete(second, outputs_of(second), {"step": 20})
+    table.complete(second, outputs_of(second), {})
     kept = table.attempts(first.job)
     assert [(a.worker, a.from_step, a.to_step, a.outcome) for a in kept] == [
         ("w1", 0, 7, Ending.EXPIRED),
-        ("w2", 5, 20, Ending.DONE),
+        ("w2", 5, second.spec["visit"]["steps"], Ending.DONE),
     ]
     assert kept[0].ended == kept[1].started == place.clock
 

@@ -16,7 +16,7 @@ from orchestrator.progress import snapshot
 
 def seen(*trainings: TrainingSums, workers: tuple[WorkerSeen, ...] = (), troubled: tuple[Job, ...] = ()) -> Overview:
     counts = Counter({JobState.DONE: 3, JobState.RUNNING: 1, JobState.BLOCKED: 4})
-    return Overview(1000.0, counts, trainings, workers, troubled)
+    return Overview(1000.0, counts, trainings, workers, troubled, silent=())
 
 
 def training(model: str, step: int, worked_steps: int, seconds: float) -> TrainingSums:
