@@ -221,6 +221,12 @@ def load_weights(model: Any, arrays: Arrays) -> None:
     _assign(weights, {key: array for key, array in arrays.items() if key.startswith(MODEL)})
 
 
+def fresh_network(architecture: str, image_shape: tuple[int, int, int], classes: int) -> Any:
+    """A network whose weights are called as in a training's states, to be filled by `load_weights`."""
+    with _fresh_keras(seed=0, precision="float32"):
+        return catalog.get(architecture).build(keras, image_shape=image_shape, classes=classes)
+
+
 @contextmanager
 def _fresh_keras(seed: int, precision: str) -> Iterator[None]:
     """Seeded, and with layers' automatic names counted from the start: states are keyed by these names."""

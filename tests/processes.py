@@ -41,7 +41,7 @@ class Worker:
         self.log = log
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "workers", "--home", home, "--name", log.stem, *options],
+                [sys.executable, "-P", "-m", "workers", "--home", home, "--name", log.stem, *options],
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

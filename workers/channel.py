@@ -51,6 +51,10 @@ class Channel:
         self._last_checkpoint = time.monotonic()
         self.say(CheckpointWritten(step, str(path), seconds))
 
+    def checkpoint_skipped(self) -> None:
+        """It could not be written; the next one is due after the usual time."""
+        self._last_checkpoint = time.monotonic()
+
     def _listen(self, incoming: TextIO) -> None:
         for line in incoming:
             message = decode(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from importlib.util import find_spec
 from typing import Annotated
@@ -9,9 +11,9 @@ from typing import Annotated
 import typer
 
 from orchestrator import entry
-from orchestrator.errors import OrchError
+from orchestrator.errors import OrchError, UsageError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 class NoTensorFlow(OrchError):
@@ -34,8 +36,9 @@ def work(
 ) -> None:
     """Claim jobs and do them until none is left.
 
-    Ends with 0 when nothing is left or when it was asked to stop (Ctrl-C, SIGTERM, --max-hours), 75 when there
-    is nothing to do just now (with --once), 1 when something failed, 4 when the home cannot be reached.
+    Ends with 0 when nothing is left or when it was asked to stop (Ctrl-C, SIGTERM, --max-hours), 1 when it cannot
+    work here or, with --once, when its job failed, 4 when the home cannot be reached, and 75, with --once, when
+    there is nothing to do just now.
     """
     if find_spec("tensorflow") is None:
         raise NoTensorFlow("There is no TensorFlow here; install Orch's worker part: pip install 'orch[worker]'.")
@@ -44,6 +47,8 @@ def work(
     from workers.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
+    if name is not None and not re.fullmatch(r"[\w.-]{1,100}", name):
+        raise UsageError(f"A worker cannot be called {name!r}; use letters, digits, '-', '_' and '.'.")
     host = this_host()
     settings = Settings(
         name=name or fresh_worker_name(host),
@@ -53,8 +58,11 @@ def work(
         checkpoint_seconds=checkpoint_seconds,
     )
     opened = Home.open(remembered(home))
-    sys.exit(Supervisor(opened, settings, Console(settings.name)).run())
+    code = Supervisor(opened, settings, Console(settings.name)).run()
+    sys.stdout.flush()
+    # Not sys.exit, which waits for threads: a transfer that hangs must not keep a worker that was asked to end.
+    os._exit(code)
 
 
 def main() -> None:
-    entry.run(app)
+    entry.run(lambda: app(prog_name="orch-worker"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from io import StringIO
 from typing import TextIO
 
 # In a file or a notebook's output, where a line cannot be written over.
@@ -20,12 +21,12 @@ class Console:
         self._over = self._stream.isatty()
         self._open_line = 0
         self._last_line = 0.0
-        self._lock = threading.RLock()  # a signal handler may speak while the main thread does
+        self._lock = threading.Lock()
 
     def say(self, text: str) -> None:
         """A line that stays."""
         with self._lock:
-            self.close_line()
+            self._end_line()
             self._print(f"{time.strftime('%H:%M:%S')}  {self._name}  {text}\n")
 
     def show(self, text: str) -> None:
@@ -40,10 +41,18 @@ class Console:
                 self._print(line + "\n")
 
     def close_line(self) -> None:
+        with self._lock:
+            self._end_line()
+
+    def _end_line(self) -> None:
         if self._open_line:
             self._print("\n")
             self._open_line = 0
 
     def _print(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # The reader has gone (`| head`) or the log's disk is full: the work goes on unseen.
+            self._stream = StringIO()

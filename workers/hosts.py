@@ -30,5 +30,5 @@ def _kind() -> str:
 
 
 def fresh_worker_name(host: Host) -> str:
-    """A name that no other worker has: notebooks of one kind often share a host name."""
-    return f"{host.kind if host.kind != 'own' else host.name}-{secrets.token_hex(2)}"
+    """A name that no other worker is likely to have: notebooks of one kind often share a host name."""
+    return f"{host.kind if host.kind != 'own' else host.name}-{secrets.token_hex(4)}"

@@ -28,8 +28,6 @@ def seconds_between_deaths(attempts: Iterable[Attempt]) -> float:
     """Mean working time per death, one death at the prior's rate counted in beforehand."""
     worked, deaths = PRIOR_SECONDS_BETWEEN_DEATHS, 1
     for attempt in attempts:
-        worked += (
-            attempt.ended if attempt.outcome is Ending.DONE and attempt.ended else attempt.seen
-        ) - attempt.started
+        worked += attempt.last_sign - attempt.started
         deaths += attempt.outcome is Ending.EXPIRED
     return worked / deaths

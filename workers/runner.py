@@ -22,6 +22,8 @@ from workers.stages import Outcome, stage
 def main() -> None:
     """Serve jobs until the pipe closes."""
     threads = _arguments().threads
+    # Last, so that it hides nothing: architectures of the person's own are imported from where they work.
+    sys.path.append(str(Path.cwd()))
     channel = Channel(sys.stdin, _private_stdout())
     started = time.monotonic()
     device = _load(threads)

@@ -33,8 +33,9 @@ class RunnerProcess:
         self._log = log
         self._deliver = deliver
         with log.open("ab") as stderr:
+            # -P: a folder called `models` where the person works must not hide ours.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers.runner", "--threads", str(threads)],
+                [sys.executable, "-P", "-m", "workers.runner", "--threads", str(threads)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -76,8 +77,12 @@ class RunnerProcess:
         return tail(self._log)
 
     def _listen(self, stdout: IO[str]) -> None:
-        for line in stdout:
-            self._deliver(decode(line))
+        try:
+            for line in stdout:
+                self._deliver(decode(line))
+        except (ValueError, KeyError, TypeError):
+            # A runner that was killed in the middle of a line; whatever else it is, it cannot be talked to.
+            self._process.kill()
         code = self._process.wait()
         if not self._ended.is_set():
             self._deliver(RunnerDied(_reason(code)))

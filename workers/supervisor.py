@@ -9,18 +9,18 @@ from __future__ import annotations
 import queue
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Lease, Stage
-from workers import messages
+from workers import messages, scratch
 from workers.attempt import Attempt, Inbox, Result, StopAsked
 from workers.cache import InputCache
 from workers.console import Console
@@ -59,6 +59,10 @@ class RunnerLost(OrchError):
     """No runner can be had on this machine."""
 
 
+class _Interrupted(Exception):
+    """Asked to stop while the home could not be reached."""
+
+
 class Supervisor:
     """One worker: a runner, a cache of inputs, and the jobs it holds one after another."""
 
@@ -67,10 +71,10 @@ class Supervisor:
         self._settings = settings
         self._console = console
         self._inbox: Inbox = Inbox()
-        self._stop = threading.Event()
-        self._directory = Path(tempfile.mkdtemp(prefix=f"orch-{settings.name}-"))
-        cache = InputCache(self._directory / "inputs", home.artifacts)
-        self._transfers = Transfers(home.artifacts, cache, self._inbox.put)
+        self._stop_reason: str | None = None
+        self._directory = scratch.directory()
+        self._cache = InputCache(self._directory / "inputs", home.artifacts)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transfers")
         self._runner: RunnerProcess | None = None
         self._device = ""
         self._load_seconds = 0.0
@@ -86,54 +90,71 @@ class Supervisor:
         self._listen_for_the_end()
         try:
             return self._serve()
+        except _Interrupted:
+            return ExitCode.DONE
         finally:
-            self._console.close_line()
+            if self._stop_reason:
+                self._console.say(f"stopped: {self._stop_reason}")
             if self._runner is not None:
                 self._runner.end()
-            self._transfers.close()
+            self._thread.shutdown(wait=not self._stopping(), cancel_futures=self._stopping())
             shutil.rmtree(self._directory, ignore_errors=True)
-
-    def ask_to_stop(self, why: str) -> None:
-        """Checkpoint, give the job back, and end `run`; may be called from a signal handler or another thread."""
-        self._stop.set()
-        self._console.say(f"{why}: stopping in good order")
-        self._inbox.put(StopAsked())
 
     def _listen_for_the_end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _frame: self.ask_to_stop(signal.Signals(number).name))
+            signal.signal(number, lambda number, _frame: self._ask_to_stop(signal.Signals(number).name))
         if self._settings.max_seconds is not None:
-            timer = threading.Timer(self._settings.max_seconds, self.ask_to_stop, ["The session's time is up"])
+            timer = threading.Timer(self._settings.max_seconds, self._ask_to_stop, ["the session's time is up"])
             timer.daemon = True
             timer.start()
 
+    def _ask_to_stop(self, why: str) -> None:
+        # Runs between any two instructions of the main thread: takes no lock and prints nothing.
+        self._stop_reason = why
+        self._inbox.put(StopAsked())
+
+    def _stopping(self) -> bool:
+        return self._stop_reason is not None
+
     def _serve(self) -> ExitCode:
-        while not self._stop.is_set():
+        while not self._stopping():
             if not self._reached(self._home.jobs.unfinished):
                 return ExitCode.DONE
-            self._runner_with(self._threads())
-            if self._stop.is_set():
+            runner = self._runner_with(self._threads())
+            if runner is None:
                 break
             lease = self._reached(self._claim)
             if lease is None and self._settings.once:
                 return ExitCode.TRY_LATER
             if lease is None:
-                self._stop.wait(_IDLE_SECONDS)
+                self._idle(_IDLE_SECONDS)
                 continue
-            result = self._work(lease)
+            if lease.stage is Stage.TRAIN and lease.spec["threads"] != runner.threads:
+                # The study was planned again just now; the right runner is made before the next claim.
+                self._home.jobs.release(lease, "the study's threads have changed")
+                continue
+            result = self._work(lease, runner)
             if self._settings.once:
                 return ExitCode.FAILED if result is Result.FAILED else ExitCode.DONE
         return ExitCode.DONE
 
     def _reached(self, operation: Callable[[], T]) -> T:
-        """An operation on the table, once the home can be reached."""
+        """An operation on the table, once the home can be reached.  Raises _Interrupted when asked to stop."""
         while True:
             try:
                 return operation()
             except HomeError as error:
                 self._console.say(f"{error} Trying again in {_UNREACHABLE_SECONDS:.0f} s.")
-                if self._stop.wait(_UNREACHABLE_SECONDS):
-                    raise
+                self._idle(_UNREACHABLE_SECONDS)
+                if self._stopping():
+                    raise _Interrupted from error
+
+    def _idle(self, seconds: float) -> None:
+        """Wait, but not when asked to stop; what a runner says between jobs is of no interest."""
+        deadline = time.monotonic() + seconds
+        while not self._stopping() and time.monotonic() < deadline:
+            with suppress(queue.Empty):
+                self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _claim(self) -> Lease | None:
         return self._home.jobs.claim(self._settings.name, self._settings.host.name, self._device)
@@ -143,19 +164,21 @@ class Supervisor:
         assert study is not None, "a job table with jobs has the study that they are of"
         return int(study.document["training"]["threads"])
 
-    def _work(self, lease: Lease) -> Result:
+    def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
         directory = self._directory / f"{lease.job}.{lease.attempt}"
         directory.mkdir()
+        # An inbox of its own: what an attempt left behind on its way is not read by the next one.
+        self._inbox = Inbox()
         attempt = Attempt(
             jobs=self._home.jobs,
             lease=lease,
-            runner=self._runner_with(lease.spec["threads"] if lease.stage is Stage.TRAIN else self._threads()),
-            transfers=self._transfers,
+            runner=runner,
+            transfers=Transfers(self._home.artifacts, self._cache, self._thread, self._inbox.put),
             inbox=self._inbox,
             directory=directory,
             checkpoint_seconds=self._checkpoint_seconds(),
-            say=self._console.say,
-            show=self._console.show,
+            stopping=self._stopping,
+            console=self._console,
         )
         result = attempt.run()
         self._checkpoint_cost = attempt.checkpoint_cost or self._checkpoint_cost
@@ -168,35 +191,34 @@ class Supervisor:
         between_deaths = seconds_between_deaths(self._reached(self._home.jobs.attempts))
         return checkpoint_interval(between_deaths, self._load_seconds, self._checkpoint_cost)
 
-    def _runner_with(self, threads: int) -> RunnerProcess:
-        """The warm runner; a new one if there is none, it died, or it was set to other threads."""
+    def _runner_with(self, threads: int) -> RunnerProcess | None:
+        """The warm runner; a new one if there is none, it died, or it was set to other threads.
+
+        None if asked to stop while it loads.  Raises RunnerLost.
+        """
         runner = self._runner
         if runner is not None and runner.alive and runner.threads == threads:
             return runner
         if runner is not None:
             runner.end()
-        while not self._inbox.empty():  # what the one before said last is not for this one
-            self._inbox.get()
-        self._runner = runner = RunnerProcess(threads, self._directory / "runner.log", self._inbox.put)
-        self._await_ready(runner)
-        return runner
+        self._inbox = Inbox()
+        self._runner = RunnerProcess(threads, self._directory / "runner.log", lambda event: self._inbox.put(event))
+        return self._runner if self._is_ready(self._runner) else None
 
-    def _await_ready(self, runner: RunnerProcess) -> None:
+    def _is_ready(self, runner: RunnerProcess) -> bool:
         self._console.show("loading TensorFlow")
         deadline = time.monotonic() + _LOAD_SECONDS
-        while True:
+        while not self._stopping():
             try:
                 event = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise RunnerLost(
-                    f"TensorFlow did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
-                ) from None
+                reason = f"TensorFlow did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
+                raise RunnerLost(reason) from None
             match event:
                 case messages.Ready(device, seconds):
                     self._device, self._load_seconds = device, seconds
-                    return
+                    return True
                 case RunnerDied(reason):
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]
                     raise RunnerLost(f"No runner can be started here, {reason}: {tail[-1]}")
-                case StopAsked():
-                    return
+        return False

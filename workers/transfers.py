@@ -5,15 +5,19 @@ One at a time and in the order they were asked for, so that a checkpoint is neve
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.artifacts import ArtifactStore
-from orchestrator.errors import OrchError
+from orchestrator.artifacts import ArtifactDamaged, ArtifactStore
+from orchestrator.errors import OrchError, StoreError
 from orchestrator.jobs import Artifact
 from workers.cache import InputCache
+
+_WAITS = (1.0, 2.0, 4.0)
+"""Seconds between tries of a fetch, before the attempt is given up."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +51,23 @@ class UploadFailed:
     error: OrchError
 
 
-@dataclass(frozen=True)
-class Drained:
-    """Everything asked for before is done."""
-
-
-Transferred = Fetched | FetchFailed | CheckpointUploaded | OutputsUploaded | UploadFailed | Drained
+Transferred = Fetched | FetchFailed | CheckpointUploaded | OutputsUploaded | UploadFailed
 
 
 class Transfers:
-    """What is asked for here ends as one event in `deliver`, called on the transfers' thread."""
+    """The transfers of one attempt.  What is asked for here ends as one event in `deliver`, on another thread.
 
-    def __init__(self, store: ArtifactStore, cache: InputCache, deliver: Callable[[Transferred], None]) -> None:
+    Every attempt has transfers of its own, so that one which ends late speaks to nobody, and not to the attempt
+    at another job; the thread is the worker's.
+    """
+
+    def __init__(
+        self, store: ArtifactStore, cache: InputCache, thread: Executor, deliver: Callable[[Transferred], None]
+    ) -> None:
         self._store = store
         self._cache = cache
+        self._thread = thread
         self._deliver = deliver
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transfers")
 
     def fetch(self, artifacts: Mapping[str, Artifact]) -> None:
         self._thread.submit(lambda: self._deliver(self._fetched(artifacts)))
@@ -78,28 +83,21 @@ class Transfers:
         for artifact in artifacts:
             self._thread.submit(self._store.delete, artifact)
 
-    def drain(self) -> None:
-        self._thread.submit(lambda: self._deliver(Drained()))
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
-
     def _fetched(self, artifacts: Mapping[str, Artifact]) -> Fetched | FetchFailed:
         files: dict[str, Path] = {}
         for name, artifact in artifacts.items():
             try:
-                files[name] = self._cache.path(artifact)
-            except OrchError as error:
-                return FetchFailed(name, error)
+                files[name] = _patiently(lambda artifact=artifact: self._cache.path(artifact))  # type: ignore[misc]
+            except (OrchError, OSError) as error:
+                return FetchFailed(name, _told(error))
         return Fetched(files)
 
     def _checkpoint(self, step: int, file: Path) -> CheckpointUploaded | UploadFailed:
         try:
             artifact = self._store.put(file)
-        except OrchError as error:
-            return UploadFailed("checkpoint", error)
-        finally:
             file.unlink(missing_ok=True)
+        except (OrchError, OSError) as error:
+            return UploadFailed("checkpoint", _told(error))
         return CheckpointUploaded(step, artifact)
 
     def _outputs(self, files: Mapping[str, Path]) -> OutputsUploaded | UploadFailed:
@@ -107,8 +105,23 @@ class Transfers:
         try:
             for name, file in files.items():
                 artifacts[name] = self._store.put(file)
-        except OrchError as error:
-            return UploadFailed("outputs", error)
-        for name, file in files.items():
-            self._cache.adopt(file, artifacts[name])
+                self._cache.adopt(file, artifacts[name])
+        except (OrchError, OSError) as error:
+            return UploadFailed("outputs", _told(error))
         return OutputsUploaded(artifacts)
+
+
+def _patiently(fetch: Callable[[], Path]) -> Path:
+    """A store may be out of reach for a moment; a damaged artifact stays damaged."""
+    for seconds in _WAITS:
+        try:
+            return fetch()
+        except ArtifactDamaged:
+            raise
+        except StoreError:
+            time.sleep(seconds)
+    return fetch()
+
+
+def _told(error: OrchError | OSError) -> OrchError:
+    return error if isinstance(error, OrchError) else StoreError(f"This machine's disk: {error}.")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import Checkpoint, Ending, JobState
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.processes import orch, wait_until, workers
+from tests.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
 
 TEXT = """
 name = "endings"
@@ -109,9 +112,67 @@ def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, 
     assert weights(home) == undisturbed
 
 
+ENDLESS = Study.parse(TEXT.replace("epochs = 4", "epochs = 400").replace("per_visit = 4", "per_visit = 400"))
+
+
+def computing(home: Home) -> bool:
+    (job,) = home.jobs.jobs()
+    return int(job.progress.get("step", 0)) > 0
+
+
+def test_asked_to_end_while_its_runner_is_frozen_a_worker_ends_within_its_time(tmp_path: Path) -> None:
+    home = planned(tmp_path, ENDLESS)
+    with workers(home.url, tmp_path, *OFTEN) as start:
+        worker = start()
+        wait_until(lambda: computing(home), "the first steps")
+        runner = worker.runner_pid()
+        os.kill(runner, signal.SIGSTOP)
+        asked = time.monotonic()
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.wait() == ExitCode.DONE
+        assert time.monotonic() - asked < 30
+        assert not alive(runner)
+    (attempt,) = home.jobs.attempts()
+    assert attempt.outcome is Ending.RELEASED
+
+
+def test_asked_to_end_while_the_table_is_locked_a_worker_ends_within_its_time(tmp_path: Path) -> None:
+    home = planned(tmp_path, ENDLESS)
+    with workers(home.url, tmp_path) as start:
+        worker = start()
+        wait_until(lambda: computing(home), "the first steps")
+        lock = sqlite3.connect(tmp_path / "home" / "jobs.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        try:
+            asked = time.monotonic()
+            worker.process.send_signal(signal.SIGTERM)
+            assert worker.wait() == ExitCode.DONE
+            assert time.monotonic() - asked < 30
+        finally:
+            lock.execute("ROLLBACK")
+    assert "is left to its lease" in worker.log.read_text()
+
+
+def test_a_worker_whose_output_nobody_reads_works_on(tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-P", "-m", "workers", "--home", home.url]
+    assert subprocess.run(command, stdout=writer, timeout=PATIENCE_SECONDS).returncode == ExitCode.DONE
+    os.close(writer)
+    assert [job.state for job in home.jobs.jobs()] == [JobState.DONE]
+
+
+def test_a_network_of_the_persons_own_goes_the_whole_way(tmp_path: Path) -> None:
+    own = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.unnamed_network:build"').replace("compress = []", "")
+    home = planned(tmp_path, Study.parse(own))
+    with workers(home.url, tmp_path) as start:
+        start().wait()
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+
+
 def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
-    endless = Study.parse(TEXT.replace("epochs = 4", "epochs = 400").replace("per_visit = 4", "per_visit = 400"))
-    home = planned(tmp_path, endless)
+    home = planned(tmp_path, ENDLESS)
     with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
         began = time.monotonic()
         assert start().wait() == ExitCode.DONE

@@ -15,6 +15,7 @@ _STAGES = {"train", "compress", "benchmark"}
 
 def stage(name: str) -> Callable[[RunJob, Channel], Outcome]:
     """The function that does a job of this stage; its module is loaded when first needed."""
-    assert name in _STAGES, f"no stage is called {name!r}: the worker is older than the plan"
+    if name not in _STAGES:
+        raise ValueError(f"No stage is called {name!r}; this worker is older than the plan: upgrade Orch here.")
     run: Callable[[RunJob, Channel], Outcome] = import_module(f"workers.stages.{name}").run
     return run

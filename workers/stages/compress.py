@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import keras
-
-from models import catalog, checkpoint
+from models import checkpoint
 from models.compression.compressed_model import compress
-from models.training import StateMismatch, load_weights, weights_digest
+from models.training import StateMismatch, fresh_network, load_weights, weights_digest
 from workers.channel import Channel
 from workers.messages import CheckpointRefused, Finished, Progress, RunJob
 
@@ -18,9 +16,7 @@ def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
     """Write the network as the output `model`; the metrics say what it weighs."""
     method = job.spec["method"]
     assert job.state is not None, "a compress job has the last state of a training as its input"
-    network = catalog.get(job.spec["architecture"]).build(
-        keras, image_shape=tuple(job.spec["image_shape"]), classes=job.spec["classes"]
-    )
+    network = fresh_network(job.spec["architecture"], tuple(job.spec["image_shape"]), job.spec["classes"])
     try:
         state, _ = checkpoint.load(Path(job.state))
         load_weights(network, state.arrays)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import time
 from pathlib import Path
 
@@ -18,9 +21,11 @@ _kept: dict[Training, Trainer] = {}
 
 def run(job: RunJob, channel: Channel) -> Finished | Stopped | CheckpointRefused:
     """Train; write a checkpoint whenever one is due, and the state after the visit as the output `state`."""
-    visit = Visit(**job.spec["visit"])
+    training, visit = Training.from_dict(job.spec["training"]), Visit(**job.spec["visit"])
+    # The job's id makes its files its own: two jobs of equal bits would share one, which either might delete.
+    provenance = {**device_description(), "training": _digest(training), "job": job.job}
     try:
-        trainer = _trainer(Training.from_dict(job.spec["training"]), visit, job.state)
+        trainer = _trainer(training, visit, job.state)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointRefused(str(error))
     clock = _StepClock()
@@ -33,11 +38,11 @@ def run(job: RunJob, channel: Channel) -> Finished | Stopped | CheckpointRefused
             break
         stopping = channel.stop_asked()
         if stopping or channel.checkpoint_due(job.checkpoint_seconds):
-            _write_checkpoint(trainer, visit, Path(job.directory), channel)
+            _write_checkpoint(trainer, visit, Path(job.directory), provenance, channel)
             clock.resume()
         if stopping:
             return Stopped()
-    return _finished(trainer, visit, loss, clock, Path(job.directory))
+    return _finished(trainer, loss, clock, Path(job.directory), provenance)
 
 
 def _trainer(training: Training, visit: Visit, state: str | None) -> Trainer:
@@ -47,7 +52,9 @@ def _trainer(training: Training, visit: Visit, state: str | None) -> Trainer:
         CheckpointDamaged: the file is not a whole state.
         StateMismatch: it is of another training, or of another part of this one.
     """
-    restored = checkpoint.load(Path(state))[0] if state else None
+    restored, made_by = checkpoint.load(Path(state)) if state else (None, {})
+    if restored and made_by.get("training") != _digest(training):
+        raise StateMismatch("The state is of another training: another recipe, seed, or length.")
     if restored and not visit.first_step <= restored.step <= visit.last_step:
         raise StateMismatch(
             f"The state is at step {restored.step}; this visit goes from step {visit.first_step} to {visit.last_step}."
@@ -62,28 +69,41 @@ def _trainer(training: Training, visit: Visit, state: str | None) -> Trainer:
     return trainer
 
 
-def _write_checkpoint(trainer: Trainer, visit: Visit, directory: Path, channel: Channel) -> None:
+def _write_checkpoint(
+    trainer: Trainer, visit: Visit, directory: Path, provenance: checkpoint.Provenance, channel: Channel
+) -> None:
     began = time.monotonic()
     path = directory / f"step{trainer.step:08d}.safetensors"
-    checkpoint.save(trainer.state(), path, device_description())
+    try:
+        checkpoint.save(trainer.state(), path, provenance)
+    except OSError as error:
+        print(f"The checkpoint at step {trainer.step} was not written, the training goes on: {error}")
+        channel.checkpoint_skipped()
+        return
     channel.checkpoint_written(trainer.step - visit.first_step, path, time.monotonic() - began)
 
 
-def _finished(trainer: Trainer, visit: Visit, loss: float | None, clock: _StepClock, directory: Path) -> Finished:
+def _finished(
+    trainer: Trainer, loss: float | None, clock: _StepClock, directory: Path, provenance: checkpoint.Provenance
+) -> Finished:
     state = trainer.state()
     path = directory / "state.safetensors"
-    checkpoint.save(state, path, device_description())
+    checkpoint.save(state, path, provenance)
     return Finished(
         outputs={"state": str(path)},
         metrics={
-            "step": visit.steps,
+            "step": trainer.step,
             "loss": loss,
             "images_per_second": clock.images_per_second,
-            "step_seconds": clock.seconds,
+            "seconds": clock.seconds,
             "device": device_description()["device"],
             "weights_sha256": weights_digest(state),
         },
     )
+
+
+def _digest(training: Training) -> str:
+    return hashlib.sha256(json.dumps(dataclasses.asdict(training), sort_keys=True).encode()).hexdigest()
 
 
 class _StepClock:
