@@ -52,7 +52,7 @@ def _lives(home: Home, names: list[str]) -> dict[str, float]:
     began = time.monotonic()
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "workers", "--home", home.url, "--name", name], stdout=subprocess.DEVNULL
+            [sys.executable, "-P", "-m", "workers", "--home", home.url, "--name", name], stdout=subprocess.DEVNULL
         )
         for name in names
     }
@@ -69,14 +69,14 @@ def _lives(home: Home, names: list[str]) -> dict[str, float]:
 def _spent(home: Home, worker: str, life: float) -> Spent:
     jobs: dict[str, Job] = {job.id: job for job in home.jobs.jobs()}
     own = [attempt for attempt in home.jobs.attempts() if attempt.worker == worker and attempt.ended is not None]
-    held = {attempt.job: (attempt.ended or attempt.seen) - attempt.started for attempt in own}
+    held = {attempt.job: attempt.last_sign - attempt.started for attempt in own}
     training = [job for job in held if jobs[job].stage is Stage.TRAIN]
     return Spent(
         worker=worker,
         life=life,
         jobs=sum(held.values()),
         training_jobs=sum(held[job] for job in training),
-        steps=sum((jobs[job].metrics or {})["step_seconds"] for job in training),
+        steps=sum((jobs[job].metrics or {})["seconds"] for job in training),
     )
 
 
