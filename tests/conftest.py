@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from orchestrator.home import Home
 from orchestrator.planner import Plan, make_plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
+from tests.postgres_server import postgres_server
 
 SMALL = """
 name = "small"
@@ -68,3 +69,10 @@ def genuine_cifar10() -> Path:
         pytest.skip("set ORCH_DATA to the directory of the official CIFAR-10 batches to run this test")
     assert directory is not None, "CI sets ORCH_DATA to the official CIFAR-10 batches"
     return Path(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server; every test makes a database of its own in it."""
+    with postgres_server() as url:
+        yield url

@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, JobState, Lease, Stage
+from orchestrator.jobtable.prepared import Prepared
 from orchestrator.jobtable.schema import IS_READY, attempts, data, jobs, outputs
 from orchestrator.jobtable.settling import held_checkpoints, reap
+
+_READY = (
+    select(
+        jobs.c.id,
+        jobs.c.name,
+        jobs.c.stage,
+        jobs.c.spec,
+        jobs.c.inputs,
+        jobs.c.lease_seconds,
+        jobs.c.attempts,
+        jobs.c.remaining_path,
+        jobs.c.affinity,
+    )
+    .where(IS_READY, jobs.c.not_before <= bindparam("now"))
+    .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
+    .limit(1)
+    # Where several claim at once (SQLite does not let them) each takes another job, and nobody waits.
+    .with_for_update(skip_locked=True)
+)
+BEST_READY = Prepared(_READY)
+OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker"), jobs.c.remaining_path == bindparam("path")))
+_LEASE = Prepared(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        state=JobState.RUNNING.value,
+        token=bindparam("new_token"),
+        worker=bindparam("new_worker"),
+        lease_expires=bindparam("expires"),
+        attempts=bindparam("number"),
+        step=bindparam("at"),
+        progress=bindparam("said"),
+    )
+)
+_OPEN_ATTEMPT = Prepared(
+    insert(attempts).values(
+        job=bindparam("job"),
+        number=bindparam("number"),
+        worker=bindparam("worker"),
+        host=bindparam("host"),
+        device=bindparam("device"),
+        started=bindparam("now"),
+        seen=bindparam("now"),
+        from_step=bindparam("at"),
+        to_step=bindparam("at"),
+    )
+)
 
 
 def claim(connection: Connection, worker: str, host: str, device: str, now: float) -> Lease | None:
@@ -21,42 +70,28 @@ def claim(connection: Connection, worker: str, host: str, device: str, now: floa
     if row is None:
         return None
     token = secrets.token_hex(16)
-    inputs = {name: _resolve(connection, row.name, ref) for name, ref in row.inputs.items()}
-    held = held_checkpoints(connection, row.id)
+    number = row.attempts + 1
+    inputs = {name: _resolve(connection, row.name, ref) for name, ref in json.loads(row.inputs).items()}
+    held = held_checkpoints(connection, row.id) if row.attempts else ()
     step = held[0].step if held else 0
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == row.id)
-        .values(
-            state=JobState.RUNNING,
-            token=token,
-            worker=worker,
-            lease_expires=now + row.lease_seconds,
-            attempts=row.attempts + 1,
-            step=step,
-            progress={"step": step},
-        )
+    _LEASE.run(
+        connection,
+        job=row.id,
+        new_token=token,
+        new_worker=worker,
+        expires=now + row.lease_seconds,
+        number=number,
+        at=step,
+        said=json.dumps({"step": step}),
     )
-    connection.execute(
-        insert(attempts).values(
-            job=row.id,
-            number=row.attempts + 1,
-            worker=worker,
-            host=host,
-            device=device,
-            started=now,
-            seen=now,
-            from_step=step,
-            to_step=step,
-        )
-    )
+    _OPEN_ATTEMPT.run(connection, job=row.id, number=number, worker=worker, host=host, device=device, now=now, at=step)
     return Lease(
         job=row.id,
         name=row.name,
         stage=Stage(row.stage),
-        spec=row.spec,
+        spec=json.loads(row.spec),
         worker=worker,
-        attempt=row.attempts + 1,
+        attempt=number,
         token=token,
         seconds=row.lease_seconds,
         inputs=inputs,
@@ -64,19 +99,12 @@ def claim(connection: Connection, worker: str, host: str, device: str, now: floa
     )
 
 
-def _best_ready(connection: Connection, worker: str, now: float) -> Row[Any] | None:
+def _best_ready(connection: Connection, worker: str, now: float) -> Any | None:
     """The longest remaining path first; among equals one whose inputs this worker holds already."""
-    ready = (
-        select(jobs)
-        .where(IS_READY, jobs.c.not_before <= now)
-        .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
-        .limit(1)
-    )
-    best = connection.execute(ready).first()
+    best = BEST_READY.first(connection, now=now)
     if best is None or best.affinity == worker:
         return best
-    own = ready.where(jobs.c.affinity == worker, jobs.c.remaining_path == best.remaining_path)
-    return connection.execute(own).first() or best
+    return OWN_READY.first(connection, now=now, worker=worker, path=best.remaining_path) or best
 
 
 def _resolve(connection: Connection, job_name: str, ref: Mapping[str, str | None]) -> Artifact:

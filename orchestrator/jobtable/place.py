@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 class Place(Protocol):
     """Runs transactions; knows nothing of jobs."""
 
-    def transaction(self) -> AbstractContextManager[Connection]:
+    def transaction(self, *, exclusive: bool = False) -> AbstractContextManager[Connection]:
         """A connection whose changes are committed together at the end, or not at all after an exception.
 
-        Writers do not interleave: whoever is inside sees what all before it have committed.
+        Args:
+            exclusive: nobody else writes meanwhile; otherwise others may, but not the rows that this one locks.
 
         Raises:
             HomeError: the database cannot be reached or written.

@@ -112,36 +112,38 @@ jobs = Table(
 )
 
 # Partial indexes are used only by statements that say the same words: a bound parameter could be another state.
-IS_READY = text("jobs.state = 'ready'")
-IS_RUNNING = text("jobs.state = 'running'")
+IS_READY = text("state = 'ready'")
+IS_RUNNING = text("state = 'running'")
 
 # `claim` reads the best ready job from here without looking at the others.
 Index(
     "ready_by_path",
     jobs.c.remaining_path.desc(),
     jobs.c.id,
-    sqlite_where=text("state = 'ready'"),
-    postgresql_where=text("state = 'ready'"),
+    sqlite_where=IS_READY,
+    postgresql_where=IS_READY,
 )
-# ... and the best one among those whose inputs a worker holds.
+# ... and the best one among those whose inputs a worker holds; the others need not be written here.
+_IS_OWN = text("state = 'ready' AND affinity IS NOT NULL")
 Index(
     "ready_by_affinity",
     jobs.c.affinity,
     jobs.c.remaining_path.desc(),
     jobs.c.id,
-    sqlite_where=text("state = 'ready'"),
-    postgresql_where=text("state = 'ready'"),
+    sqlite_where=_IS_OWN,
+    postgresql_where=_IS_OWN,
 )
 # Reaping looks at the leases that could have expired, not at every job.
 Index(
     "running_by_expiry",
     jobs.c.lease_expires,
-    sqlite_where=text("state = 'running'"),
-    postgresql_where=text("state = 'running'"),
+    sqlite_where=IS_RUNNING,
+    postgresql_where=IS_RUNNING,
 )
 # Two planned jobs of one name would make `orch logs NAME` ambiguous.
 Index("planned_names", jobs.c.name, unique=True, sqlite_where=text("planned"), postgresql_where=text("planned"))
 
+# Tables that are read by their keys alone are kept in the order of the keys (`WITHOUT ROWID`): half the pages to write.
 edges = Table(
     "edges",
     metadata,
@@ -149,6 +151,7 @@ edges = Table(
     Column("child", ForeignKey("jobs.id"), primary_key=True),
     CheckConstraint("parent <> child", name="no_job_waits_for_itself"),
     Index("edges_by_child", "child"),
+    sqlite_with_rowid=False,
 )
 
 attempts = Table(
@@ -168,6 +171,7 @@ attempts = Table(
     Column("error", Text),
     CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended_means_an_outcome"),
     _one_of("outcome", Ending),
+    sqlite_with_rowid=False,
 )
 # A job has one holder: a second open attempt would be a second live token.
 Index(
@@ -191,6 +195,7 @@ checkpoints = Table(
     Column("job", ForeignKey("jobs.id"), primary_key=True),
     Column("step", Integer, primary_key=True),
     *_artifact_columns(),
+    sqlite_with_rowid=False,
 )
 
 outputs = Table(
@@ -199,6 +204,7 @@ outputs = Table(
     Column("job", ForeignKey("jobs.id"), primary_key=True),
     Column("name", String(64), primary_key=True),
     *_artifact_columns(),
+    sqlite_with_rowid=False,
 )
 
 data = Table(

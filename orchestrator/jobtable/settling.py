@@ -7,14 +7,16 @@ job's: the row is then another worker's, and is not touched.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, exists, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, insert, null, select, update
 
 from orchestrator.errors import OrchError, UsageError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Stage
+from orchestrator.jobtable.prepared import Prepared
 from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, edges, jobs, outputs
 
 KEPT_CHECKPOINTS = 2
@@ -28,6 +30,58 @@ _FEWEST_DEATHS = 2
 """One worker's death says nothing about the job that it held."""
 
 CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None}
+
+_HELD = Prepared(
+    select(jobs.c.steps, jobs.c.step, jobs.c.lease_seconds, jobs.c.failures, jobs.c.tries, jobs.c.progress)
+    .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("token"))
+    .with_for_update()
+)
+_DONE = Prepared(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        state=JobState.DONE.value,
+        metrics=bindparam("measured"),
+        step=bindparam("at"),
+        error=null(),
+        token=null(),
+        worker=null(),
+        lease_expires=null(),
+    )
+)
+_CLOSE_ATTEMPT = Prepared(
+    update(attempts)
+    .where(attempts.c.job == bindparam("of"), attempts.c.number == bindparam("which"))
+    .values(
+        seen=bindparam("now"),
+        ended=bindparam("now"),
+        outcome=bindparam("how"),
+        error=bindparam("why"),
+        to_step=bindparam("at"),
+    )
+)
+_CHILDREN = Prepared(select(edges.c.child).where(edges.c.parent == bindparam("job")).order_by(edges.c.child))
+_LAST_PARENT = (jobs.c.undone_parents == 1) & (jobs.c.state == JobState.BLOCKED.value)
+_PARENT_DONE = Prepared(
+    update(jobs)
+    .where(jobs.c.id == bindparam("child"))
+    .values(
+        undone_parents=jobs.c.undone_parents - 1,
+        state=case((_LAST_PARENT, JobState.READY.value), else_=jobs.c.state),
+        affinity=case((_LAST_PARENT, bindparam("by")), else_=jobs.c.affinity),
+    )
+)
+_HELD_CHECKPOINTS = Prepared(
+    select(checkpoints.c.step, checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
+    .where(checkpoints.c.job == bindparam("job"))
+    .order_by(checkpoints.c.step.desc())
+)
+EXPIRED = Prepared(
+    select(jobs.c.id, jobs.c.worker, jobs.c.tries, jobs.c.stuck_deaths, jobs.c.death_step)
+    .where(IS_RUNNING, jobs.c.lease_expires < bindparam("now"))
+    # Somebody else is reaping, or its holder is just now renewing: either way it is not ours to take.
+    .with_for_update(skip_locked=True)
+)
 
 
 class LeaseLost(OrchError):
@@ -43,7 +97,7 @@ def renew(
 ) -> Lease:
     """Count the lease from now on again; the new one tells which checkpoints are superseded."""
     held = _held(connection, lease)
-    progress = held.progress if progress is None else progress
+    progress = json.loads(held.progress) if progress is None else progress
     step = max(progress.get("step", 0), checkpoint.step if checkpoint else 0)
     connection.execute(
         update(jobs)
@@ -83,13 +137,16 @@ def complete(
     """The one commit of a job; returns the artifacts that nobody will read again."""
     held = _held(connection, lease)
     step = held.steps or held.step
-    _let_go(connection, lease.job, {"state": JobState.DONE, "metrics": dict(metrics), "step": step, "error": None})
+    _DONE.run(connection, job=lease.job, measured=json.dumps(dict(metrics), sort_keys=True), at=step)
     _end_attempt(connection, lease, Ending.DONE, now, step=step)
     if results:
         rows = [{"job": lease.job, "name": name, **asdict(artifact)} for name, artifact in results.items()]
         connection.execute(insert(outputs), rows)
     _unblock_children(connection, lease)
-    return _unnamed(connection, _drop_checkpoints(connection, lease.job) + _drop_states_before(connection, lease.job))
+    superseded = _drop_checkpoints(connection, lease.job)
+    if lease.stage is Stage.TRAIN and "state" in lease.inputs:
+        superseded += _drop_states_before(connection, lease.job)
+    return _unnamed(connection, superseded)
 
 
 def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobState:
@@ -103,25 +160,24 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
         lease.job,
         {"state": state, "failures": failures, "error": error, "not_before": now + wait},
     )
-    _end_attempt(connection, lease, Ending.FAILED, now, error=error)
+    _end_attempt(connection, lease, Ending.FAILED, now, step=held.step, error=error)
     return state
 
 
 def release(connection: Connection, lease: Lease, reason: str | None, now: float) -> None:
     """Give a job back undone; this costs it no try."""
-    _held(connection, lease)
+    held = _held(connection, lease)
     _let_go(connection, lease.job, {"state": JobState.READY})
-    _end_attempt(connection, lease, Ending.RELEASED, now, error=reason)
+    _end_attempt(connection, lease, Ending.RELEASED, now, step=held.step, error=reason)
 
 
 def reap(connection: Connection, now: float) -> None:
     """Take back the jobs whose holders have been silent for longer than their leases."""
-    expired = select(jobs).where(IS_RUNNING, jobs.c.lease_expires < now)
-    for row in connection.execute(expired).all():
+    for row in EXPIRED.all(connection, now=now):
         _expire(connection, row, now)
 
 
-def _expire(connection: Connection, row: Row[Any], now: float) -> None:
+def _expire(connection: Connection, row: Any, now: float) -> None:
     """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them."""
     held = held_checkpoints(connection, row.id)
     saved = held[0].step if held else 0
@@ -174,9 +230,9 @@ def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, n
         )
 
 
-def _held(connection: Connection, lease: Lease) -> Row[Any]:
-    """The job's row if this lease still holds it.  Raises LeaseLost."""
-    row = connection.execute(select(jobs).where(jobs.c.id == lease.job, jobs.c.token == lease.token)).first()
+def _held(connection: Connection, lease: Lease) -> Any:
+    """What is needed of the job's row, if this lease still holds it.  Raises LeaseLost."""
+    row = _HELD.first(connection, job=lease.job, token=lease.token)
     if row is None:
         raise LeaseLost(f"{lease.name} is no longer {lease.worker}'s: its lease expired, or the job was cancelled.")
     return row
@@ -191,23 +247,14 @@ def _attempt_of(lease: Lease) -> Any:
 
 
 def _end_attempt(
-    connection: Connection,
-    lease: Lease,
-    ending: Ending,
-    now: float,
-    *,
-    step: int | None = None,
-    error: str | None = None,
+    connection: Connection, lease: Lease, ending: Ending, now: float, *, step: int, error: str | None = None
 ) -> None:
-    values: dict[str, Any] = {"seen": now, "ended": now, "outcome": ending, "error": error}
-    if step is not None:
-        values["to_step"] = step
-    connection.execute(_attempt_of(lease).values(**values))
+    _CLOSE_ATTEMPT.run(connection, of=lease.job, which=lease.attempt, now=now, how=ending.value, why=error, at=step)
 
 
 def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]:
     """The checkpoints that a job can go on from, newest first."""
-    rows = connection.execute(select(checkpoints).where(checkpoints.c.job == job).order_by(checkpoints.c.step.desc()))
+    rows = _HELD_CHECKPOINTS.all(connection, job=job)
     return tuple(Checkpoint(row.step, _artifact(row)) for row in rows)
 
 
@@ -225,9 +272,10 @@ def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) ->
 
 
 def _drop_checkpoints(connection: Connection, job: str) -> tuple[Artifact, ...]:
-    rows = connection.execute(select(checkpoints).where(checkpoints.c.job == job)).all()
-    connection.execute(delete(checkpoints).where(checkpoints.c.job == job))
-    return tuple(_artifact(row) for row in rows)
+    held = held_checkpoints(connection, job)
+    if held:
+        connection.execute(delete(checkpoints).where(checkpoints.c.job == job))
+    return tuple(checkpoint.artifact for checkpoint in held)
 
 
 def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...]:
@@ -251,6 +299,8 @@ def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...
 
 def _unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """Those that no row names any more: equal bytes are one file, which may have more than one name."""
+    if not dropped:
+        return ()
     named = {
         digest
         for table in (outputs, checkpoints, data)
@@ -261,20 +311,14 @@ def _unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artif
     return tuple(artifact for artifact in dropped if artifact.sha256 not in named)
 
 
-def _artifact(row: Row[Any]) -> Artifact:
+def _artifact(row: Any) -> Artifact:
     return Artifact(row.sha256, row.size, row.location)
 
 
 def _unblock_children(connection: Connection, lease: Lease) -> None:
-    children = jobs.c.id.in_(select(edges.c.child).where(edges.c.parent == lease.job))
-    connection.execute(
-        update(jobs)
-        .where(children, jobs.c.undone_parents == 1, jobs.c.state == JobState.BLOCKED)
-        .values(undone_parents=0, state=JobState.READY, affinity=lease.worker)
-    )
-    connection.execute(
-        update(jobs).where(children, jobs.c.undone_parents > 1).values(undone_parents=jobs.c.undone_parents - 1)
-    )
+    """Count this parent off, child by child in one order: two parents that end at once must not lock crosswise."""
+    for row in _CHILDREN.all(connection, job=lease.job):
+        _PARENT_DONE.run(connection, child=row.child, by=lease.worker)
 
 
 def _with_descendants(connection: Connection, job: str) -> list[str]:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from orchestrator.errors import HomeError
+from orchestrator.jobtable import mounts
 
 # Longer than any transaction here takes, so that a writer that meets another waits instead of failing with "locked";
 # short enough that a worker which is asked to end while the table is stuck can still end in good order.
 BUSY_SECONDS = 10.0
+
+# Writing the log into the database syncs both.  At SQLite's 1,000 pages that came after every hundred short jobs.
+_PAGES_OF_LOG = 8000
 
 
 class SqlitePlace:
@@ -27,19 +32,41 @@ class SqlitePlace:
     a repeated job and nothing else, because nothing is deleted before `make_durable`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
+        """Raises HomeError if the path is on a network or FUSE mount."""
+        _refuse_mounts(path)
         self.path = path
-        self._engine = _engine(path)
+        self._engine = _engine(path, synchronous)
+        # One open connection a thread: taking one from SQLAlchemy's pool costs more than most transactions.
+        self._own = threading.local()
+        self._opened: list[Connection] = []
+
+    def transaction(self, *, exclusive: bool = False) -> AbstractContextManager[Connection]:  # noqa: ARG002
+        # SQLite has one writer at a time: every transaction is exclusive.
+        return self._begun("BEGIN IMMEDIATE")
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._begun("BEGIN")
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        with self._explained(), self._engine.begin() as connection:
-            yield connection
+    def _begun(self, begin: str) -> Iterator[Connection]:
+        with self._explained():
+            connection = self._connection()
+            driver: Any = connection.connection.driver_connection
+            driver.execute(begin)
+            try:
+                yield connection
+            except BaseException:
+                _end(connection, driver, "rollback")
+                raise
+            _end(connection, driver, "commit")
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        with self._explained(), self._engine.connect().execution_options(orch_reading=True) as connection:
-            yield connection
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is None or connection.closed:
+            connection = self._own.connection = self._engine.connect()
+            self._opened.append(connection)
+        return connection
 
     def make_durable(self) -> None:
         # NORMAL leaves the log to the operating system until it is written into the database; a log that is
@@ -51,6 +78,8 @@ class SqlitePlace:
         return time.time()
 
     def close(self) -> None:
+        for connection in self._opened:
+            connection.close()
         self._engine.dispose()
 
     @contextmanager
@@ -58,16 +87,29 @@ class SqlitePlace:
         """Turns SQLite's complaints about the file into a sentence; a broken statement stays a traceback."""
         try:
             yield
-        except OperationalError as error:
-            raise HomeError(
-                f"The job table {self.path} cannot be used: {error.orig}; {_advice(error.orig)}."
-            ) from error
-        except DatabaseError as error:
-            if type(error.orig) is not sqlite3.DatabaseError:
+        except (DatabaseError, sqlite3.DatabaseError) as error:
+            cause = error.orig if isinstance(error, DatabaseError) else error
+            if isinstance(cause, sqlite3.OperationalError):
+                raise HomeError(f"The job table {self.path} cannot be used: {cause}; {_advice(cause)}.") from error
+            if type(cause) is not sqlite3.DatabaseError:
                 raise
-            raise HomeError(
-                f"{self.path} is not a job table: {error.orig}; give the home that `orch plan` made."
-            ) from error
+            raise HomeError(f"{self.path} is not a job table: {cause}; give the home that `orch plan` made.") from error
+
+
+def _end(connection: Connection, driver: Any, how: Literal["commit", "rollback"]) -> None:
+    """SQLAlchemy ends what it knows of; a transaction of prepared statements alone is the driver's, and quicker."""
+    getattr(connection if connection.in_transaction() else driver, how)()
+
+
+def _refuse_mounts(path: Path) -> None:
+    if not mounts.MOUNTS.exists():
+        return
+    kind = mounts.unsafe_file_system(path.resolve(), mounts.MOUNTS.read_text(encoding="utf-8", errors="replace"))
+    if kind is not None:
+        raise HomeError(
+            f"{path} is on {kind}, where SQLite's locks do not hold and two workers could be given one job; "
+            "choose a home on a local disk."
+        )
 
 
 def _advice(error: BaseException | None) -> str:
@@ -79,19 +121,19 @@ def _advice(error: BaseException | None) -> str:
     return "check that the directory is there and that you may write to it"
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, synchronous: str) -> Engine:
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "connect", lambda connection, _record: _prepare(connection, synchronous))
     return engine
 
 
-def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare(connection: sqlite3.Connection, synchronous: str) -> None:
     # sqlite3 would otherwise open transactions by itself, deferred: two claims could read the same ready job.
     connection.isolation_level = None
     _switch_to_wal(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_OF_LOG}")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -105,8 +147,3 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("orch_reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

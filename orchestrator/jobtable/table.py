@@ -42,7 +42,7 @@ class JobTable:
 
     def create(self) -> None:
         """Make the tables if they are not there yet.  Raises HomeError if a newer Orch made them."""
-        with self._place.transaction() as connection:
+        with self._place.transaction(exclusive=True) as connection:
             publishing.create_tables(connection)
             publishing.check_version(connection, self._where)
 
@@ -61,7 +61,7 @@ class JobTable:
         Raises:
             UsageError: the table holds another study.
         """
-        with self._place.transaction() as connection:
+        with self._place.transaction(exclusive=True) as connection:
             return publishing.publish(connection, plan, data or {}, notes, self._place.now(connection))
 
     def retry(self, job: str) -> Job:
@@ -72,7 +72,7 @@ class JobTable:
 
     def cancel(self, job: str) -> int:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
-        with self._place.transaction() as connection:
+        with self._place.transaction(exclusive=True) as connection:
             return settling.cancel(connection, reading.find(connection, job), self._place.now(connection))
 
     # --- for a worker ---
