@@ -12,7 +12,7 @@ from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
 from orchestrator.jobtable import schema
 from orchestrator.jobtable.schema import data, edges, jobs, study
-from orchestrator.jobtable.settling import CLEARED_LEASE, close_attempts
+from orchestrator.jobtable.settling import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
 
 if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `orch status` need not load
     from orchestrator.planner import Plan
@@ -141,11 +141,8 @@ def _keep(connection: Connection, kept: Sequence[PlannedJob], plan: Plan) -> Non
     """Bring what may change of a kept job up to date: its place in the graph and the rules of its lease."""
     if not kept:
         return
-    tries = case(
-        (jobs.c.failures > plan.study.leases.tries, jobs.c.failures),
-        (jobs.c.stuck_deaths > plan.study.leases.tries, jobs.c.stuck_deaths),
-        else_=plan.study.leases.tries,
-    )
+    tries = plan.study.leases.tries
+    deaths = max(tries, FEWEST_DEATHS)
     statement = (
         update(jobs)
         .where(jobs.c.id == bindparam("job_id"))
@@ -154,6 +151,9 @@ def _keep(connection: Connection, kept: Sequence[PlannedJob], plan: Plan) -> Non
             remaining_path=bindparam("new_path"),
             lease_seconds=plan.study.leases.seconds,
             tries=tries,
+            # Fewer tries than were used already: one more failure, or death, is the last.
+            failures=case((jobs.c.failures > tries, tries), else_=jobs.c.failures),
+            stuck_deaths=case((jobs.c.stuck_deaths > deaths, deaths), else_=jobs.c.stuck_deaths),
         )
     )
     connection.execute(statement, [{"job_id": job.id, "new_path": job.remaining_path} for job in kept])

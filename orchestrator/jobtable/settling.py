@@ -26,7 +26,7 @@ FIRST_BACK_OFF_SECONDS = 5.0
 LONGEST_BACK_OFF_SECONDS = 300.0
 """A job that fails at once must not be claimed in a tight loop; one that a passing fault hit must not wait long."""
 
-_FEWEST_DEATHS = 2
+FEWEST_DEATHS = 2
 """One worker's death says nothing about the job that it held."""
 
 CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None}
@@ -181,7 +181,7 @@ def _expire(connection: Connection, row: Any, now: float) -> None:
     """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them."""
     held = held_checkpoints(connection, row.id)
     saved = held[0].step if held else 0
-    limit = max(row.tries, _FEWEST_DEATHS)
+    limit = max(row.tries, FEWEST_DEATHS)
     stuck = min(row.stuck_deaths + 1 if saved <= row.death_step else 1, limit)
     quarantined = stuck == limit
     values: dict[str, Any] = {

@@ -1,0 +1,488 @@
+"""The job table against a model of it, under whatever order of events Hypothesis finds.
+
+Workers claim, renew, complete, fail and give back the jobs of a small random graph, fall silent and come back too
+late; a person cancels, retries and plans again; the clock jumps, backwards too.  `Expected` says in a few lines
+what must follow from each event; after every one the table is compared with it and with the promises of `JobTable`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import Row
+
+from orchestrator.errors import UsageError
+from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.settling import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
+from orchestrator.planner import Plan
+from tests.jobtable_places import (
+    Contents,
+    PlaceOf,
+    SettablePlace,
+    artifact,
+    contents,
+    fixture_place_of,  # noqa: F401
+    output_names,
+    plan_of,
+    planned_job,
+)
+
+MOST_JOBS = 8
+T = TypeVar("T")
+WORKERS = ("w1", "w2", "w3")
+
+picks = st.integers(0, 40)
+"""Which of some things that are known only when the rule runs."""
+
+
+def test_the_table_keeps_its_promises_in_every_order_of_events(place_of: PlaceOf) -> None:
+    names = (f"example{number}" for number in itertools.count())
+    run_state_machine_as_test(
+        lambda: JobTableMachine(place_of(next(names))),
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize="CI" in os.environ,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+
+
+@dataclass
+class Expected:
+    """What the model knows of one job."""
+
+    job: PlannedJob
+    planned: bool = True
+    state: JobState = JobState.READY
+    """READY stands for BLOCKED too: which of them it is follows from the parents."""
+    attempts: int = 0
+    failures: int = 0
+    stuck_deaths: int = 0
+    death_step: int = -1
+    not_before: float = 0.0
+    lease_seconds: float = 0.0
+    expires: float = 0.0
+    checkpoints: dict[int, Artifact] = field(default_factory=dict)
+    outputs: dict[str, Artifact] = field(default_factory=dict)
+
+    @property
+    def held(self) -> tuple[Checkpoint, ...]:
+        return tuple(Checkpoint(step, self.checkpoints[step]) for step in sorted(self.checkpoints, reverse=True))
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        others = sorted((step for step in self.checkpoints if step != checkpoint.step), reverse=True)
+        kept = {step: self.checkpoints[step] for step in others[: KEPT_CHECKPOINTS - 1]}
+        self.checkpoints = {**kept, checkpoint.step: checkpoint.artifact}
+
+    def fail(self, tries: int) -> None:
+        self.failures = min(self.failures + 1, tries)
+        self.state = JobState.QUARANTINED if self.failures == tries else JobState.READY
+
+    def die(self, tries: int) -> None:
+        """One death is no fault of the job; several without a new checkpoint between them are."""
+        limit = max(tries, 2)
+        saved = self.held[0].step if self.held else 0
+        self.stuck_deaths = min(self.stuck_deaths + 1 if saved <= self.death_step else 1, limit)
+        self.death_step = saved
+        self.state = JobState.QUARANTINED if self.stuck_deaths == limit else JobState.READY
+
+    def forget(self) -> None:
+        """Retried, or asked for again: what went wrong before does not count."""
+        self.state = JobState.READY
+        self.failures, self.stuck_deaths, self.death_step, self.not_before = 0, 0, -1, 0.0
+
+    def plan(self, seconds: float, tries: int) -> None:
+        self.planned, self.lease_seconds = True, seconds
+        self.failures, self.stuck_deaths = min(self.failures, tries), min(self.stuck_deaths, max(tries, 2))
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[PlannedJob, ...]:
+    """Chains of trainings that branch, and jobs of another stage that hang on anything before them."""
+    made: list[PlannedJob] = []
+    for number in range(draw(st.integers(3, MOST_JOBS))):
+        trainings = [job for job in made if job.stage is Stage.TRAIN]
+        stage = draw(st.sampled_from([Stage.TRAIN, Stage.COMPRESS]))
+        candidates, most = (trainings, 1) if stage is Stage.TRAIN else (made, 3)
+        some = st.lists(st.sampled_from(candidates), max_size=most, unique_by=lambda job: job.id)
+        parents = draw(some) if candidates else []
+        made.append(planned_job(f"job{number}", stage, parents))
+    return tuple(made)
+
+
+class JobTableMachine(RuleBasedStateMachine):
+    def __init__(self, place: SettablePlace) -> None:
+        super().__init__()
+        self.place = place
+        self.table = JobTable(place, "here")
+        self.table.create()
+        self.graph: tuple[PlannedJob, ...] = ()
+        self.tries = 1
+        self.expected: dict[str, Expected] = {}
+        self.live: dict[str, Lease] = {}
+        """The leases that hold, by job."""
+        self.stale: list[Lease] = []
+        self.seen: Contents = contents(place)
+        """The table after the last event."""
+
+    @initialize(graph=graphs(), chosen=st.sets(picks), tries=st.integers(1, 4))
+    def plan(self, graph: tuple[PlannedJob, ...], chosen: set[int], tries: int) -> None:
+        # All trainings from the beginning: a state that only trainings read is dropped when they are done, and a
+        # planner gives no chain a second end later.
+        self.graph = graph
+        trainings = {number for number, job in enumerate(graph) if job.stage is Stage.TRAIN}
+        self.replan(chosen | trainings | {0}, seconds=5.0, tries=tries)
+
+    @rule(chosen=st.sets(picks), seconds=st.sampled_from([2.0, 5.0]), tries=st.integers(1, 4))
+    def replan(self, chosen: set[int], seconds: float, tries: int) -> None:
+        plan = plan_of(_with_ancestors(self.graph, chosen), seconds=seconds, tries=tries)
+        ids = {job.id for job in plan.jobs}
+        gone = [job for job in self.expected.values() if job.planned and job.job.id not in ids]
+        revived = [job for job in self.expected.values() if job.job.id in ids and job.state is JobState.CANCELLED]
+        change = self.table.publish(plan)
+        assert change.added == len(ids - self.expected.keys())
+        assert change.revived == len(revived)
+        assert change.kept == len(ids & self.expected.keys()) - len(revived)
+        assert change.cancelled == sum(job.state not in (JobState.DONE, JobState.CANCELLED) for job in gone)
+        self._expect_plan(plan, gone, revived)
+
+    def _expect_plan(self, plan: Plan, gone: list[Expected], revived: list[Expected]) -> None:
+        self.tries = plan.study.leases.tries
+        for job in gone:
+            job.planned = False
+            self._expect_cancelled(job)
+        for job in revived:
+            job.forget()
+        for planned in plan.jobs:
+            known = self.expected.setdefault(planned.id, Expected(planned))
+            known.job = planned
+            known.plan(plan.study.leases.seconds, self.tries)
+
+    @rule(worker=st.sampled_from(WORKERS))
+    def claim(self, worker: str) -> None:
+        self._expect_reaping()
+        ready = [job for job in self.expected.values() if self._claimable(job)]
+        longest = max((job.job.remaining_path for job in ready), default=0)
+        best = {job.job.id for job in ready if job.job.remaining_path == longest}
+        lease = self.table.claim(worker, "host", "CPU")
+        assert (lease.job if lease else None) in (best or {None})
+        if lease is None:
+            return
+        assert lease.job not in self.live
+        job = self.expected[lease.job]
+        job.state, job.attempts = JobState.RUNNING, job.attempts + 1
+        job.expires = self.place.clock + job.lease_seconds
+        assert (lease.worker, lease.attempt, lease.seconds) == (worker, job.attempts, job.lease_seconds)
+        assert lease.checkpoints == job.held
+        assert lease.inputs == {
+            name: self.expected[str(ref.job)].outputs[ref.name] for name, ref in job.job.inputs.items()
+        }
+        self.live[lease.job] = lease
+
+    @precondition(lambda self: self.live)
+    @rule(pick=picks, step=st.none() | st.integers(1, 40), saved=st.none() | st.integers(1, 40), device=st.booleans())
+    def renew(self, pick: int, step: int | None, saved: int | None, device: bool) -> None:
+        lease = _picked(self.live.values(), pick)
+        job = self.expected[lease.job]
+        checkpoint = None if saved is None else Checkpoint(saved, _state(job, saved, device))
+        renewed = self.table.renew(lease, None if step is None else {"step": step}, checkpoint)
+        job.expires = self.place.clock + job.lease_seconds
+        if checkpoint:
+            job.save(checkpoint)
+        assert (renewed.token, renewed.seconds, renewed.checkpoints) == (lease.token, job.lease_seconds, job.held)
+        self._check_superseded(renewed.superseded)
+        self.live[lease.job] = renewed
+
+    @precondition(lambda self: any(lease.checkpoints for lease in self.live.values()))
+    @rule(pick=picks, which=picks)
+    def refuse(self, pick: int, which: int) -> None:
+        lease = _picked([lease for lease in self.live.values() if lease.checkpoints], pick)
+        job = self.expected[lease.job]
+        damaged = _picked(lease.checkpoints, which)
+        self.live[lease.job] = self.table.refuse(lease, damaged)
+        job.checkpoints = {step: file for step, file in job.checkpoints.items() if file != damaged.artifact}
+        assert self.live[lease.job].checkpoints == job.held
+
+    @precondition(lambda self: self.live)
+    @rule(pick=picks, device=st.booleans())
+    def complete(self, pick: int, device: bool) -> None:
+        lease = _picked(self.live.values(), pick)
+        job = self.expected[lease.job]
+        outputs = {name: _output(job, name, device) for name in output_names(job.job.stage)}
+        superseded = self.table.complete(lease, outputs, {"attempt": lease.attempt})
+        self._lose(job)
+        job.state, job.checkpoints, job.outputs = JobState.DONE, {}, outputs
+        for parent in job.job.parents:
+            if all(child.state is JobState.DONE and child.job.stage is Stage.TRAIN for child in self._children(parent)):
+                self.expected[parent].outputs.pop("state", None)
+        self._check_superseded(superseded)
+
+    @precondition(lambda self: self.live)
+    @rule(pick=picks)
+    def fail(self, pick: int) -> None:
+        lease = _picked(self.live.values(), pick)
+        job = self.expected[lease.job]
+        state = self.table.fail(lease, f"attempt {lease.attempt} failed")
+        self._lose(job)
+        job.fail(self.tries)
+        assert state is job.state
+        job.not_before = self._row(lease.job).not_before
+        wait = job.not_before - self.place.clock
+        assert FIRST_BACK_OFF_SECONDS <= wait <= LONGEST_BACK_OFF_SECONDS
+
+    @rule(misfortunes=st.lists(st.sampled_from(["fail", "die"]), min_size=2, max_size=6))
+    def much_goes_wrong(self, misfortunes: list[str]) -> None:
+        """As often as it takes to quarantine a job: events one by one come to that too rarely."""
+        for misfortune in misfortunes:
+            self.claim("w1")
+            self.the_table_is_as_expected_and_its_promises_hold()
+            if self.live and misfortune == "fail":
+                self.fail(len(self.live) - 1)
+                self.the_table_is_as_expected_and_its_promises_hold()
+            self.place.clock += FIRST_BACK_OFF_SECONDS * 8 + 1
+
+    @precondition(lambda self: self.live)
+    @rule(pick=picks)
+    def release(self, pick: int) -> None:
+        lease = _picked(self.live.values(), pick)
+        self.table.release(lease, "the session ends")
+        self._lose(self.expected[lease.job])
+        self.expected[lease.job].state = JobState.READY
+
+    @precondition(lambda self: self.stale)
+    @rule(pick=picks, write=st.sampled_from(["renew", "save", "refuse", "complete", "fail", "release"]))
+    def write_under_a_lease_that_was_lost(self, pick: int, write: str) -> None:
+        lease = _picked(self.stale, pick)
+        checkpoint = Checkpoint(39, artifact("late"))
+        late: Mapping[str, Callable[[], object]] = {
+            "renew": lambda: self.table.renew(lease, {"step": 39}),
+            "save": lambda: self.table.renew(lease, checkpoint=checkpoint),
+            "refuse": lambda: self.table.refuse(lease, next(iter(lease.checkpoints), checkpoint)),
+            "complete": lambda: self.table.complete(lease, {"state": artifact("late")}, {"late": True}),
+            "fail": lambda: self.table.fail(lease, "late"),
+            "release": lambda: self.table.release(lease, "late"),
+        }
+        with pytest.raises(LeaseLost):
+            late[write]()
+        assert contents(self.place) == self.seen
+
+    @rule(pick=picks)
+    def retry(self, pick: int) -> None:
+        job = _picked(self.expected.values(), pick)
+        if job.state is JobState.QUARANTINED:
+            self.table.retry(job.job.id)
+            job.forget()
+        else:
+            with pytest.raises(UsageError, match="only a quarantined job"):
+                self.table.retry(job.job.id)
+            assert contents(self.place) == self.seen
+
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        job = _picked(self.expected.values(), pick)
+        if job.state is JobState.DONE:
+            with pytest.raises(UsageError, match="stays done"):
+                self.table.cancel(job.job.id)
+            assert contents(self.place) == self.seen
+        else:
+            cancelled = self.table.cancel(job.job.id)
+            assert cancelled == sum(self._expect_cancelled(known) for known in self._with_descendants(job))
+
+    @rule()
+    def fall_silent_for_longer_than_every_lease(self) -> None:
+        self.place.clock += 5.1
+
+    @rule(seconds=st.floats(-3, 3))
+    def clock_slips(self, seconds: float) -> None:
+        self.place.clock += seconds
+
+    @invariant()
+    def the_table_is_as_expected_and_its_promises_hold(self) -> None:
+        before, self.seen = self.seen, contents(self.place)
+        _check_jobs(self.seen)
+        _check_attempts(self.seen)
+        _check_nothing_settled_was_changed(before, self.seen)
+        assert {row.id: _told(row, self.seen) for row in self.seen["jobs"]} == {
+            id_: self._told(job) for id_, job in self.expected.items()
+        }
+        assert {row.id: row.token for row in self.seen["jobs"] if row.token} == {
+            id_: lease.token for id_, lease in self.live.items()
+        }
+
+    def teardown(self) -> None:
+        """Whatever happened, all that is not cancelled can be done in the end."""
+        try:
+            if sys.exception() is None:
+                self._finish_everything()
+        finally:
+            self.table.close()
+
+    def _finish_everything(self) -> None:
+        states = {JobState.READY}
+        while not states <= {JobState.DONE, JobState.CANCELLED}:
+            self.place.clock += LONGEST_BACK_OFF_SECONDS + 1
+            self.claim("w1")
+            self.the_table_is_as_expected_and_its_promises_hold()
+            if self.live:
+                self.complete(0, device=False)
+            for number, job in enumerate(self.expected.values()):
+                if job.state is JobState.QUARANTINED:
+                    self.retry(number)
+            self.the_table_is_as_expected_and_its_promises_hold()
+            states = {job.state for job in self.expected.values()}
+        assert not self.table.unfinished()
+
+    # --- the model ---
+
+    def _claimable(self, job: Expected) -> bool:
+        return job.state is JobState.READY and job.not_before <= self.place.clock and not self._undone_parents(job)
+
+    def _undone_parents(self, job: Expected) -> int:
+        return sum(self.expected[parent].state is not JobState.DONE for parent in job.job.parents)
+
+    def _children(self, parent: str) -> list[Expected]:
+        return [job for job in self.expected.values() if parent in job.job.parents]
+
+    def _with_descendants(self, job: Expected) -> list[Expected]:
+        found = {job.job.id: job}
+        for later in self.graph:
+            if later.id in self.expected and found.keys() & set(later.parents):
+                found[later.id] = self.expected[later.id]
+        return list(found.values())
+
+    def _expect_reaping(self) -> None:
+        for id_ in list(self.live):
+            job = self.expected[id_]
+            if job.expires < self.place.clock:
+                self._lose(job)
+                job.die(self.tries)
+
+    def _expect_cancelled(self, job: Expected) -> bool:
+        if job.state in (JobState.DONE, JobState.CANCELLED):
+            return False
+        if job.state is JobState.RUNNING:
+            self._lose(job)
+        job.state = JobState.CANCELLED
+        return True
+
+    def _lose(self, job: Expected) -> None:
+        self.stale.append(self.live.pop(job.job.id))
+
+    def _told(self, job: Expected) -> tuple[Any, ...]:
+        blocked = job.state is JobState.READY and self._undone_parents(job)
+        return (
+            JobState.BLOCKED if blocked else job.state,
+            job.planned,
+            job.attempts,
+            job.failures,
+            job.checkpoints,
+            job.outputs,
+        )
+
+    # --- the table ---
+
+    def _row(self, id_: str) -> Row[Any]:
+        return next(row for row in contents(self.place)["jobs"] if row.id == id_)
+
+    def _check_superseded(self, superseded: Collection[Artifact]) -> None:
+        """What a worker may delete is exactly what was named before and is not named now."""
+        assert {file.sha256 for file in superseded} == _named(self.seen) - _named(contents(self.place))
+
+
+def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:
+    """What the table says of a job, as `JobTableMachine._told`."""
+    return (
+        row.state,
+        row.planned,
+        row.attempts,
+        row.failures,
+        {held.step: _artifact(held) for held in now["checkpoints"] if held.job == row.id},
+        {output.name: _artifact(output) for output in now["outputs"] if output.job == row.id},
+    )
+
+
+def _check_jobs(now: Contents) -> None:
+    rows = {row.id: row for row in now["jobs"]}
+    for row in rows.values():
+        undone = sum(rows[edge.parent].state != JobState.DONE for edge in now["edges"] if edge.child == row.id)
+        assert row.failures <= row.tries
+        assert (row.token is not None) == (row.state == JobState.RUNNING)
+        if row.state != JobState.CANCELLED:
+            assert row.undone_parents == undone
+            assert (undone == 0) == (row.state != JobState.BLOCKED)
+            assert row.planned or row.state == JobState.DONE
+
+
+def _check_attempts(now: Contents) -> None:
+    for row in now["jobs"]:
+        kept = [attempt for attempt in now["attempts"] if attempt.job == row.id]
+        assert [attempt.number for attempt in kept] == list(range(1, row.attempts + 1))
+        assert all(attempt.ended is not None for attempt in kept[:-1])
+        assert (bool(kept) and kept[-1].ended is None) == (row.state == JobState.RUNNING)
+        assert sum(attempt.outcome == Ending.DONE for attempt in kept) == (row.state == JobState.DONE)
+        assert sum(held.job == row.id for held in now["checkpoints"]) <= KEPT_CHECKPOINTS
+
+
+def _check_nothing_settled_was_changed(before: Contents, now: Contents) -> None:
+    """History is only added to, done stays done, and what a done job handed in is never replaced."""
+    ended = {attempt for attempt in before["attempts"] if attempt.ended is not None}
+    assert ended <= set(now["attempts"])
+    after = {row.id: row for row in now["jobs"]}
+    for row in before["jobs"]:
+        if row.state == JobState.DONE:
+            assert (after[row.id].state, after[row.id].metrics) == (JobState.DONE, row.metrics)
+    assert {row for row in now["outputs"] if row.job in _done(before)} <= set(before["outputs"])
+
+
+def _done(at: Contents) -> set[str]:
+    return {row.id for row in at["jobs"] if row.state == JobState.DONE}
+
+
+def _named(at: Contents) -> set[str]:
+    return {row.sha256 for table in ("checkpoints", "outputs", "data") for row in at[table]}
+
+
+def _artifact(row: Row[Any]) -> Artifact:
+    return Artifact(row.sha256, row.size, row.location)
+
+
+def _state(job: Expected, step: int, device: bool) -> Artifact:
+    """A training is a function of its job, up to the device: the same step is the same file again."""
+    return artifact(f"{job.job.name} at {step} on {'a GPU' if device else 'a CPU'}")
+
+
+def _output(job: Expected, name: str, device: bool) -> Artifact:
+    """The state that a training ends in is its checkpoint at the last step."""
+    return _state(job, 40, device) if name == "state" else artifact(f"{name} of {job.job.name}")
+
+
+def _picked(things: Collection[T], pick: int) -> T:
+    return list(things)[pick % len(things)]
+
+
+def _with_ancestors(graph: tuple[PlannedJob, ...], chosen: Collection[int]) -> list[PlannedJob]:
+    """The chosen jobs with all that they wait for, parents first."""
+    wanted = {graph[number].id for number in chosen if number < len(graph)}
+    for job in reversed(graph):
+        if job.id in wanted:
+            wanted.update(job.parents)
+    return [job for job in graph if job.id in wanted]

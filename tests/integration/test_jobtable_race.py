@@ -1,0 +1,322 @@
+"""The job table under real processes: racing, killed, late, and out of reach of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from sqlalchemy import Connection
+
+from orchestrator.errors import HomeError
+from orchestrator.jobs import Artifact, Attempt, Ending, JobState, Lease, PlannedJob
+from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.place import Place
+from tests.jobtable_places import (
+    PlaceOf,
+    SettablePlace,
+    artifact,
+    fixture_place_of,  # noqa: F401
+    output_names,
+    plan_of,
+    planned_job,
+)
+
+# A server that has everything loaded forks the workers: one that was killed has a successor within milliseconds.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["pytest", "orchestrator.jobtable.sqlite", "orchestrator.planner"])
+
+JOBS = 2_000
+RACERS = 4
+LEASE_SECONDS = 1.0
+SECONDS_BETWEEN_KILLS = (0.05, 0.3)
+PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture
+def place(place_of: PlaceOf) -> SettablePlace:
+    return place_of("jobs")
+
+
+@pytest.fixture
+def table(place: SettablePlace) -> Iterator[JobTable]:
+    table = JobTable(place, "here")
+    table.create()
+    yield table
+    table.close()
+
+
+# --- processes that are killed at any moment ---
+
+
+def test_no_kill_makes_a_job_run_twice_at_once_or_get_lost_or_done_twice(place_of: PlaceOf, tmp_path: Path) -> None:
+    table = JobTable(place_of.in_real_time("jobs"), "here")
+    table.create()
+    graph = _groups(JOBS)
+    table.publish(plan_of(graph, seconds=LEASE_SECONDS, tries=JOBS))
+    race = Race(place_of, tmp_path)
+    race.run_until_all_is_done(table)
+    assert race.killed, "the race was over before anybody was killed"
+    assert table.overview().counts == {JobState.DONE: JOBS}
+    history = _history(table)
+    _check_runs_follow_each_other(history)
+    _check_parents_were_done_first(history, graph)
+    _check_told(race.told(), race.killed, history)
+    table.close()
+
+
+def _groups(jobs: int) -> list[PlannedJob]:
+    """Five jobs each: three wait for the first, the last waits for those three."""
+    made: list[PlannedJob] = []
+    for number in range(jobs // 5):
+        first = planned_job(f"{number}/first")
+        middle = [planned_job(f"{number}/{name}", parents=[first]) for name in ("a", "b", "c")]
+        made += [first, *middle, planned_job(f"{number}/last", parents=middle)]
+    return made
+
+
+class Race:
+    """Workers of which one after the other is killed and replaced, and one that always hands in too late."""
+
+    def __init__(self, place_of: PlaceOf, directory: Path) -> None:
+        self._place_of = place_of
+        self._directory = directory
+        self._random = random.Random(0)
+        self._started = 0
+        self.killed: set[str] = set()
+
+    def run_until_all_is_done(self, table: JobTable) -> None:
+        racers = [self._start() for _ in range(RACERS)]
+        late = self._start(pause=1.5 * LEASE_SECONDS)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while table.unfinished():
+            assert time.monotonic() < deadline, f"{JOBS} jobs were not done in {PATIENCE_SECONDS:.0f} s"
+            time.sleep(self._random.uniform(*SECONDS_BETWEEN_KILLS))
+            place = self._random.randrange(RACERS)
+            if racers[place].is_alive():
+                self._kill(racers[place])
+                racers[place] = self._start()
+        for process in (*racers, late):
+            process.join(PATIENCE_SECONDS)
+            assert process.exitcode == 0, f"{process.name} ended with {process.exitcode}"
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """What the workers wrote down: who, "done" or "lost", and the job."""
+        return [
+            (file.stem, *line.split())
+            for file in sorted(self._directory.glob("*.told"))
+            for line in file.read_text().splitlines()
+        ]
+
+    def _start(self, pause: float = 0.0) -> BaseProcess:
+        self._started += 1
+        name = f"w{self._started}"
+        told = self._directory / f"{name}.told"
+        process = PROCESSES.Process(target=_work, args=(self._place_of, name, told, pause), name=name, daemon=True)
+        process.start()
+        return process
+
+    def _kill(self, process: BaseProcess) -> None:
+        process.kill()
+        process.join()
+        assert process.exitcode in (-signal.SIGKILL, 0), f"{process.name} ended with {process.exitcode}"
+        if process.exitcode != 0:  # it may have found nothing left to do just before
+            self.killed.add(process.name)
+
+
+def _work(place_of: PlaceOf, worker: str, told: Path, pause: float) -> None:
+    """Do nothing for each job, and write down what the table said to it; in a process of its own."""
+    table = JobTable(place_of.in_real_time("jobs"), "here")
+    with told.open("a") as file:
+        while table.unfinished():
+            lease = table.claim(worker)
+            if lease is None:
+                time.sleep(0.02)
+                continue
+            time.sleep(pause)
+            try:
+                table.complete(lease, _outputs(lease), {})
+                file.write(f"done {lease.job}\n")
+            except LeaseLost:
+                file.write(f"lost {lease.job}\n")
+            file.flush()
+
+
+def _outputs(lease: Lease) -> dict[str, Artifact]:
+    return {name: artifact(lease.name) for name in output_names(lease.stage)}
+
+
+History = dict[str, list[Attempt]]
+"""The attempts of each job, in the order of their numbers."""
+
+
+def _history(table: JobTable) -> History:
+    history: History = defaultdict(list)
+    for attempt in sorted(table.attempts(), key=lambda attempt: attempt.number):
+        history[attempt.job].append(attempt)
+    return history
+
+
+def _check_runs_follow_each_other(history: History) -> None:
+    for attempts in history.values():
+        assert [attempt.number for attempt in attempts] == list(range(1, len(attempts) + 1))
+        assert [attempt.outcome for attempt in attempts] == [Ending.EXPIRED] * (len(attempts) - 1) + [Ending.DONE]
+        assert all(_ended(earlier) <= later.started for earlier, later in pairwise(attempts))
+        # Nobody was taken for dead before a whole lease of silence.
+        assert all(_ended(dead) - dead.seen > LEASE_SECONDS for dead in attempts[:-1])
+
+
+def _check_parents_were_done_first(history: History, graph: list[PlannedJob]) -> None:
+    for job in graph:
+        assert all(_ended(history[parent][-1]) <= history[job.id][0].started for parent in job.parents)
+
+
+def _check_told(told: list[tuple[str, str, str]], killed: set[str], history: History) -> None:
+    finishers = {job: attempts[-1].worker for job, attempts in history.items()}
+    done = [(worker, job) for worker, outcome, job in told if outcome == "done"]
+    assert len(done) == len({job for _, job in done}), "a job was completed twice"
+    assert all(finishers[job] == worker for worker, job in done)
+    unheard = finishers.keys() - {job for _, job in done}
+    assert {finishers[job] for job in unheard} <= killed, "only a killed worker leaves a commit untold"
+    lost = [(worker, job) for worker, outcome, job in told if outcome == "lost"]
+    assert lost, "the worker that is always late never met another's result"
+    expired = {(attempt.worker, job) for job, attempts in history.items() for attempt in attempts[:-1]}
+    assert set(lost) <= expired
+
+
+def _ended(attempt: Attempt) -> float:
+    assert attempt.ended is not None, f"attempt {attempt.number} at {attempt.job} is still open"
+    return attempt.ended
+
+
+# --- several that want the same job at the same moment ---
+
+ROUNDS = 50
+
+
+@pytest.mark.parametrize("comes_back", [False, True], ids=["its holder is dead", "its holder comes back"])
+def test_of_two_that_reap_a_job_together_and_its_late_holder_one_gets_it(
+    place_of: PlaceOf, tmp_path: Path, table: JobTable, place: SettablePlace, comes_back: bool
+) -> None:
+    table.publish(plan_of(_chain(ROUNDS), tries=ROUNDS))
+    together = PROCESSES.Barrier(3)
+    files = [tmp_path / "a.won", tmp_path / "b.won"]
+    reapers = [PROCESSES.Process(target=_reap, args=(place_of, file, together), daemon=True) for file in files]
+    for reaper in reapers:
+        reaper.start()
+    won = []
+    for _ in range(ROUNDS):
+        place.clock += SECONDS_OF_A_ROUND
+        lease = table.claim("holder")
+        assert lease is not None
+        together.wait(PATIENCE_SECONDS)
+        if comes_back:
+            with suppress(LeaseLost):
+                table.complete(lease, _outputs(lease), {})
+                won.append(lease.name)
+        together.wait(PATIENCE_SECONDS)
+        together.wait(PATIENCE_SECONDS)
+    for reaper in reapers:
+        reaper.join(PATIENCE_SECONDS)
+        assert reaper.exitcode == 0
+    won += [name for file in files for name in file.read_text().split()]
+    assert sorted(won) == sorted(job.name for job in _chain(ROUNDS))
+    assert table.overview().counts == {JobState.DONE: ROUNDS}
+
+
+SECONDS_OF_A_ROUND = 100.0
+
+
+def _chain(jobs: int) -> list[PlannedJob]:
+    """Only one of them can be claimed at any time."""
+    made: list[PlannedJob] = []
+    for number in range(jobs):
+        made.append(planned_job(f"round{number}", parents=made[-1:]))
+    return made
+
+
+def _reap(place_of: PlaceOf, won: Path, together: Barrier) -> None:
+    """In every round claim when the others do, some seconds after the holder's lease has expired."""
+    place = place_of("jobs")
+    place.clock += 6.0
+    table = JobTable(place, "here")
+    with won.open("w") as file:
+        for number in range(ROUNDS):
+            place.clock += SECONDS_OF_A_ROUND
+            together.wait(PATIENCE_SECONDS)
+            lease = table.claim(won.stem)
+            together.wait(PATIENCE_SECONDS)
+            if lease is not None and lease.name == f"round{number}":
+                table.complete(lease, _outputs(lease), {})
+                file.write(f"{lease.name}\n")
+            elif lease is not None:  # the holder had completed its job, and this is the next one
+                table.release(lease)
+            together.wait(PATIENCE_SECONDS)
+
+
+# --- a table that cannot be reached ---
+
+BEATS = 1_000
+LEASE = 5.0
+
+
+def test_a_table_that_is_reached_every_other_time_costs_no_run(table: JobTable, place: SettablePlace) -> None:
+    table.publish(plan_of(_chain(1), seconds=LEASE))
+    lease = table.claim("w1")
+    assert lease is not None
+    for beat in range(BEATS):
+        place.clock += LEASE / 3
+        if beat % 2:
+            lease = table.renew(lease, {"step": beat})
+        else:
+            with _unreachable(place, after_the_commit=beat % 4 == 0), pytest.raises(HomeError):
+                table.renew(lease, {"step": beat})
+            assert table.claim("w2") is None
+    table.complete(lease, _outputs(lease), {})
+    assert [attempt.outcome for attempt in table.attempts()] == [Ending.DONE]
+
+
+def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(table: JobTable, place: SettablePlace) -> None:
+    table.publish(plan_of(_chain(1), seconds=LEASE))
+    silent = table.claim("w1")
+    assert silent is not None
+    with _unreachable(place), pytest.raises(HomeError):
+        table.renew(silent)
+    taken = []
+    for _ in range(100):
+        place.clock += LEASE / 10
+        claims = [table.claim(worker) for worker in ("w2", "w3")]
+        taken = [table.renew(lease) for lease in (*taken, *claims) if lease is not None]
+    with pytest.raises(LeaseLost):
+        table.renew(silent)
+    assert [lease.worker for lease in taken] == ["w2"]
+    table.complete(taken[0], _outputs(taken[0]), {})
+    assert [attempt.outcome for attempt in table.attempts()] == [Ending.EXPIRED, Ending.DONE]
+    first, second = table.attempts()
+    assert LEASE < second.started - first.started < LEASE * 1.11
+
+
+@contextmanager
+def _unreachable(place: Place, *, after_the_commit: bool = False) -> Iterator[None]:
+    """No transaction succeeds; one that breaks after its commit has happened, and nobody is told so."""
+    real = place.transaction
+
+    @contextmanager
+    def broken() -> Iterator[Connection]:
+        if after_the_commit:
+            with real() as connection:
+                yield connection
+        raise HomeError("The table cannot be reached.")
+
+    with mock.patch.object(place, "transaction", broken):
+        yield

@@ -1,0 +1,142 @@
+"""What proofs of the job table start from: fresh databases with a clock that the test sets, and plans made by hand.
+
+A test module that imports `fixture_place_of` has the fixture `place_of`, once for every kind of place.  The proofs
+themselves stand in `tests/integration`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from sqlalchemy import Row, select
+
+from orchestrator.jobs import Artifact, InputRef, PlannedJob, Stage
+from orchestrator.jobtable import schema
+from orchestrator.jobtable.place import Place
+from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.planner import Plan, make_plan
+from orchestrator.study import Study
+from tests.conftest import SMALL
+
+
+class SettablePlace(Place, Protocol):
+    """A place whose clock the test moves."""
+
+    clock: float
+    """Seconds since 1970."""
+
+
+class PlaceOf(Protocol):
+    """Opens databases by name, new ones empty.  Can be pickled, so that other processes open the same database."""
+
+    def __call__(self, database: str) -> SettablePlace: ...
+
+    def in_real_time(self, database: str) -> Place:
+        """With the clock that the place has outside tests."""
+        ...
+
+
+class SettableSqlitePlace(SqlitePlace):
+    clock = 1_000_000.0
+
+    def now(self, connection: object) -> float:  # noqa: ARG002
+        return self.clock
+
+
+@dataclass(frozen=True)
+class SqlitePlaceOf:
+    """A file for each database."""
+
+    directory: Path
+
+    def __call__(self, database: str) -> SettableSqlitePlace:
+        return SettableSqlitePlace(self.directory / f"{database}.db")
+
+    def in_real_time(self, database: str) -> SqlitePlace:
+        return SqlitePlace(self.directory / f"{database}.db")
+
+
+@pytest.fixture(name="place_of", params=[pytest.param(SqlitePlaceOf, id="sqlite")])
+def fixture_place_of(request: pytest.FixtureRequest, tmp_path: Path) -> PlaceOf:
+    kind: Callable[[Path], PlaceOf] = request.param
+    return kind(tmp_path)
+
+
+def planned_job(name: str, stage: Stage = Stage.BENCHMARK, parents: Iterable[PlannedJob] = ()) -> PlannedJob:
+    """A job as the planner makes them: a training goes on from its parent's `state`, others read what lasts."""
+    read = {parent.id: InputRef(_read_of(parent, stage), parent.id) for parent in parents}
+    named = {"state" if stage is Stage.TRAIN else f"from-{job[:6]}": ref for job, ref in read.items()}
+    return PlannedJob(
+        id=digest(name),
+        name=name,
+        stage=stage,
+        model="m",
+        steps=40 if stage is Stage.TRAIN else 0,
+        spec={},
+        inputs=named,
+        parents=tuple(read),
+        remaining_path=1,
+    )
+
+
+def _read_of(parent: PlannedJob, stage: Stage) -> str:
+    return "state" if stage is Stage.TRAIN else output_names(parent.stage)[-1]
+
+
+def output_names(stage: Stage) -> tuple[str, ...]:
+    """What a job of a stage has to hand in for `planned_job`'s inputs."""
+    return ("state", "log") if stage is Stage.TRAIN else ("model",)
+
+
+def digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def artifact(name: str) -> Artifact:
+    return Artifact(digest(name), len(name), name)
+
+
+def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2) -> Plan:
+    """A plan of these jobs (parents first) under leases of so many seconds."""
+    planned = tuple(jobs)
+    small = _small_plan()
+    leases = small.study.leases.model_copy(update={"seconds": seconds, "tries": tries})
+    paths = _remaining_paths(planned)
+    return dataclasses.replace(
+        small,
+        study=small.study.model_copy(update={"leases": leases}),
+        jobs=tuple(dataclasses.replace(job, remaining_path=paths[job.id]) for job in planned),
+    )
+
+
+@functools.cache
+def _small_plan() -> Plan:
+    return make_plan(Study.parse(SMALL))
+
+
+def _remaining_paths(jobs: tuple[PlannedJob, ...]) -> dict[str, int]:
+    paths = {job.id: 1 for job in jobs}
+    for job in reversed(jobs):
+        for parent in job.parents:
+            paths[parent] = max(paths[parent], paths[job.id] + 1)
+    return paths
+
+
+Contents = Mapping[str, tuple[Row[Any], ...]]
+"""All rows of all tables, by table."""
+
+
+def contents(place: Place) -> Contents:
+    """One moment of the database: two that are equal say that nothing changed between them."""
+    with place.reading() as connection:
+        return {
+            table.name: tuple(connection.execute(select(table).order_by(*table.primary_key)).all())
+            for table in schema.metadata.sorted_tables
+        }
