@@ -8,7 +8,6 @@ what must follow from each event; after every one the table is compared with it 
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -60,7 +59,7 @@ def test_the_table_keeps_its_promises_in_every_order_of_events(place_of: PlaceOf
             max_examples=30,
             stateful_step_count=30,
             deadline=None,
-            derandomize="CI" in os.environ,
+            derandomize=True,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
