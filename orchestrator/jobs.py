@@ -53,6 +53,14 @@ class Ending(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Device(StrEnum):
+    """What a job may need of the machine that computes it."""
+
+    CPU = "cpu"
+    """Every machine has one."""
+    GPU = "gpu"
+
+
 @dataclass(frozen=True)
 class Artifact:
     """An immutable file in a store, addressed by its contents."""
@@ -92,6 +100,8 @@ class PlannedJob:
     parents: tuple[str, ...]
     remaining_path: int
     """Jobs on the longest path from here to the end of the graph, this one counted."""
+    needs: Device = Device.CPU
+    """What a worker must have to be given it.  Decides where it runs and not what comes out: no part of the id."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,38 @@ class Lease:
     """Newest first, at most two."""
     superseded: tuple[Artifact, ...] = ()
     """Files that no row names any more since the last renewal, for their owner to delete."""
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """A worker as it asks for jobs."""
+
+    name: str
+    host: str = ""
+    device: str = ""
+    """What the report calls the device that it computes on."""
+    has: frozenset[Device] = frozenset({Device.CPU})
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a worker hands in for a job that it holds."""
+
+    lease: Lease
+    outputs: Mapping[str, Artifact]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """What came of handing in and claiming in one transaction."""
+
+    leases: tuple[Lease, ...]
+    """Claimed."""
+    lost: tuple[Lease, ...]
+    """Handed in too late: somebody else holds or has done these jobs, and their results stand."""
+    superseded: tuple[Artifact, ...]
+    """Files that no row names any more, for their owner to delete."""
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Double, Text, bindparam, insert, select, update
 
 from orchestrator.errors import StoreError
-from orchestrator.jobs import Artifact, JobState, Lease, Stage
-from orchestrator.jobtable.prepared import Prepared
+from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
+from orchestrator.jobtable.prepared import Prepared, PreparedRows, at_the_end, together
 from orchestrator.jobtable.schema import IS_READY, attempts, data, jobs, outputs
-from orchestrator.jobtable.settling import held_checkpoints, reap
+from orchestrator.jobtable.settling import EXPIRED, expire, held_checkpoints
 
 _READY = (
     select(
@@ -24,96 +24,129 @@ _READY = (
         jobs.c.inputs,
         jobs.c.lease_seconds,
         jobs.c.attempts,
+        jobs.c.needs,
         jobs.c.remaining_path,
         jobs.c.affinity,
     )
-    .where(IS_READY, jobs.c.not_before <= bindparam("now"))
+    .where(IS_READY, jobs.c.needs == bindparam("need"), jobs.c.not_before <= bindparam("now"))
     .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
-    .limit(1)
+    .limit(bindparam("most"))
     # Where several claim at once (SQLite does not let them) each takes another job, and nobody waits.
     .with_for_update(skip_locked=True)
 )
 BEST_READY = Prepared(_READY)
-OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker"), jobs.c.remaining_path == bindparam("path")))
-_LEASE = Prepared(
-    update(jobs)
-    .where(jobs.c.id == bindparam("job"))
-    .values(
-        state=JobState.RUNNING.value,
-        token=bindparam("new_token"),
-        worker=bindparam("new_worker"),
-        lease_expires=bindparam("expires"),
-        attempts=bindparam("number"),
-        step=bindparam("at"),
-        progress=bindparam("said"),
-    )
+OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker")))
+LEASE = PreparedRows(
+    lambda given: (
+        update(jobs)
+        .where(jobs.c.id == given.job)
+        .values(
+            state=JobState.RUNNING.value,
+            token=bindparam("new_token"),
+            worker=bindparam("new_worker"),
+            lease_expires=jobs.c.lease_seconds + bindparam("now", type_=Double),
+            attempts=given.number,
+            step=given.step,
+            progress=given.progress,
+        )
+    ),
+    job=str,
+    number=int,
+    step=int,
+    progress=str,
 )
-_OPEN_ATTEMPT = Prepared(
-    insert(attempts).values(
-        job=bindparam("job"),
-        number=bindparam("number"),
-        worker=bindparam("worker"),
-        host=bindparam("host"),
-        device=bindparam("device"),
-        started=bindparam("now"),
-        seen=bindparam("now"),
-        from_step=bindparam("at"),
-        to_step=bindparam("at"),
+_OPEN_ATTEMPTS = PreparedRows(
+    lambda given: insert(attempts).from_select(
+        ["job", "number", "from_step", "to_step", "worker", "host", "device", "started", "seen"],
+        select(
+            given.job,
+            given.number,
+            given.step,
+            given.step,
+            bindparam("worker", type_=Text),
+            bindparam("host", type_=Text),
+            bindparam("device", type_=Text),
+            bindparam("now", type_=Double),
+            bindparam("now", type_=Double),
+        ),
+    ),
+    job=str,
+    number=int,
+    step=int,
+    progress=str,
+)
+_DATA = Prepared(select(data.c.sha256, data.c.size, data.c.location).where(data.c.name == bindparam("called")))
+_OUTPUT_OF = Prepared(
+    select(outputs.c.sha256, outputs.c.size, outputs.c.location).where(
+        outputs.c.job == bindparam("of"), outputs.c.name == bindparam("called")
     )
 )
 
 
-def claim(connection: Connection, worker: str, host: str, device: str, now: float) -> Lease | None:
-    """Lease the ready job with the longest remaining path; None if no job is ready."""
-    reap(connection, now)
-    row = _best_ready(connection, worker, now)
-    if row is None:
-        return None
+def claim(connection: Connection, claimant: Claimant, now: float, most: int) -> tuple[Lease, ...]:
+    """Lease the ready jobs with the longest remaining paths, as many as there are up to `most`."""
+    # One for all: a token is compared together with the job's id.
     token = secrets.token_hex(16)
-    number = row.attempts + 1
-    inputs = {name: _resolve(connection, row.name, ref) for name, ref in json.loads(row.inputs).items()}
-    held = held_checkpoints(connection, row.id) if row.attempts else ()
-    step = held[0].step if held else 0
-    _LEASE.run(
+    rows = _best_ready(connection, claimant, now, most)
+    leases = tuple(_lease(connection, row, claimant, token) for row in rows)
+    opened = [_opened(lease) for lease in leases]
+    who = {"worker": claimant.name, "host": claimant.host, "device": claimant.device}
+    at_the_end(
         connection,
-        job=row.id,
-        new_token=token,
-        new_worker=worker,
-        expires=now + row.lease_seconds,
-        number=number,
-        at=step,
-        said=json.dumps({"step": step}),
+        LEASE.with_rows(connection, opened, new_token=token, new_worker=claimant.name, now=now),
+        _OPEN_ATTEMPTS.with_rows(connection, opened, now=now, **who),
     )
-    _OPEN_ATTEMPT.run(connection, job=row.id, number=number, worker=worker, host=host, device=device, now=now, at=step)
+    return leases
+
+
+def _best_ready(connection: Connection, claimant: Claimant, now: float, most: int) -> Sequence[Any]:
+    """The longest remaining paths first; among equals those whose inputs this worker holds already.
+
+    The jobs whose holders have been silent for longer than their leases are taken back before.
+    """
+    here = {"now": now, "most": most}
+    asked = [BEST_READY.with_values(need=device.value, **here) for device in claimant.has]
+    asked += [OWN_READY.with_values(need=device.value, worker=claimant.name, **here) for device in claimant.has]
+    expired, *ready = together(connection, EXPIRED.with_values(now=now), *asked)
+    if expired:
+        for row in expired:
+            expire(connection, row, now)
+        ready = together(connection, *asked)
+    found = {row.id: row for rows in ready for row in rows}
+    return sorted(found.values(), key=lambda row: _rank(row, claimant))[:most]
+
+
+def _rank(row: Any, claimant: Claimant) -> tuple[int, bool, bool, str]:
+    """Least is best.  A worker with a GPU takes what needs one before what others could do."""
+    return -row.remaining_path, row.affinity != claimant.name, row.needs == Device.CPU, row.id
+
+
+def _lease(connection: Connection, row: Any, claimant: Claimant, token: str) -> Lease:
     return Lease(
         job=row.id,
         name=row.name,
         stage=Stage(row.stage),
         spec=json.loads(row.spec),
-        worker=worker,
-        attempt=number,
+        worker=claimant.name,
+        attempt=row.attempts + 1,
         token=token,
         seconds=row.lease_seconds,
-        inputs=inputs,
-        checkpoints=held,
+        inputs={name: _resolve(connection, row.name, ref) for name, ref in json.loads(row.inputs).items()},
+        checkpoints=held_checkpoints(connection, row.id) if row.attempts else (),
     )
 
 
-def _best_ready(connection: Connection, worker: str, now: float) -> Any | None:
-    """The longest remaining path first; among equals one whose inputs this worker holds already."""
-    best = BEST_READY.first(connection, now=now)
-    if best is None or best.affinity == worker:
-        return best
-    return OWN_READY.first(connection, now=now, worker=worker, path=best.remaining_path) or best
+def _opened(lease: Lease) -> dict[str, str | int]:
+    step = lease.checkpoints[0].step if lease.checkpoints else 0
+    return {"job": lease.job, "number": lease.attempt, "step": step, "progress": json.dumps({"step": step})}
 
 
 def _resolve(connection: Connection, job_name: str, ref: Mapping[str, str | None]) -> Artifact:
     """The artifact that an input refers to.  Raises StoreError if nothing was published under its name."""
     if ref["job"] is None:
-        source = select(data).where(data.c.name == ref["name"])
+        row = _DATA.first(connection, called=ref["name"])
     else:
-        source = select(outputs).where(outputs.c.job == ref["job"], outputs.c.name == ref["name"])
-    row = connection.execute(source).first()
+        row = _OUTPUT_OF.first(connection, of=ref["job"], called=ref["name"])
     if row is None:
         raise StoreError(f"{job_name} needs {ref['name']!r}, which is not in the home; run `orch plan` again.")
     return Artifact(row.sha256, row.size, row.location)

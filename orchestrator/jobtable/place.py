@@ -26,6 +26,10 @@ class Place(Protocol):
         """A connection that sees one moment of the database and holds no writer up.  Raises HomeError."""
         ...
 
+    def analyze(self, connection: Connection) -> None:
+        """Have the database count what a plan has put in, by which it chooses how to find it."""
+        ...
+
     def make_durable(self) -> None:
         """Return when what was committed outlives a power cut: before files that it let go of are deleted."""
         ...

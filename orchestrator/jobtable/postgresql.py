@@ -8,13 +8,21 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.errors import HomeError
+from orchestrator.jobtable import libpq
 
 _LOCK = 0x6F726368
 """Of the plan, among PostgreSQL's advisory locks: the letters `orch`."""
+
+_CLOCK = b"; SELECT extract(epoch FROM clock_timestamp())::float8"
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + _CLOCK
+# The plan of a prepared statement stays for hours: one that reads all of a table which is small just now would be slow
+# by the evening.
+_WRITE = b"BEGIN; SET LOCAL enable_seqscan = off" + _CLOCK
+_WRITE_ALONE = b"BEGIN" + _CLOCK
 
 
 class PostgresqlPlace:
@@ -26,24 +34,33 @@ class PostgresqlPlace:
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="postgresql+psycopg")
-        self._engine = create_engine(self._url)
+        # Transactions are begun and ended here, by libpq: psycopg then sends no BEGIN of its own.
+        self._engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        event.listen(self._engine, "connect", _prepare)
         # One open connection a thread: taking one from SQLAlchemy's pool costs more than most transactions.
         self._own = threading.local()
         self._opened: list[Connection] = []
 
-    def transaction(self, *, exclusive: bool = False) -> AbstractContextManager[Connection]:
-        return self._begun(exclusive)
+    @contextmanager
+    def transaction(self, *, exclusive: bool = False) -> Iterator[Connection]:
+        with self._begun(_WRITE_ALONE if exclusive else _WRITE) as connection:
+            if exclusive:
+                _alone(connection)
+            yield connection
 
     def reading(self) -> AbstractContextManager[Connection]:
-        return self._begun(exclusive=False)
+        return self._begun(_READ)
+
+    def analyze(self, connection: Connection) -> None:
+        # Statements that are prepared are planned again after this.  Only what a plan fills: of an empty table it
+        # would be remembered that reading all of it costs nothing, long after the workers have filled it.
+        connection.exec_driver_sql("ANALYZE jobs, edges")
 
     def make_durable(self) -> None:
         """Nothing is left to do: with `synchronous_commit`, the server's default, a commit is on the disk."""
 
-    def now(self, connection: Connection) -> float:
-        driver: Any = connection.connection.driver_connection
-        row = driver.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
-        return float(row[0])
+    def now(self, connection: Connection) -> float:  # noqa: ARG002  (asked for as the transaction began)
+        return float(self._own.began)
 
     def close(self) -> None:
         for connection in self._opened:
@@ -51,13 +68,20 @@ class PostgresqlPlace:
         self._engine.dispose()
 
     @contextmanager
-    def _begun(self, exclusive: bool) -> Iterator[Connection]:
+    def _begun(self, begin: bytes) -> Iterator[Connection]:
         try:
             connection = self._connection()
-            with connection.begin():
-                if exclusive:
-                    _alone(connection)
+            driver: Any = connection.connection.driver_connection
+            self._own.began = libpq.command(driver, begin).get_value(0, 0)
+            try:
                 yield connection
+                libpq.commit(connection)
+            except BaseException:
+                libpq.rollback(connection)
+                raise
+            finally:
+                # SQLAlchemy believes that its first statement began something; to the server this says nothing.
+                connection.rollback()
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             if not isinstance(cause, psycopg.OperationalError):
@@ -82,6 +106,11 @@ class PostgresqlPlace:
             self._opened.remove(connection)
             connection.invalidate()
             connection.close()
+
+
+def _prepare(driver: Any, _record: object) -> None:
+    # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
+    driver.execute("SET plan_cache_mode = force_generic_plan")
 
 
 def _alone(connection: Connection) -> None:

@@ -132,6 +132,7 @@ def _row(job: PlannedJob, plan: Plan) -> dict[str, Any]:
         "state": JobState.CANCELLED,
         "undone_parents": 0,
         "remaining_path": job.remaining_path,
+        "needs": job.needs,
         "lease_seconds": plan.study.leases.seconds,
         "tries": plan.study.leases.tries,
     }

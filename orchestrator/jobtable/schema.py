@@ -26,7 +26,7 @@ from sqlalchemy import (
     text,
 )
 
-from orchestrator.jobs import Ending, JobState, Stage
+from orchestrator.jobs import Device, Ending, JobState, Stage
 
 VERSION = 1
 """Of the schema; a home with a higher one was made by a newer Orch and is left alone."""
@@ -45,7 +45,7 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _one_of(column: str, values: type[Stage | JobState | Ending]) -> CheckConstraint:
+def _one_of(column: str, values: type[Stage | JobState | Ending | Device]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
 
@@ -70,6 +70,8 @@ jobs = Table(
     Column("id", String(64), primary_key=True),
     Column("name", Text, nullable=False),
     Column("stage", String(16), nullable=False),
+    # What a worker must have to be given the job.
+    Column("needs", String(8), nullable=False, server_default="cpu"),
     Column("model", Text, nullable=False),
     Column("steps", Integer, nullable=False),
     Column("spec", JsonText, nullable=False),
@@ -97,6 +99,7 @@ jobs = Table(
     Column("metrics", JsonText),
     Column("error", Text),
     _one_of("stage", Stage),
+    _one_of("needs", Device),
     _one_of("state", JobState),
     CheckConstraint(
         "(state = 'running') = (token IS NOT NULL) AND (token IS NULL) = (worker IS NULL)"
@@ -118,6 +121,7 @@ IS_RUNNING = text("state = 'running'")
 # `claim` reads the best ready job from here without looking at the others.
 Index(
     "ready_by_path",
+    jobs.c.needs,
     jobs.c.remaining_path.desc(),
     jobs.c.id,
     sqlite_where=IS_READY,
@@ -128,6 +132,7 @@ _IS_OWN = text("state = 'ready' AND affinity IS NOT NULL")
 Index(
     "ready_by_affinity",
     jobs.c.affinity,
+    jobs.c.needs,
     jobs.c.remaining_path.desc(),
     jobs.c.id,
     sqlite_where=_IS_OWN,

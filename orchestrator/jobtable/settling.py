@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, delete, exists, insert, null, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from orchestrator.errors import OrchError, UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Stage
-from orchestrator.jobtable.prepared import Prepared
+from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
+from orchestrator.jobtable.prepared import Asked, Prepared, PreparedRows, together
 from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, edges, jobs, outputs
 
 KEPT_CHECKPOINTS = 2
@@ -36,40 +44,22 @@ _HELD = Prepared(
     .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("token"))
     .with_for_update()
 )
-_DONE = Prepared(
-    update(jobs)
-    .where(jobs.c.id == bindparam("job"))
-    .values(
-        state=JobState.DONE.value,
-        metrics=bindparam("measured"),
-        step=bindparam("at"),
-        error=null(),
-        token=null(),
-        worker=null(),
-        lease_expires=null(),
-    )
-)
-_CLOSE_ATTEMPT = Prepared(
-    update(attempts)
-    .where(attempts.c.job == bindparam("of"), attempts.c.number == bindparam("which"))
-    .values(
-        seen=bindparam("now"),
-        ended=bindparam("now"),
-        outcome=bindparam("how"),
-        error=bindparam("why"),
-        to_step=bindparam("at"),
-    )
-)
-_CHILDREN = Prepared(select(edges.c.child).where(edges.c.parent == bindparam("job")).order_by(edges.c.child))
-_LAST_PARENT = (jobs.c.undone_parents == 1) & (jobs.c.state == JobState.BLOCKED.value)
-_PARENT_DONE = Prepared(
-    update(jobs)
-    .where(jobs.c.id == bindparam("child"))
-    .values(
-        undone_parents=jobs.c.undone_parents - 1,
-        state=case((_LAST_PARENT, JobState.READY.value), else_=jobs.c.state),
-        affinity=case((_LAST_PARENT, bindparam("by")), else_=jobs.c.affinity),
-    )
+CLOSE_ATTEMPTS = PreparedRows(
+    lambda given: (
+        update(attempts)
+        # Of a lease that was lost it is closed already.
+        .where(attempts.c.job == given.job, attempts.c.number == given.number, attempts.c.ended.is_(None))
+        .values(
+            seen=bindparam("now"),
+            ended=bindparam("now"),
+            outcome=bindparam("how"),
+            error=given.error,
+            to_step=select(jobs.c.step).where(jobs.c.id == attempts.c.job).scalar_subquery(),
+        )
+    ),
+    job=str,
+    number=int,
+    error=str,
 )
 _HELD_CHECKPOINTS = Prepared(
     select(checkpoints.c.step, checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
@@ -111,7 +101,7 @@ def renew(
         return lease
     dropped = _add_checkpoint(connection, lease.job, checkpoint)
     return dataclasses.replace(
-        lease, checkpoints=held_checkpoints(connection, lease.job), superseded=_unnamed(connection, dropped)
+        lease, checkpoints=held_checkpoints(connection, lease.job), superseded=unnamed(connection, dropped)
     )
 
 
@@ -127,28 +117,6 @@ def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Leas
     return dataclasses.replace(lease, checkpoints=left, superseded=())
 
 
-def complete(
-    connection: Connection,
-    lease: Lease,
-    results: Mapping[str, Artifact],
-    metrics: Mapping[str, Any],
-    now: float,
-) -> tuple[Artifact, ...]:
-    """The one commit of a job; returns the artifacts that nobody will read again."""
-    held = _held(connection, lease)
-    step = held.steps or held.step
-    _DONE.run(connection, job=lease.job, measured=json.dumps(dict(metrics), sort_keys=True), at=step)
-    _end_attempt(connection, lease, Ending.DONE, now, step=step)
-    if results:
-        rows = [{"job": lease.job, "name": name, **asdict(artifact)} for name, artifact in results.items()]
-        connection.execute(insert(outputs), rows)
-    _unblock_children(connection, lease)
-    superseded = _drop_checkpoints(connection, lease.job)
-    if lease.stage is Stage.TRAIN and "state" in lease.inputs:
-        superseded += _drop_states_before(connection, lease.job)
-    return _unnamed(connection, superseded)
-
-
 def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobState:
     """One failure more: try again after a back-off, or quarantine."""
     held = _held(connection, lease)
@@ -160,24 +128,18 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
         lease.job,
         {"state": state, "failures": failures, "error": error, "not_before": now + wait},
     )
-    _end_attempt(connection, lease, Ending.FAILED, now, step=held.step, error=error)
+    together(connection, ended(connection, [lease], Ending.FAILED, now, error))
     return state
 
 
 def release(connection: Connection, lease: Lease, reason: str | None, now: float) -> None:
     """Give a job back undone; this costs it no try."""
-    held = _held(connection, lease)
+    _held(connection, lease)
     _let_go(connection, lease.job, {"state": JobState.READY})
-    _end_attempt(connection, lease, Ending.RELEASED, now, step=held.step, error=reason)
+    together(connection, ended(connection, [lease], Ending.RELEASED, now, reason))
 
 
-def reap(connection: Connection, now: float) -> None:
-    """Take back the jobs whose holders have been silent for longer than their leases."""
-    for row in EXPIRED.all(connection, now=now):
-        _expire(connection, row, now)
-
-
-def _expire(connection: Connection, row: Any, now: float) -> None:
+def expire(connection: Connection, row: Any, now: float) -> None:
     """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them."""
     held = held_checkpoints(connection, row.id)
     saved = held[0].step if held else 0
@@ -234,8 +196,12 @@ def _held(connection: Connection, lease: Lease) -> Any:
     """What is needed of the job's row, if this lease still holds it.  Raises LeaseLost."""
     row = _HELD.first(connection, job=lease.job, token=lease.token)
     if row is None:
-        raise LeaseLost(f"{lease.name} is no longer {lease.worker}'s: its lease expired, or the job was cancelled.")
+        raise lost_by(lease)
     return row
+
+
+def lost_by(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"{lease.name} is no longer {lease.worker}'s: its lease expired, or the job was cancelled.")
 
 
 def _let_go(connection: Connection, job: str, values: Mapping[str, Any]) -> None:
@@ -246,16 +212,18 @@ def _attempt_of(lease: Lease) -> Any:
     return update(attempts).where(attempts.c.job == lease.job, attempts.c.number == lease.attempt)
 
 
-def _end_attempt(
-    connection: Connection, lease: Lease, ending: Ending, now: float, *, step: int, error: str | None = None
-) -> None:
-    _CLOSE_ATTEMPT.run(connection, of=lease.job, which=lease.attempt, now=now, how=ending.value, why=error, at=step)
+def ended(
+    connection: Connection, leases: Iterable[Lease], ending: Ending, now: float, error: str | None = None
+) -> Asked:
+    """Closes their attempts at the steps where the jobs stand."""
+    rows = [{"job": lease.job, "number": lease.attempt, "error": error} for lease in leases]
+    return CLOSE_ATTEMPTS.with_rows(connection, rows, now=now, how=ending.value)
 
 
 def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]:
     """The checkpoints that a job can go on from, newest first."""
     rows = _HELD_CHECKPOINTS.all(connection, job=job)
-    return tuple(Checkpoint(row.step, _artifact(row)) for row in rows)
+    return tuple(Checkpoint(row.step, as_artifact(row)) for row in rows)
 
 
 def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) -> tuple[Artifact, ...]:
@@ -268,36 +236,10 @@ def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) ->
     for row in superseded:
         connection.execute(delete(checkpoints).where(checkpoints.c.job == job, checkpoints.c.step == row.step))
     connection.execute(insert(checkpoints).values(job=job, step=checkpoint.step, **asdict(checkpoint.artifact)))
-    return tuple(_artifact(row) for row in superseded)
+    return tuple(as_artifact(row) for row in superseded)
 
 
-def _drop_checkpoints(connection: Connection, job: str) -> tuple[Artifact, ...]:
-    held = held_checkpoints(connection, job)
-    if held:
-        connection.execute(delete(checkpoints).where(checkpoints.c.job == job))
-    return tuple(checkpoint.artifact for checkpoint in held)
-
-
-def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...]:
-    """States of parents that only trainings read, all of which are done: the middle of a chain is not kept.
-
-    The end of a chain has children of other stages (and may get more when the study is edited): it stays.
-    """
-    child = jobs.alias("child")
-    still_read = exists().where(
-        edges.c.parent == outputs.c.job,
-        child.c.id == edges.c.child,
-        (child.c.state != JobState.DONE) | (child.c.stage != Stage.TRAIN),
-    )
-    parents = select(edges.c.parent).where(edges.c.child == job)
-    finished = and_(outputs.c.job.in_(parents), outputs.c.name == "state", ~still_read)
-    rows = connection.execute(select(outputs).where(finished)).all()
-    for row in rows:
-        connection.execute(delete(outputs).where(outputs.c.job == row.job, outputs.c.name == row.name))
-    return tuple(_artifact(row) for row in rows)
-
-
-def _unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
+def unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
     """Those that no row names any more: equal bytes are one file, which may have more than one name."""
     if not dropped:
         return ()
@@ -311,14 +253,8 @@ def _unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artif
     return tuple(artifact for artifact in dropped if artifact.sha256 not in named)
 
 
-def _artifact(row: Any) -> Artifact:
+def as_artifact(row: Any) -> Artifact:
     return Artifact(row.sha256, row.size, row.location)
-
-
-def _unblock_children(connection: Connection, lease: Lease) -> None:
-    """Count this parent off, child by child in one order: two parents that end at once must not lock crosswise."""
-    for row in _CHILDREN.all(connection, job=lease.job):
-        _PARENT_DONE.run(connection, child=row.child, by=lease.worker)
 
 
 def _with_descendants(connection: Connection, job: str) -> list[str]:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.jobs import Artifact, Attempt, Checkpoint, Job, JobState, Lease
-from orchestrator.jobtable import claiming, publishing, reading, settling
+from orchestrator.jobs import (
+    Artifact,
+    Attempt,
+    Checkpoint,
+    Claimant,
+    Completion,
+    Device,
+    Exchange,
+    Job,
+    JobState,
+    Lease,
+)
+from orchestrator.jobtable import claiming, handing_in, publishing, reading, settling
 from orchestrator.jobtable.overview import Overview, overview
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.publishing import PlanChange
@@ -62,7 +73,9 @@ class JobTable:
             UsageError: the table holds another study.
         """
         with self._place.transaction(exclusive=True) as connection:
-            return publishing.publish(connection, plan, data or {}, notes, self._place.now(connection))
+            change = publishing.publish(connection, plan, data or {}, notes, self._place.now(connection))
+            self._place.analyze(connection)
+            return change
 
     def retry(self, job: str) -> Job:
         """Quarantined to ready, its failures forgotten.  Raises UsageError if it is not quarantined or unknown."""
@@ -77,14 +90,36 @@ class JobTable:
 
     # --- for a worker ---
 
-    def claim(self, worker: str, host: str = "", device: str = "") -> Lease | None:
+    def claim(
+        self, worker: str, host: str = "", device: str = "", has: Collection[Device] = (Device.CPU,)
+    ) -> Lease | None:
         """Lease the best ready job, after taking back the expired ones; None if there is none just now.
+
+        Args:
+            has: what the worker can compute on; jobs that need something else are left to others.
 
         Raises:
             StoreError: the job's inputs were never published.
         """
+        claimed = self.exchange((), Claimant(worker, host, device, frozenset(has))).leases
+        return claimed[0] if claimed else None
+
+    def exchange(self, done: Sequence[Completion], claimant: Claimant, most: int = 1) -> Exchange:
+        """Hand in what is done and take what comes next, up to `most` jobs, in one transaction.
+
+        Costs half of `complete` and then `claim`, and what the handed in jobs made ready can be claimed at once.
+        A completion under a lease that was lost changes nothing and is told; the others stand.
+
+        Raises:
+            StoreError: a claimed job's inputs were never published.  Nothing was handed in then.
+        """
         with self._place.transaction() as connection:
-            return claiming.claim(connection, worker, host, device, self._place.now(connection))
+            now = self._place.now(connection)
+            superseded, lost = handing_in.hand_in(connection, done, now)
+            leases = claiming.claim(connection, claimant, now, most)
+        if superseded:
+            self._place.make_durable()
+        return Exchange(leases, lost, superseded)
 
     def renew(
         self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None
@@ -124,7 +159,8 @@ class JobTable:
             LeaseLost: somebody else holds the job or has done it; their result stands.
         """
         with self._place.transaction() as connection:
-            superseded = settling.complete(connection, lease, outputs, metrics, self._place.now(connection))
+            done = Completion(lease, outputs, metrics)
+            superseded = handing_in.complete(connection, done, self._place.now(connection))
         if superseded:
             self._place.make_durable()
         return superseded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from orchestrator.jobtable import JobTable, claiming, settling
+from orchestrator.jobtable import JobTable, claiming, handing_in, settling
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
 from orchestrator.jobtable.prepared import Prepared
-from orchestrator.jobtable.schema import jobs
+from orchestrator.jobtable.schema import edges, jobs
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.postgres_server import fresh_database
 
@@ -22,7 +23,14 @@ STATEMENTS = {
     "the best of a worker's own": (claiming.OWN_READY, "ready_by_affinity"),
     "expired leases": (settling.EXPIRED, "running_by_expiry"),
 }
-VALUES = {"now": 1.0, "worker": "w", "path": 3}
+BY_KEY = {
+    "leasing": claiming.LEASE,
+    "handing in": handing_in.DONE,
+    "closing attempts": settling.CLOSE_ATTEMPTS,
+    "finding children": handing_in.CHILDREN,
+    "counting parents off": handing_in.PARENTS_DONE,
+    "dropping checkpoints": handing_in.DROP_CHECKPOINTS,
+}
 
 
 def filled(place: Place) -> Place:
@@ -30,6 +38,9 @@ def filled(place: Place) -> Place:
     JobTable(place, "here").create()
     with place.transaction() as connection:
         connection.execute(insert(jobs), [row(number) for number in range(5000)])
+        chain = [{"parent": f"{number:032x}", "child": f"{number + 1:032x}"} for number in range(4999)]
+        connection.execute(insert(edges), chain)
+        place.analyze(connection)
     return place
 
 
@@ -53,13 +64,23 @@ def row(number: int) -> dict[str, Any]:
     }
 
 
-def plan(place: Place, statement: Prepared, explain: str) -> str:
-    """What the database says it would do for the very text that the hot path sends."""
+def sqlite_plan(place: Place, statement: Prepared) -> str:
     with place.transaction() as connection:
-        sql, arranged = statement.for_driver(connection.dialect)
-        driver: Any = connection.connection.driver_connection
-        rows = driver.execute(f"{explain} {sql}", arranged(VALUES)).fetchall()
-    return "\n".join(" ".join(map(str, row)) for row in rows)
+        sql = statement.on(connection).sql
+        found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?")).all()
+    return "\n".join(row.detail for row in found)
+
+
+def postgresql_plan(place: Place, statement: Prepared) -> str:
+    """Of the statement as the server keeps it prepared: one plan for all values."""
+    with place.transaction() as connection:
+        sql = statement.on(connection).sql
+        numbers = [int(number) for number in re.findall(r"\$(\d+)", sql)]
+        connection.exec_driver_sql(f"PREPARE explained AS {sql}")
+        explain = f"EXPLAIN EXECUTE explained({', '.join(['NULL'] * max(numbers))})"
+        found = connection.exec_driver_sql(explain).scalars().all()
+        connection.exec_driver_sql("DEALLOCATE explained")
+    return "\n".join(found)
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +93,13 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def postgresql(postgres: str) -> Iterator[Place]:
     with fresh_database(postgres) as url, closing(PostgresqlPlace(url)) as place:
         filled(place)
-        with place.transaction() as connection:
-            connection.exec_driver_sql("ANALYZE jobs")
         yield place
 
 
 @pytest.mark.parametrize("what", STATEMENTS)
 def test_sqlite_finds_by_index(what: str, sqlite: Place) -> None:
     statement, index = STATEMENTS[what]
-    told = plan(sqlite, statement, "EXPLAIN QUERY PLAN")
+    told = sqlite_plan(sqlite, statement)
     assert f"USING INDEX {index}" in told
     assert "USE TEMP B-TREE" not in told, "the rows come in the wanted order: nothing is sorted"
 
@@ -88,6 +107,18 @@ def test_sqlite_finds_by_index(what: str, sqlite: Place) -> None:
 @pytest.mark.parametrize("what", STATEMENTS)
 def test_postgresql_finds_by_index(what: str, postgresql: Place) -> None:
     statement, index = STATEMENTS[what]
-    told = plan(postgresql, statement, "EXPLAIN")
+    told = postgresql_plan(postgresql, statement)
     assert index in told
-    assert "Seq Scan" not in told
+    assert "Seq Scan" not in told and "Sort" not in told
+
+
+@pytest.mark.parametrize("what", BY_KEY)
+def test_sqlite_writes_by_key(what: str, sqlite: Place) -> None:
+    told = sqlite_plan(sqlite, BY_KEY[what])
+    assert "SEARCH" in told and "SCAN" not in told
+
+
+@pytest.mark.parametrize("what", BY_KEY)
+def test_postgresql_writes_by_key(what: str, postgresql: Place) -> None:
+    told = postgresql_plan(postgresql, BY_KEY[what])
+    assert "Index" in told and "Seq Scan" not in told

@@ -1,0 +1,167 @@
+"""Statements given to PostgreSQL's own client library, below psycopg's Python layers.
+
+psycopg's `execute` costs four times what libpq's call does, and a claim is a dozen statements.  What lives here:
+preparing a statement on the server once a connection, executing it, and values as text both ways.  What does not:
+connections and transactions, which are psycopg's (https://www.psycopg.org/psycopg3/docs/api/pq.html).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.errors import error_from_result
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from orchestrator.jobtable.prepared import Arranged, Core
+
+_NUMBERED: Dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_numbers = itertools.count()
+
+_READERS: Mapping[type, Callable[[bytes], Any]] = {
+    int: int,
+    float: float,
+    str: bytes.decode,
+    bool: lambda text: text == b"t",
+    object: bytes.decode,  # JSON, which stays text here
+}
+
+
+class LibpqStatement:
+    """A statement that the server parses and plans once for each connection."""
+
+    def __init__(self, core: Core) -> None:
+        compiled = core.compile(dialect=_NUMBERED)
+        self.sql = str(compiled)
+        self._arranged = Arranged(compiled)
+        self._name = b"orch_%d" % next(_numbers)
+        self._readers = tuple(_READERS[column.type.python_type] for column in core.exported_columns)
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Raises psycopg's errors, as its own cursors do."""
+        return pipelined(connection, [(self, values)])[0]
+
+    def prepare(self, server: psycopg.Connection[Any], prepared: dict[bytes, bool]) -> None:
+        """Once a connection, of which `prepared` is the record."""
+        if self._name not in prepared:
+            checked(server, server.pgconn.prepare(self._name, self.sql.encode()))
+            prepared[self._name] = True
+
+    def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
+        server.pgconn.send_query_prepared(self._name, [_text(value) for value in self._arranged(values)])
+
+    def read(self, result: pq.abc.PGresult) -> Sequence[Sequence[Any]]:
+        columns = range(len(self._readers))
+        return [
+            tuple(self._read(column, result.get_value(row, column)) for column in columns)
+            for row in range(result.ntuples)
+        ]
+
+    def _read(self, column: int, value: bytes | None) -> Any:
+        return None if value is None else self._readers[column](value)
+
+
+class _Command:
+    """What takes no values and gives no rows, in a pipeline."""
+
+    def __init__(self, sql: bytes) -> None:
+        self._sql = sql
+
+    def prepare(self, server: psycopg.Connection[Any], prepared: dict[bytes, bool]) -> None:
+        """Nothing is prepared for it."""
+
+    def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:  # noqa: ARG002
+        server.pgconn.send_query_params(self._sql, None)
+
+    def read(self, result: pq.abc.PGresult) -> Sequence[Sequence[Any]]:  # noqa: ARG002
+        return []
+
+
+Execution = tuple[LibpqStatement | _Command, Mapping[str, Any]]
+
+_COMMIT = _Command(b"COMMIT")
+
+
+def last(connection: Connection) -> list[Execution]:
+    """What is still to be executed when the transaction commits."""
+    waiting: list[Execution] = connection.info.setdefault("last", [])
+    return waiting
+
+
+def commit(connection: Connection) -> None:
+    """Execute what waits, and commit.  Raises psycopg.Error; the transaction can only be rolled back then."""
+    waiting = last(connection)
+    pipelined(connection, [*waiting, (_COMMIT, {})])
+    waiting.clear()
+
+
+def rollback(connection: Connection) -> None:
+    last(connection).clear()
+    server: Any = connection.connection.driver_connection
+    command(server, b"ROLLBACK")
+
+
+def pipelined(connection: Connection, executions: Sequence[Execution]) -> list[Sequence[Sequence[Any]]]:
+    """Send all, then wait once; the rows of each.
+
+    libpq's pipeline mode: https://www.postgresql.org/docs/current/libpq-pipeline-mode.html.
+
+    Raises:
+        psycopg.Error: of the first that failed; the transaction can only be rolled back then.
+    """
+    server: Any = connection.connection.driver_connection
+    for statement, _ in executions:
+        statement.prepare(server, connection.info)
+    libpq: pq.abc.PGconn = server.pgconn
+    libpq.enter_pipeline_mode()
+    try:
+        for statement, values in executions:
+            statement.send(server, values)
+        libpq.pipeline_sync()
+        results = [_next_result(server) for _ in executions]
+        libpq.get_result()  # of the synchronisation
+    finally:
+        if libpq.status == pq.ConnStatus.OK:
+            libpq.exit_pipeline_mode()
+    return [statement.read(checked(server, got)) for (statement, _), got in zip(executions, results, strict=True)]
+
+
+def _next_result(server: psycopg.Connection[Any]) -> pq.abc.PGresult:
+    result = server.pgconn.get_result()
+    if result is None:
+        raise psycopg.OperationalError(server.pgconn.get_error_message())
+    assert server.pgconn.get_result() is None, "each statement of a pipeline has one result"
+    return result
+
+
+def command(server: psycopg.Connection[Any], sql: bytes) -> pq.abc.PGresult:
+    """Execute what takes no values, such as BEGIN; several commands give the result of the last."""
+    return checked(server, server.pgconn.exec_(sql))
+
+
+def checked(server: psycopg.Connection[Any], result: pq.abc.PGresult) -> pq.abc.PGresult:
+    """The result of a call of libpq; raises its failure as psycopg would."""
+    if result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+        return result
+    if server.pgconn.status == pq.ConnStatus.BAD:
+        raise psycopg.OperationalError(server.pgconn.get_error_message())
+    raise error_from_result(result)
+
+
+def _text(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    return (_array(value) if isinstance(value, list) else str(value)).encode()
+
+
+def _array(values: Sequence[Any]) -> str:
+    """As PostgreSQL reads arrays: https://www.postgresql.org/docs/current/arrays.html, "Array Input and Output"."""
+    return "{" + ",".join("NULL" if value is None else _quoted(str(value)) for value in values) + "}"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
