@@ -16,7 +16,7 @@ from typing import Any
 from models import catalog, datasets
 from models.recipes import Recipe, Training, Visit
 from orchestrator.errors import StudyError
-from orchestrator.jobs import InputRef, PlannedJob, Stage
+from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
 from orchestrator.study import ModelSection, Study
 
 SHARDING_SEED = 0
@@ -140,6 +140,7 @@ def _relay(study: Study, description: datasets.Description, model: ModelSection,
                 },
                 inputs={"shard": InputRef(shard_name(study, description, shard))}
                 | ({"state": InputRef("state", before.id)} if before else {}),
+                needs=_trains_on(study, model.architecture),
             )
             yield job
             before = job
@@ -149,6 +150,13 @@ def _relay(study: Study, description: datasets.Description, model: ModelSection,
 def _recipe(architecture: str) -> Recipe:
     """The catalogue's recipe; a user's own architecture, which may not be importable here, has the default one."""
     return Recipe() if ":" in architecture else catalog.get(architecture).recipe
+
+
+def _trains_on(study: Study, architecture: str) -> Device:
+    """What a worker must have to train it, unless the study says otherwise."""
+    if study.training.device == "auto":
+        return Device.GPU if ":" not in architecture and catalog.get(architecture).wants_gpu else Device.CPU
+    return Device.GPU if study.training.device == "gpu" else Device.CPU
 
 
 def _compress(
@@ -196,13 +204,19 @@ def _benchmark(
     )
 
 
-def _job(name: str, stage: Stage, spec: Mapping[str, Any], inputs: Mapping[str, InputRef]) -> PlannedJob:
+def _job(
+    name: str,
+    stage: Stage,
+    spec: Mapping[str, Any],
+    inputs: Mapping[str, InputRef],
+    needs: Device = Device.CPU,
+) -> PlannedJob:
     parents = tuple(dict.fromkeys(ref.job for ref in inputs.values() if ref.job is not None))
     spec = json.loads(json.dumps(spec))
     identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     steps = spec["visit"]["steps"] if stage is Stage.TRAIN else 0
-    return PlannedJob(digest, name, stage, spec["model"], steps, spec, inputs, parents, remaining_path=1)
+    return PlannedJob(digest, name, stage, spec["model"], steps, spec, inputs, parents, remaining_path=1, needs=needs)
 
 
 def _with_remaining_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -78,7 +78,7 @@ def snapshot(study: str, home: str, seen: Overview) -> Snapshot:
         models=models,
         workers=workers,
         eta_seconds=_eta(models, sum(worker.job is not None for worker in workers)),
-        problems=(*map(_problem, seen.troubled), *map(_silence, seen.silent)),
+        problems=(*map(_problem, seen.troubled), *map(_silence, seen.silent), *_without_gpu(seen.waiting_for_gpu)),
     )
 
 
@@ -113,6 +113,14 @@ def _problem(job: Job) -> str:
     if job.state is JobState.QUARANTINED:
         return f"{job.name} is quarantined: {reason} See `orch logs {job.name}`, then `orch retry {job.name}`."
     return f"{job.name} has failed {job.failures} times and will be tried again: {reason}"
+
+
+def _without_gpu(jobs: int) -> Iterator[str]:
+    if jobs:
+        yield (
+            f"{jobs} job{'' if jobs == 1 else 's'} can only be done by a worker with a GPU, and none is at work; start "
+            'one, or plan with device = "any" under [training].'
+        )
 
 
 def _silence(job: Job) -> str:

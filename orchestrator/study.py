@@ -128,6 +128,8 @@ class TrainingSection(_Section):
     """Passes over a shard each time a job visits it."""
     threads: PositiveInt = 2
     """Cores a step computes with on a CPU.  The bits of the result depend on it, so the study says it."""
+    device: Literal["auto", "any", "gpu"] = "auto"
+    """Which workers train: "auto" leaves the larger architectures to those with a GPU."""
 
     @model_validator(mode="after")
     def _whole_visits(self) -> Self:

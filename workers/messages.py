@@ -43,6 +43,7 @@ class Ready:
 
     device: str
     load_seconds: float
+    gpu: bool = False
 
 
 @dataclass(frozen=True)

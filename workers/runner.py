@@ -26,8 +26,8 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))
     channel = Channel(sys.stdin, _private_stdout())
     started = time.monotonic()
-    device = _load(threads)
-    channel.say(Ready(device, time.monotonic() - started))
+    device, gpu = _load(threads)
+    channel.say(Ready(device, time.monotonic() - started, gpu))
     while True:
         job = channel.next_job()
         _log_to(Path(job.directory) / LOG_NAME)
@@ -47,13 +47,14 @@ def _private_stdout() -> TextIO:
     return os.fdopen(pipe, "w", encoding="utf-8")
 
 
-def _load(threads: int) -> str:
+def _load(threads: int) -> tuple[str, bool]:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from models.runtime import configure_runtime, device_description
 
     configure_runtime(threads)
-    return str(device_description()["device"])
+    described = device_description()
+    return str(described["device"]), described["device_type"] == "GPU"
 
 
 def _log_to(path: Path) -> None:

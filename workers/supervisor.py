@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Lease, Stage
+from orchestrator.jobs import Device, Lease, Stage
 from workers import messages, scratch
 from workers.attempt import Attempt, Inbox, Result, StopAsked
 from workers.cache import InputCache
@@ -77,6 +77,8 @@ class Supervisor:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transfers")
         self._runner: RunnerProcess | None = None
         self._device = ""
+        self._has = frozenset({Device.CPU})
+        self._told_what_is_missing = False
         self._load_seconds = 0.0
         self._checkpoint_cost = _GUESSED_CHECKPOINT_COST
 
@@ -127,6 +129,7 @@ class Supervisor:
             if lease is None and self._settings.once:
                 return ExitCode.TRY_LATER
             if lease is None:
+                self._say_what_is_missing()
                 self._idle(_IDLE_SECONDS)
                 continue
             if lease.stage is Stage.TRAIN and lease.spec["threads"] != runner.threads:
@@ -157,7 +160,19 @@ class Supervisor:
                 self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _claim(self) -> Lease | None:
-        return self._home.jobs.claim(self._settings.name, self._settings.host.name, self._device)
+        return self._home.jobs.claim(self._settings.name, self._settings.host.name, self._device, self._has)
+
+    def _say_what_is_missing(self) -> None:
+        """Once: a worker that waits for what it can never do must not look as if it hung."""
+        if self._told_what_is_missing or Device.GPU in self._has:
+            return
+        waiting = self._reached(self._home.jobs.overview).waiting_for_gpu
+        if waiting:
+            self._told_what_is_missing = True
+            self._console.say(
+                f"{waiting} jobs need a GPU, and this machine has none; it waits for jobs that do not. "
+                'device = "any" under [training] would let it train.'
+            )
 
     def _threads(self) -> int:
         study = self._reached(self._home.jobs.study)
@@ -215,8 +230,9 @@ class Supervisor:
                 reason = f"TensorFlow did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
                 raise RunnerLost(reason) from None
             match event:
-                case messages.Ready(device, seconds):
+                case messages.Ready(device, seconds, gpu):
                     self._device, self._load_seconds = device, seconds
+                    self._has = frozenset({Device.CPU, Device.GPU} if gpu else {Device.CPU})
                     return True
                 case RunnerDied(reason):
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]

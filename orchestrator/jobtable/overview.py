@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from orchestrator.jobs import Ending, Job, JobState, Stage
+from orchestrator.jobs import Device, Ending, Job, JobState, Stage
 from orchestrator.jobtable.reading import as_job
 from orchestrator.jobtable.schema import attempts, jobs
 
@@ -55,6 +55,8 @@ class Overview:
     """Quarantined, or failed and to be tried again."""
     silent: tuple[Job, ...]
     """Held under a lease that has expired; the next worker that claims takes them over."""
+    waiting_for_gpu: int = 0
+    """Ready jobs that need a GPU, while no worker is at work on such a job."""
 
 
 def overview(connection: Connection, now: float) -> Overview:
@@ -65,6 +67,7 @@ def overview(connection: Connection, now: float) -> Overview:
         workers=tuple(_workers(connection)),
         troubled=tuple(_troubled(connection)),
         silent=tuple(_silent(connection, now)),
+        waiting_for_gpu=_waiting_for_gpu(connection),
     )
 
 
@@ -135,6 +138,13 @@ def _troubled(connection: Connection) -> Iterator[Job]:
     failed = and_(jobs.c.error.is_not(None), jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
     wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed)
     yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))
+
+
+def _waiting_for_gpu(connection: Connection) -> int:
+    moving = and_(jobs.c.needs == Device.GPU, jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
+    rows = connection.execute(select(jobs.c.state, func.count()).where(moving).group_by(jobs.c.state))
+    counts = Counter({JobState(state): count for state, count in rows})
+    return 0 if counts[JobState.RUNNING] else counts[JobState.READY]
 
 
 def _silent(connection: Connection, now: float) -> Iterator[Job]:

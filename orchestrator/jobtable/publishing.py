@@ -150,6 +150,7 @@ def _keep(connection: Connection, kept: Sequence[PlannedJob], plan: Plan) -> Non
         .values(
             planned=True,
             remaining_path=bindparam("new_path"),
+            needs=bindparam("new_needs"),
             lease_seconds=plan.study.leases.seconds,
             tries=tries,
             # Fewer tries than were used already: one more failure, or death, is the last.
@@ -157,7 +158,11 @@ def _keep(connection: Connection, kept: Sequence[PlannedJob], plan: Plan) -> Non
             stuck_deaths=case((jobs.c.stuck_deaths > deaths, deaths), else_=jobs.c.stuck_deaths),
         )
     )
-    connection.execute(statement, [{"job_id": job.id, "new_path": job.remaining_path} for job in kept])
+    connection.execute(statement, [_kept_row(job) for job in kept])
+
+
+def _kept_row(job: PlannedJob) -> dict[str, Any]:
+    return {"job_id": job.id, "new_path": job.remaining_path, "new_needs": job.needs}
 
 
 def _count_undone_parents(connection: Connection) -> None:

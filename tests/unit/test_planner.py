@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import StudyError
-from orchestrator.jobs import Stage
+from orchestrator.jobs import Device, Stage
 from orchestrator.planner import make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
@@ -72,6 +72,30 @@ def test_leases_are_no_part_of_a_job() -> None:
     assert [job.id for job in make_plan(edited("seconds = 5", "seconds = 7")).jobs] == [
         job.id for job in make_plan(Study.parse(SMALL)).jobs
     ]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "device", "needs"),
+    [
+        ("alexnet-tiny", "auto", Device.CPU),
+        ("alexnet", "auto", Device.GPU),
+        ("alexnet", "any", Device.CPU),
+        ("alexnet-tiny", "gpu", Device.GPU),
+        ("my.nets:build", "auto", Device.CPU),
+    ],
+)
+def test_a_training_needs_the_device_that_the_study_or_the_architecture_asks_for(
+    architecture: str, device: str, needs: Device
+) -> None:
+    text = SMALL.replace('"alexnet-tiny"', f'"{architecture}"').replace("threads = 1\n\n", f'device = "{device}"\n\n')
+    jobs = make_plan(Study.parse(text)).jobs
+    assert {job.needs for job in jobs if job.stage is Stage.TRAIN} == {needs}
+    assert {job.needs for job in jobs if job.stage is not Stage.TRAIN} == {Device.CPU}
+
+
+def test_where_a_job_may_run_is_no_part_of_it() -> None:
+    anywhere = make_plan(edited("threads = 1\n\n", 'threads = 1\ndevice = "gpu"\n\n'))
+    assert [job.id for job in anywhere.jobs] == [job.id for job in make_plan(Study.parse(SMALL)).jobs]
 
 
 def test_more_images_than_there_are_is_refused_with_both_numbers() -> None:

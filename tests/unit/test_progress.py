@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from io import StringIO
 
@@ -82,3 +83,9 @@ def test_the_terminal_shows_models_workers_and_problems() -> None:
     text = console.export_text()
     assert "3 of 8 jobs done" in text and "40 / 100" in text and "1.500" in text
     assert "w1" in text and "vit/j" in text and "10 s ago" in text
+
+
+def test_jobs_that_wait_for_a_gpu_are_a_problem_with_two_ways_out() -> None:
+    (problem,) = snapshot("s", "h", dataclasses.replace(seen(), waiting_for_gpu=12)).problems
+    assert problem.startswith("12 jobs can only be done by a worker with a GPU")
+    assert 'device = "any"' in problem
