@@ -12,14 +12,14 @@ RUN useradd --create-home --uid 1000 orch && mkdir /study && chown orch /study
 
 FROM base AS gpu
 # TensorFlow brings the CUDA libraries that it was built with; the host gives the driver (--gpus all).
-RUN pip install --no-cache-dir --constraint constraints.txt ".[worker]" "tensorflow[and-cuda]"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[worker,postgres]" "tensorflow[and-cuda]"
 USER orch
 WORKDIR /study
 ENV ORCH_HOME=/study/home
 ENTRYPOINT ["orch-worker"]
 
 FROM base AS cpu
-RUN pip install --no-cache-dir --constraint constraints.txt ".[worker]"
+RUN pip install --no-cache-dir --constraint constraints.txt ".[worker,postgres]"
 USER orch
 WORKDIR /study
 ENV ORCH_HOME=/study/home

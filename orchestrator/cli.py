@@ -35,6 +35,13 @@ HomeOption = Annotated[
     str | None,
     typer.Option("--home", help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
 ]
+ArtifactsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--artifacts",
+        help="Directory with the files of a home on PostgreSQL; default: ORCH_ARTIFACTS, or what `orch plan` noted.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DataOption = Annotated[
     Path | None,
@@ -70,23 +77,29 @@ def init(
 @app.command()
 def plan(
     file: Annotated[Path, typer.Argument(help="The study file.")] = Path("study.toml"),
-    home: Annotated[str | None, typer.Option("--home", help="Where the study shall live; default: ./NAME.orch")] = None,
+    home: Annotated[
+        str | None,
+        typer.Option("--home", help="Where the study shall live, directory or postgresql://...; default: ./NAME.orch"),
+    ] = None,
+    artifacts: ArtifactsOption = None,
     data: DataOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be planned and change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
-    from orchestrator import planning
-    from orchestrator.home import home_for, remember
+    from orchestrator import address, planning
     from orchestrator.study import Study
 
     study = Study.load(file)
-    url = home_for(study.name, home)
     if dry_run:
         planned = planning.dry_run(study, data)
     else:
-        planned = planning.publish(study, url, data)
-        remember(study.name, planned.home)
+        at = address.of_study(study.name, home, artifacts)
+        planned = planning.publish(study, at.url, data, artifacts=at.artifacts)
+        address.remember(study.name, address.Address(planned.home, at.artifacts))
+        if home is not None and address.has_password(home):
+            sentence = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
+            typer.echo(sentence, err=True)
     typer.echo(json.dumps(planned.to_json()) if as_json else planned.sentence())
 
 
@@ -99,12 +112,13 @@ def worker(context: typer.Context) -> None:
 @app.command()
 def status(
     home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show changes until nothing is left to do.")] = False,
     jobs: Annotated[bool, typer.Option("--jobs", help="List every job.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far the study is: models, workers, time left, and what is wrong."""
-    opened = _open(home)
+    opened = _open(home, artifacts)
     if as_json:
         typer.echo(json.dumps(_without_nan(_snapshot(opened).to_json())))
         return
@@ -123,39 +137,43 @@ def status(
 @app.command()
 def report(
     home: HomeOption = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Directory to write; default: report in the home.")] = None,
+    artifacts: ArtifactsOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Directory to write; default: report in the home, or in ./NAME.orch."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
     from orchestrator import reporting
 
-    opened = _open(home)
+    opened = _open(home, artifacts)
     results = reporting.collect(opened)
     if as_json:
         typer.echo(json.dumps(_without_nan(results.to_json())))
         return
-    reporting.write_and_show(results, out or Path(opened.url) / "report")
+    reporting.write_and_show(results, out or reporting.default_directory(opened, results.study))
 
 
 @app.command()
-def logs(job: JobArgument, home: HomeOption = None) -> None:
+def logs(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Print a job's attempts, and what its last run printed."""
     from orchestrator import job_log
 
-    typer.echo(job_log.text(_open(home), job))
+    typer.echo(job_log.text(_open(home, artifacts), job))
 
 
 @app.command()
-def retry(job: JobArgument, home: HomeOption = None) -> None:
+def retry(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Give a quarantined job another chance."""
-    again = _open(home).jobs.retry(job)
+    again = _open(home, artifacts).jobs.retry(job)
     typer.echo(f"{again.name} is {again.state} again.")
 
 
 @app.command()
-def cancel(job: JobArgument, home: HomeOption = None) -> None:
+def cancel(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
-    count = _open(home).jobs.cancel(job)
+    count = _open(home, artifacts).jobs.cancel(job)
     typer.echo(f"Cancelled {count} job{'' if count == 1 else 's'}.")
 
 
@@ -172,10 +190,12 @@ def demo(
     demonstration.run(directory, data)
 
 
-def _open(home: str | None) -> Home:
-    from orchestrator.home import Home, remembered
+def _open(home: str | None, artifacts: str | None) -> Home:
+    from orchestrator import address
+    from orchestrator.home import Home
 
-    return Home.open(remembered(home))
+    at = address.known(home, artifacts)
+    return Home.open(at.url, at.artifacts)
 
 
 def _snapshot(home: Home) -> Snapshot:

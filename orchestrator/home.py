@@ -1,113 +1,170 @@
-"""A home: where a study lives.  Turns a URL into a job table and an artifact store."""
+"""A home: where a study lives.  Turns a URL into a job table and an artifact store.
+
+Which URL is meant, when a command is not told, stands in `orchestrator.address`.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import tomllib
-from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
+from orchestrator.address import scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobtable import JobTable
+from orchestrator.jobtable import JobTable, postgresql_url
+from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.sqlite import SqlitePlace
 
-MEMORY_FILE = Path(".orch.toml")
-"""Where `orch plan` notes the home, so that the next commands in this directory find it."""
-
 _JOBS_FILE = "jobs.db"
-_FOREIGN = ("gdrive:", "s3://", "gs://", "postgresql://")
 
 
 @dataclass(frozen=True)
 class Home:
-    """An open home."""
+    """An open home.
+
+    Where it is, is said by a URL or directory, and `artifacts`: where the files are of a home that does not keep
+    them itself.  Every method that is told so raises UsageError if there can be no home of that kind.
+    """
 
     url: str
+    """As anybody may see it: without a password."""
     jobs: JobTable
     artifacts: ArtifactStore
+    directory: Path | None
+    """What the home is on this machine, if it is a directory."""
 
     @classmethod
-    def exists(cls, url: str | Path) -> bool:
-        """Whether `orch plan` has made a home there."""
-        try:
-            return (_directory(url) / _JOBS_FILE).is_file()
-        except OSError as error:
-            raise HomeError(f"{url} cannot be a home: {error.strerror}.") from None
+    def exists(cls, url: str | Path, artifacts: str | Path | None = None) -> bool:
+        """Whether `orch plan` has made a home there.  Raises HomeError if that cannot be told."""
+        return _kind(url, artifacts).exists()
 
     @classmethod
-    def open(cls, url: str | Path) -> Home:
+    def open(cls, url: str | Path, artifacts: str | Path | None = None) -> Home:
         """Open a home that `orch plan` has made.
 
         Raises:
-            HomeError: it is not there, or of a newer schema.
+            HomeError: it is not there, cannot be reached, or is of a newer schema.
         """
-        directory = _directory(url)
-        if not cls.exists(url):
-            raise HomeError(f"There is no home at {directory}; `orch plan` makes one, --home names another.")
-        home = _local(directory)
+        kind = _kind(url, artifacts)
+        if not kind.exists():
+            raise HomeError(f"There is no home at {kind.url}; `orch plan` makes one, --home names another.")
+        home = kind.home()
         home.jobs.check()
         return home
 
     @classmethod
-    def create(cls, url: str | Path) -> Home:
+    def create(cls, url: str | Path, artifacts: str | Path | None = None) -> Home:
         """Open a home, making what is missing of it.
 
         Raises:
-            HomeError: it cannot be made, or is of a newer schema.
+            HomeError: it cannot be made or reached, or is of a newer schema.
         """
-        directory = _directory(url)
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HomeError(f"The home {directory} cannot be made: {error.strerror}.") from error
-        home = _local(directory)
+        kind = _kind(url, artifacts)
+        kind.make()
+        home = kind.home()
         home.jobs.create()
         return home
 
+    def check_artifacts(self) -> None:
+        """Nothing happens if the store can be this home's.  That of a directory is; lost shards are planned again.
 
-def _local(directory: Path) -> Home:
-    jobs = JobTable(SqlitePlace(directory / _JOBS_FILE), str(directory))
-    return Home(str(directory), jobs, LocalStore(directory / "artifacts"))
-
-
-def _directory(url: str | Path) -> Path:
-    if isinstance(url, str) and url.startswith(_FOREIGN):
-        kind = url.partition(":")[0]
-        raise UsageError(f"Homes on {kind} are not in this version of Orch; give a directory of this machine.")
-    return Path(url).expanduser().absolute()
-
-
-def remembered(option: str | None) -> str:
-    """The home that is meant: the option, else ORCH_HOME, else the one that `orch plan` noted here.
-
-    Raises:
-        HomeError: none of them says one.
-    """
-    url = option or os.environ.get("ORCH_HOME") or _memory().get("home")
-    if not url:
-        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.")
-    return url
+        Raises:
+            HomeError: it has none of the published data: it is another home's, and jobs would lack their files.
+            StoreError: it cannot be looked into.
+        """
+        published = self.jobs.data().values()
+        if self.directory is None and published and not any(map(self.artifacts.has, published)):
+            raise HomeError(
+                f"None of the data of {self.url} is in {self.artifacts}; "
+                "give the --artifacts (or ORCH_ARTIFACTS) that the study was planned with."
+            )
 
 
-def home_for(study: str, option: str | None) -> str:
-    """Where a study shall live: the option, ORCH_HOME, where it was planned from here before, or ./STUDY.orch."""
-    memory = _memory()
-    known = memory.get("home") if memory.get("study") == study else None
-    return option or os.environ.get("ORCH_HOME") or known or f"{study}.orch"
+class _Kind(Protocol):
+    """A home that is not open yet, and perhaps not there."""
+
+    url: str
+
+    def exists(self) -> bool: ...
+
+    def make(self) -> None:
+        """All that the job table and the store need to be made in."""
+        ...
+
+    def home(self) -> Home: ...
 
 
-def remember(study: str, url: str) -> None:
-    """Note a study's home for the next commands in this directory, if it can be written to."""
-    lines = (f"{key} = {json.dumps(value)}\n" for key, value in (("study", study), ("home", url)))
-    with suppress(OSError):
-        MEMORY_FILE.write_text("".join(lines), encoding="utf-8")
+def _kind(url: str | Path, artifacts: str | Path | None) -> _Kind:
+    named = scheme(url) if isinstance(url, str) else None
+    if named in postgresql_url.SCHEMES:
+        return _Database(str(url), artifacts)
+    if named is not None:
+        raise UsageError(f"Homes on {named} are not in this version of Orch; give a directory or postgresql://...")
+    if artifacts is not None:
+        raise UsageError(f"{url} is a directory and keeps its own files; --artifacts is for a home on PostgreSQL.")
+    return _Directory(Path(url).expanduser().absolute())
 
 
-def _memory() -> dict[str, str]:
+class _Directory:
+    """A directory of this machine with everything in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.url = str(path)
+        self._path = path
+
+    def exists(self) -> bool:
+        try:
+            return (self._path / _JOBS_FILE).is_file()
+        except OSError as error:
+            raise HomeError(f"{self.url} cannot be a home: {error.strerror}.") from None
+
+    def make(self) -> None:
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeError(f"The home {self.url} cannot be made: {error.strerror}.") from error
+
+    def home(self) -> Home:
+        jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
+        return Home(self.url, jobs, LocalStore(self._path / "artifacts"), self._path)
+
+
+class _Database:
+    """A PostgreSQL database with the jobs, and a store that every worker reaches with the files."""
+
+    def __init__(self, url: str, artifacts: str | Path | None) -> None:
+        self.url = postgresql_url.shown(url)
+        self._store = _store(artifacts)
+        self._jobs = JobTable(_postgresql(url), self.url)
+
+    def exists(self) -> bool:
+        return self._jobs.exists()
+
+    def make(self) -> None:
+        """A database is made by whoever runs the server, a store when the first file is put."""
+
+    def home(self) -> Home:
+        return Home(self.url, self._jobs, self._store, None)
+
+
+def _store(artifacts: str | Path | None) -> ArtifactStore:
+    if not artifacts:
+        raise UsageError(
+            "A home on PostgreSQL keeps its files elsewhere; "
+            "give --artifacts (or ORCH_ARTIFACTS), a directory that every worker reaches."
+        )
+    if isinstance(artifacts, str) and (named := scheme(artifacts)):
+        raise UsageError(f"Artifacts on {named} are not in this version of Orch; give a directory.")
+    return LocalStore(Path(artifacts).expanduser().absolute())
+
+
+def _postgresql(url: str) -> Place:
     try:
-        return tomllib.loads(MEMORY_FILE.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
-        return {}
+        import_module("psycopg")
+    except ImportError:
+        raise HomeError("A home on PostgreSQL needs psycopg; install it: pip install 'orch[postgres]'.") from None
+    from orchestrator.jobtable.postgresql import PostgresqlPlace
+
+    return PostgresqlPlace(url)

@@ -79,6 +79,7 @@ def publish(
     directory: Path | None,
     dataset: datasets.Dataset | None = None,
     notes: tuple[str, ...] = (),
+    artifacts: str | Path | None = None,
 ) -> Planned:
     """Publish a study's data and jobs to a home, making the home if need be.
 
@@ -86,6 +87,7 @@ def publish(
         directory: where the data set's files are, if anywhere in particular.
         dataset: the study's data set, if it is loaded already.
         notes: what every report of the study must say beside what follows from the study itself.
+        artifacts: where the home's files are, if it does not keep them itself.
 
     Raises:
         StudyError: the study cannot be planned.
@@ -93,13 +95,14 @@ def publish(
         StoreError, HomeError: the home could not keep it; what was there is undamaged.
     """
     made = _plan(study, directory)
-    needed = {*made.shard_names, made.test_name}
-    if not Home.exists(url) or not _has(Home.create(url), needed):
+    if not Home.exists(url, artifacts):
+        # Before the home is made: a data set that cannot be had leaves nothing behind.
         dataset = dataset or load(study.dataset, directory)
-        data = publish_data(made, dataset, Home.create(url).artifacts)
-    else:
-        data = {}
-    home = Home.create(url)
+    home = Home.create(url, artifacts)
+    home.check_artifacts()
+    data = {}
+    if not _has(home, {*made.shard_names, made.test_name}):
+        data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts)
     if study.dataset == "synthetic":
         notes = (*notes, SYNTHETIC_NOTE)
     change = home.jobs.publish(made, data, notes)

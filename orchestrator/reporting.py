@@ -22,6 +22,11 @@ def collect(home: Home) -> Results:
     return collect_results(study.name, study.document["dataset"], home.jobs.jobs(), home.jobs.attempts(), study.notes)
 
 
+def default_directory(home: Home, study: str) -> Path:
+    """`report` in the home; in ./STUDY.orch, where a directory would be the home, if the home is none."""
+    return (home.directory or Path(f"{study}.orch")) / "report"
+
+
 def write_and_show(results: Results, directory: Path) -> ReportFiles:
     """Write the report's files and print its table and the path of its page."""
     written = write_report(results, directory)

@@ -26,6 +26,12 @@ def work(
         str | None,
         typer.Option(help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
     ] = None,
+    artifacts: Annotated[
+        str | None,
+        typer.Option(
+            help="Directory with the files of a home on PostgreSQL; default: ORCH_ARTIFACTS, or what `orch plan` noted."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the worker is called in status and report.")] = None,
     max_hours: Annotated[float | None, typer.Option(min=0, help="Stop in good order after so many hours.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Do one job, and no more.")] = False,
@@ -42,7 +48,8 @@ def work(
     """
     if find_spec("tensorflow") is None:
         raise NoTensorFlow("There is no TensorFlow here; install Orch's worker part: pip install 'orch[worker]'.")
-    from orchestrator.home import Home, remembered
+    from orchestrator import address
+    from orchestrator.home import Home
     from workers.console import Console
     from workers.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
@@ -57,7 +64,9 @@ def work(
         max_seconds=None if max_hours is None else max_hours * 3600,
         checkpoint_seconds=checkpoint_seconds,
     )
-    opened = Home.open(remembered(home))
+    at = address.known(home, artifacts)
+    opened = Home.open(at.url, at.artifacts)
+    opened.check_artifacts()
     code = Supervisor(opened, settings, Console(settings.name)).run()
     sys.stdout.flush()
     # Not sys.exit, which waits for threads: a transfer that hangs must not keep a worker that was asked to end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +19,9 @@ class LocalStore:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+
+    def __str__(self) -> str:
+        return str(self.directory)
 
     def put(self, file: Path) -> Artifact:
         try:
@@ -53,8 +56,12 @@ class LocalStore:
             raise StoreError(f"{to} could not be written: {error.strerror or error}.") from error
 
     def has(self, artifact: Artifact) -> bool:
-        file = self.directory / artifact.location
-        return file.is_file() and file.stat().st_size == artifact.size
+        try:
+            return (self.directory / artifact.location).stat().st_size == artifact.size
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise StoreError(f"The artifacts in {self.directory} cannot be read: {error.strerror}.") from error
 
     def delete(self, artifact: Artifact) -> None:
         (self.directory / artifact.location).unlink(missing_ok=True)
@@ -87,12 +94,14 @@ def _sync(directory: Path) -> None:
 
 @contextmanager
 def _appearing_in(directory: Path) -> Iterator[_Incoming]:
-    """A new file in a directory (same file system, so that renaming is atomic), gone unless it was given a name."""
+    """A new file in a directory (same file system, so that renaming is atomic), gone unless it was given a name.
+
+    With the rights that the umask leaves, unlike `tempfile`'s: workers of several people may share a store.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".incoming-", dir=directory)
-    path = Path(name)
+    path = directory / f".incoming-{uuid.uuid4().hex}"
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with path.open("xb") as stream:
             yield _Incoming(stream, path)
     finally:
         path.unlink(missing_ok=True)

@@ -40,11 +40,19 @@ class ArtifactStore(Protocol):
         ...
 
     def has(self, artifact: Artifact) -> bool:
-        """Whether a file of the artifact's size is there; only `fetch` tells whether it is undamaged."""
+        """Whether a file of the artifact's size is there; only `fetch` tells whether it is undamaged.
+
+        Raises:
+            StoreError: that cannot be told.
+        """
         ...
 
     def delete(self, artifact: Artifact) -> None:
         """Remove the artifact; nothing happens if it is not there."""
+        ...
+
+    def __str__(self) -> str:
+        """Where it is, as a person names it."""
         ...
 
 

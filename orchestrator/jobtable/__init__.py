@@ -1,7 +1,7 @@
 """The job table: the one place where workers and coordinator meet.
 
 `table.JobTable` is the contract; `schema` the tables; `publishing`, `claiming`, `settling`, `reading` and
-`overview` the transactions, each a function of a connection; `sqlite` a place where the database lives.
+`overview` the transactions, each a function of a connection; `sqlite` and `postgresql` places where the database lives.
 """
 
 from orchestrator.jobtable.table import JobTable, LeaseLost, PlanChange

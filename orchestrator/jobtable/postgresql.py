@@ -8,11 +8,29 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import libpq
+from orchestrator.jobtable import libpq, postgresql_url
+
+# A server that was switched off, or a network that swallows packets, answers nothing.  The system waits for hours
+# then; a worker would neither notice that the server is back nor end when it is asked to.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+"""libpq's parameters, in seconds (the last in milliseconds); what the URL says goes before."""
+
+_FORESEEABLE = (
+    psycopg.OperationalError,
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+"""What a healthy program meets: others are faults of a statement, and stay tracebacks."""
 
 _LOCK = 0x6F726368
 """Of the plan, among PostgreSQL's advisory locks: the letters `orch`."""
@@ -33,9 +51,14 @@ class PostgresqlPlace:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url).set(drivername="postgresql+psycopg")
+        """Raises UsageError if the URL cannot be understood."""
+        parts = postgresql_url.parsed(url)
+        patience = {key: value for key, value in _PATIENCE.items() if key not in parts.query}
+        self._shown = postgresql_url.shown(url)
         # Transactions are begun and ended here, by libpq: psycopg then sends no BEGIN of its own.
-        self._engine = create_engine(self._url, isolation_level="AUTOCOMMIT")
+        self._engine = create_engine(
+            parts.set(drivername="postgresql+psycopg"), connect_args=patience, isolation_level="AUTOCOMMIT"
+        )
         event.listen(self._engine, "connect", _prepare)
         # One open connection a thread: taking one from SQLAlchemy's pool costs more than most transactions.
         self._own = threading.local()
@@ -69,8 +92,8 @@ class PostgresqlPlace:
 
     @contextmanager
     def _begun(self, begin: bytes) -> Iterator[Connection]:
+        connection = self._connection()
         try:
-            connection = self._connection()
             driver: Any = connection.connection.driver_connection
             self._own.began = libpq.command(driver, begin).get_value(0, 0)
             try:
@@ -84,19 +107,24 @@ class PostgresqlPlace:
                 connection.rollback()
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            if not isinstance(cause, psycopg.OperationalError):
+            if not isinstance(cause, _FORESEEABLE):
                 raise
             self._forget()
-            where = self._url.render_as_string(hide_password=True)
-            reason = str(cause).strip().splitlines()[0]
-            raise HomeError(f"The job table at {where} cannot be reached: {reason}; run the command again.") from error
+            raise self._unusable(cause) from error
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None or connection.closed:
-            connection = self._own.connection = self._engine.connect()
+            try:
+                connection = self._own.connection = self._engine.connect()
+            except (DBAPIError, psycopg.Error, ArgumentError) as error:
+                raise self._unusable(getattr(error, "orig", error)) from error
             self._opened.append(connection)
         return connection
+
+    def _unusable(self, error: BaseException) -> HomeError:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        return HomeError(f"The job table at {self._shown} cannot be used: {reason}; {_advice(reason)}.")
 
     def _forget(self) -> None:
         """A connection that broke is not used again."""
@@ -111,6 +139,17 @@ class PostgresqlPlace:
 def _prepare(driver: Any, _record: object) -> None:
     # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
     driver.execute("SET plan_cache_mode = force_generic_plan")
+
+
+def _advice(reason: str) -> str:
+    """The server's words, because a connection that is refused has no code that could be asked."""
+    if "password" in reason:
+        return "give the password in PGPASSWORD or ~/.pgpass"
+    if "permission denied" in reason:
+        return "ask its owner for the right to make and change tables in it"
+    if 'database "' in reason and "does not exist" in reason:
+        return "make it with createdb, or name another"
+    return "check that the server is up, and run the command again"
 
 
 def _alone(connection: Connection) -> None:

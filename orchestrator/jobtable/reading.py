@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, inspect, or_, select
 
 from orchestrator.errors import UsageError
 from orchestrator.jobs import Artifact, Attempt, Ending, Job, JobState, Stage
@@ -23,6 +23,10 @@ class PlannedStudy:
     notes: tuple[str, ...]
     """What every report of this study must say, such as that its data are synthetic."""
     planned_at: float
+
+
+def has_tables(connection: Connection) -> bool:
+    return inspect(connection).has_table(study.name)
 
 
 def planned_study(connection: Connection) -> PlannedStudy | None:

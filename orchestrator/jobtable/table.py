@@ -57,6 +57,11 @@ class JobTable:
             publishing.create_tables(connection)
             publishing.check_version(connection, self._where)
 
+    def exists(self) -> bool:
+        """Whether the tables are there, of whichever version."""
+        with self._place.reading() as connection:
+            return reading.has_tables(connection)
+
     def check(self) -> None:
         """Raises HomeError unless these are tables that this version can use."""
         with self._place.reading() as connection:

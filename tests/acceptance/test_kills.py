@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import Ending, Job, JobState, Stage
 from orchestrator.planning import publish
 from orchestrator.study import Study
+from tests.postgres_server import fresh_database
 from tests.processes import Worker, alive, wait_until, workers
 
 STUDY = Study.parse("""
@@ -43,6 +44,9 @@ seconds = 2
 tries = 3
 """)
 ONE_MODEL = STUDY.model_copy(update={"models": (STUDY.models[0].model_copy(update={"compress": ()}),)})
+TRAININGS = STUDY.model_copy(
+    update={"models": tuple(model.model_copy(update={"compress": ()}) for model in STUDY.models)}
+)
 OFTEN = ("--checkpoint-seconds", "0.4")
 
 
@@ -74,6 +78,10 @@ def just_claimed(_: Home, job: Job) -> bool:
 
 def before_any_checkpoint(home: Home, job: Job) -> bool:
     return job.stage is Stage.TRAIN and step(job) > 0 and not home.jobs.checkpoints(job.id)
+
+
+def after_a_checkpoint(home: Home, job: Job) -> bool:
+    return job.stage is Stage.TRAIN and len(home.jobs.checkpoints(job.id)) > 0
 
 
 def between_two_checkpoints(home: Home, job: Job) -> bool:
@@ -111,7 +119,7 @@ def test_killed_at_any_moment_the_weights_are_the_same_bits(undisturbed: dict[st
         crew = {worker.name: worker for worker in (start(), start())}
         killed = 0
         while moments and not all(worker.ended for worker in crew.values()):
-            victim = held_at(home, moments)
+            victim = held_at(home, moments, crew)
             if victim is not None:
                 kill_with_its_runner(crew.pop(victim))
                 killed += 1
@@ -127,10 +135,39 @@ def test_killed_at_any_moment_the_weights_are_the_same_bits(undisturbed: dict[st
     assert_one_holder_at_a_time(home)
 
 
-def held_at(home: Home, moments: list[Moment]) -> str | None:
-    """Who holds a job at the next moment that is wanted; the moment is then taken from the list."""
+def test_on_postgresql_a_killed_worker_changes_no_weight(
+    undisturbed: dict[str, str], postgres: str, tmp_path: Path
+) -> None:
+    files = str(tmp_path / "files")
+    with fresh_database(postgres) as database:
+        home = Home.open(publish(TRAININGS, database, None, artifacts=files).home, files)
+        with workers(database, tmp_path, "--artifacts", files, *OFTEN) as start:
+            crew = {worker.name: worker for worker in (start(), start())}
+            victim = None
+            while victim is None and not any(worker.ended for worker in crew.values()):
+                victim = held_at(home, [after_a_checkpoint], crew)
+                time.sleep(0.01)
+            assert victim is not None, "a worker ended before any had a checkpoint"
+            kill_with_its_runner(crew.pop(victim))
+            for survivor in crew.values():
+                survivor.wait()
+
+        assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+        assert weights(home) == undisturbed
+        (death,) = [attempt for attempt in home.jobs.attempts() if attempt.outcome is Ending.EXPIRED]
+        assert death.worker == victim
+        assert home.jobs.attempts(death.job)[1].from_step > 0, "the survivor goes on from the victim's checkpoint"
+        assert_one_holder_at_a_time(home)
+        home.jobs.close()
+
+
+def held_at(home: Home, moments: list[Moment], crew: Container[str | None]) -> str | None:
+    """Who of the crew holds a job at the next moment that is wanted; the moment is then taken from the list.
+
+    A worker that was killed seems to hold its job until the lease expires.
+    """
     for job in home.jobs.jobs():
-        if job.state is not JobState.RUNNING:
+        if job.state is not JobState.RUNNING or job.worker not in crew:
             continue
         for moment in moments:
             if moment(home, job):

@@ -35,6 +35,22 @@ def test_what_was_put_is_fetched_to_the_byte(store: LocalStore, file: Path, tmp_
     assert (tmp_path / "sub" / "copy").read_bytes() == file.read_bytes()
 
 
+def test_what_is_kept_may_be_read_by_whom_the_umask_lets(store: LocalStore, file: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        store.put(file)
+    finally:
+        os.umask(before)
+    assert files_in(store)[0].stat().st_mode & 0o777 == 0o640
+
+
+def test_a_store_that_is_no_directory_holds_nothing(tmp_path: Path, store: LocalStore, file: Path) -> None:
+    artifact = store.put(file)
+    assert store.has(artifact)
+    assert not LocalStore(tmp_path / "nowhere").has(artifact)
+    assert not LocalStore(file).has(artifact)
+
+
 def test_the_same_bytes_are_kept_once(store: LocalStore, file: Path) -> None:
     assert store.put(file) == store.put(file)
     assert len(files_in(store)) == 1
