@@ -19,6 +19,14 @@ class Stage(StrEnum):
     BENCHMARK = "benchmark"
 
 
+class Device(StrEnum):
+    """What a worker must have to be given a job."""
+
+    CPU = "cpu"
+    """Every worker has one."""
+    GPU = "gpu"
+
+
 class JobState(StrEnum):
     """Where a job stands.  Every arrow:
 

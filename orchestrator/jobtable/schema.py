@@ -26,10 +26,12 @@ from sqlalchemy import (
     text,
 )
 
-from orchestrator.jobs import Ending, JobState, Stage
+from orchestrator.jobs import Device, Ending, JobState, Stage
 
-VERSION = 1
-"""Of the schema; a home with a higher one was made by a newer Orch and is left alone."""
+VERSION = 2
+"""Of the schema.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch and is
+left alone.
+"""
 
 
 class JsonText(TypeDecorator[Any]):
@@ -45,7 +47,7 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _one_of(column: str, values: type[Stage | JobState | Ending]) -> CheckConstraint:
+def _one_of(column: str, values: type[Stage | Device | JobState | Ending]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
 
@@ -74,6 +76,8 @@ jobs = Table(
     Column("steps", Integer, nullable=False),
     Column("spec", JsonText, nullable=False),
     Column("inputs", JsonText, nullable=False),
+    # What a worker must have to be given the job.
+    Column("needs", String(8), nullable=False, server_default=Device.CPU.value),
     # False for a job that is done but no longer asked for: its result is kept, not shown.
     Column("planned", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
@@ -97,6 +101,7 @@ jobs = Table(
     Column("metrics", JsonText),
     Column("error", Text),
     _one_of("stage", Stage),
+    _one_of("needs", Device),
     _one_of("state", JobState),
     CheckConstraint(
         "(state = 'running') = (token IS NOT NULL) AND (token IS NULL) = (worker IS NULL)"
@@ -115,9 +120,11 @@ jobs = Table(
 IS_READY = text("state = 'ready'")
 IS_RUNNING = text("state = 'running'")
 
-# `claim` reads the best ready job from here without looking at the others.
+# `claim` reads the best ready job from here without looking at the others.  It begins with what the jobs need: a worker
+# without a GPU would otherwise walk past a million jobs for GPUs to find its own.
 Index(
     "ready_by_path",
+    jobs.c.needs,
     jobs.c.remaining_path.desc(),
     jobs.c.id,
     sqlite_where=IS_READY,
