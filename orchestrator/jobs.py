@@ -19,6 +19,14 @@ class Stage(StrEnum):
     BENCHMARK = "benchmark"
 
 
+class Device(StrEnum):
+    """What a worker must have to be given a job."""
+
+    CPU = "cpu"
+    """Every worker has one."""
+    GPU = "gpu"
+
+
 class JobState(StrEnum):
     """Where a job stands.  Every arrow:
 
@@ -51,14 +59,6 @@ class Ending(StrEnum):
     EXPIRED = "expired"
     """Its worker fell silent for longer than the lease."""
     CANCELLED = "cancelled"
-
-
-class Device(StrEnum):
-    """What a job may need of the machine that computes it."""
-
-    CPU = "cpu"
-    """Every machine has one."""
-    GPU = "gpu"
 
 
 @dataclass(frozen=True)

@@ -32,27 +32,27 @@ class PlanChange:
 
 
 def create_tables(connection: Connection) -> None:
-    """Make the tables in an empty database; leaves existing ones as they are."""
-    schema.metadata.create_all(connection)
-    if connection.execute(select(study.c.id)).first() is None:
+    """Make the tables in an empty database; leaves existing ones as they are, of whatever schema."""
+    if not inspect(connection).has_table(study.name):
+        schema.metadata.create_all(connection)
         connection.execute(insert(study).values(id=1, schema_version=schema.VERSION, notes=[]))
 
 
-def check_version(connection: Connection, where: str) -> None:
-    """Raises HomeError if a newer Orch made these tables, or if they are not there."""
+def is_current(connection: Connection, where: str) -> bool:
+    """Whether the tables have this schema; False if an older one, to be migrated.
+
+    Raises:
+        HomeError: a newer Orch made them, or they are not there.
+    """
     if not inspect(connection).has_table(study.name):
         raise HomeError(f"There is no job table in {where}; `orch plan` makes one.")
     version = connection.execute(select(study.c.schema_version)).scalar_one()
-    if version < schema.VERSION:
-        raise HomeError(
-            f"The job table in {where} has schema {version}, of an older Orch than this one with {schema.VERSION}; "
-            "use the Orch that made it, or plan into a new home."
-        )
     if version > schema.VERSION:
         raise HomeError(
             f"The job table in {where} has schema {version} and this Orch knows schemas up to {schema.VERSION}; "
             "upgrade Orch to use this home."
         )
+    return bool(version == schema.VERSION)
 
 
 def publish(

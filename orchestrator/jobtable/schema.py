@@ -28,8 +28,10 @@ from sqlalchemy import (
 
 from orchestrator.jobs import Device, Ending, JobState, Stage
 
-VERSION = 1
-"""Of the schema; a home with a higher one was made by a newer Orch and is left alone."""
+VERSION = 2
+"""Of the schema.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch and is
+left alone.
+"""
 
 
 class JsonText(TypeDecorator[Any]):
@@ -45,7 +47,7 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _one_of(column: str, values: type[Stage | JobState | Ending | Device]) -> CheckConstraint:
+def _one_of(column: str, values: type[Stage | Device | JobState | Ending]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
 
@@ -70,12 +72,12 @@ jobs = Table(
     Column("id", String(64), primary_key=True),
     Column("name", Text, nullable=False),
     Column("stage", String(16), nullable=False),
-    # What a worker must have to be given the job.
-    Column("needs", String(8), nullable=False, server_default="cpu"),
     Column("model", Text, nullable=False),
     Column("steps", Integer, nullable=False),
     Column("spec", JsonText, nullable=False),
     Column("inputs", JsonText, nullable=False),
+    # What a worker must have to be given the job.
+    Column("needs", String(8), nullable=False, server_default=Device.CPU.value),
     # False for a job that is done but no longer asked for: its result is kept, not shown.
     Column("planned", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
@@ -109,7 +111,7 @@ jobs = Table(
     CheckConstraint("state <> 'ready' OR undone_parents = 0", name="ready_after_all_parents"),
     CheckConstraint("state <> 'blocked' OR undone_parents > 0", name="blocked_by_a_parent"),
     CheckConstraint("undone_parents >= 0", name="parents_are_counted_once"),
-    # One death alone never quarantines a job, whatever `tries` says: see `settling.reap`.
+    # One death alone never quarantines a job, whatever `tries` says: see `settling.expire`.
     CheckConstraint("failures <= tries AND stuck_deaths <= tries + 1", name="tries_are_a_limit"),
     CheckConstraint("(state = 'done') = (metrics IS NOT NULL)", name="done_has_metrics"),
 )
@@ -118,7 +120,8 @@ jobs = Table(
 IS_READY = text("state = 'ready'")
 IS_RUNNING = text("state = 'running'")
 
-# `claim` reads the best ready job from here without looking at the others.
+# `claim` reads the best ready job from here without looking at the others.  It begins with what the jobs need: a worker
+# without a GPU would otherwise walk past a million jobs for GPUs to find its own.
 Index(
     "ready_by_path",
     jobs.c.needs,

@@ -52,10 +52,18 @@ class JobTable:
     # --- for the coordinator ---
 
     def create(self) -> None:
-        """Make the tables if they are not there yet.  Raises HomeError if a newer Orch made them."""
+        """Make the tables if they are not there yet, or migrate those of an older Orch.
+
+        Raises:
+            HomeError: a newer Orch made them.
+        """
         with self._place.transaction(exclusive=True) as connection:
             publishing.create_tables(connection)
-            publishing.check_version(connection, self._where)
+            if not publishing.is_current(connection, self._where):
+                # Here and not above: every command would wait until Alembic is loaded, and hardly one needs it.
+                from orchestrator.jobtable.migrating import migrate
+
+                migrate(connection)
 
     def exists(self) -> bool:
         """Whether the tables are there, of whichever version."""
@@ -63,9 +71,15 @@ class JobTable:
             return reading.has_tables(connection)
 
     def check(self) -> None:
-        """Raises HomeError unless these are tables that this version can use."""
+        """Migrate the tables if an older Orch made them.
+
+        Raises:
+            HomeError: a newer Orch made them, or they are not there.
+        """
         with self._place.reading() as connection:
-            publishing.check_version(connection, self._where)
+            current = publishing.is_current(connection, self._where)
+        if not current:
+            self.create()
 
     def publish(self, plan: Plan, data: Mapping[str, Artifact] | None = None, notes: Sequence[str] = ()) -> PlanChange:
         """Make the table hold this plan: what is the same is kept, what vanished is cancelled.
