@@ -39,7 +39,7 @@ class Home:
 
     @classmethod
     def open(cls, url: str | Path) -> Home:
-        """Open a home that `orch plan` has made.
+        """Open a home that `orch plan` has made; one of an older Orch is migrated.
 
         Raises:
             HomeError: it is not there, or of a newer schema.
@@ -53,7 +53,7 @@ class Home:
 
     @classmethod
     def create(cls, url: str | Path) -> Home:
-        """Open a home, making what is missing of it.
+        """Open a home, making what is missing of it; one of an older Orch is migrated.
 
         Raises:
             HomeError: it cannot be made, or is of a newer schema.
