@@ -42,7 +42,7 @@ class Home:
 
     @classmethod
     def open(cls, url: str | Path, artifacts: str | Path | None = None) -> Home:
-        """Open a home that `orch plan` has made.
+        """Open a home that `orch plan` has made; one of an older Orch is migrated.
 
         Raises:
             HomeError: it is not there, cannot be reached, or is of a newer schema.
@@ -56,7 +56,7 @@ class Home:
 
     @classmethod
     def create(cls, url: str | Path, artifacts: str | Path | None = None) -> Home:
-        """Open a home, making what is missing of it.
+        """Open a home, making what is missing of it; one of an older Orch is migrated.
 
         Raises:
             HomeError: it cannot be made or reached, or is of a newer schema.

@@ -1,0 +1,323 @@
+"""A home that an older Orch made is brought to this one's schema when it is opened, wholly or not at all.
+
+`schemas/` holds such homes, frozen: the tables of schema 1 in each database, and the rows of a study half-way.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg
+import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, Engine, event, inspect
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from orchestrator.jobs import JobState
+from orchestrator.jobtable import JobTable, schema
+from orchestrator.jobtable.place import Place
+from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable.rebuilding import replace_check
+from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.postgres_server import fresh_database
+
+SCHEMAS = Path(__file__).with_name("schemas")
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["pytest", "orchestrator.jobtable.migrating", "orchestrator.jobtable.postgresql"])
+PATIENCE_SECONDS = 60.0
+
+NEW_NUMBER = "UPDATE study"
+"""How the statement begins that ends every revision."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes an empty database at each call and returns its address: a path, or a PostgreSQL URL."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            numbers = iter(range(9))
+            yield lambda: str(tmp_path / f"{next(numbers)}.db")
+        else:
+            server = request.getfixturevalue("postgres")
+            yield lambda: stack.enter_context(fresh_database(server))
+
+
+@pytest.fixture
+def old(new_database: Callable[[], str]) -> str:
+    """The address of a database that holds a study half-way in schema 1."""
+    address = new_database()
+    if on_postgresql(address):
+        with psycopg.connect(address) as server:
+            server.execute((SCHEMAS / "1.postgresql.sql").read_bytes())
+    else:
+        with closing(sqlite3.connect(address)) as file:
+            file.executescript(f"BEGIN; {(SCHEMAS / '1.sqlite.sql').read_text()} COMMIT;")
+    return address
+
+
+@pytest.fixture
+def place(old: str) -> Iterator[Place]:
+    with closing(opened(old)) as place:
+        yield place
+
+
+def on_postgresql(address: str) -> bool:
+    return address.startswith("postgresql:")
+
+
+def opened(address: str) -> Place:
+    return PostgresqlPlace(address) if on_postgresql(address) else SqlitePlace(Path(address))
+
+
+# --- what a database holds, told by itself and not by the code ---
+
+Rows = Mapping[str, list[Mapping[str, Any]]]
+
+
+def rows(place: Place) -> Rows:
+    """All rows of all tables, by table."""
+    with place.reading() as connection:
+        return {
+            table: sorted(map(dict, connection.exec_driver_sql(f"SELECT * FROM {table}").mappings()), key=repr)
+            for table in inspect(connection).get_table_names()
+        }
+
+
+def in_this_schema(old: Rows) -> Rows:
+    """What schema 1's rows are after all revisions."""
+    (study,) = old["study"]
+    return {
+        **old,
+        "study": [{**study, "schema_version": schema.VERSION}],
+        "jobs": [{**job, "needs": "cpu"} for job in old["jobs"]],
+    }
+
+
+def shape(place: Place) -> Mapping[str, Mapping[str, Any]]:
+    """Everything about each table but the order of its columns, to which ALTER only appends."""
+    with place.reading() as connection:
+        told = inspect(connection)
+        return {
+            table: {
+                "columns": {
+                    column["name"]: {**column, "type": repr(column["type"])} for column in told.get_columns(table)
+                },
+                "key": told.get_pk_constraint(table),
+                "foreign keys": sorted(told.get_foreign_keys(table), key=repr),
+                "checks": {check["name"]: check["sqltext"] for check in told.get_check_constraints(table)},
+                "unique": told.get_unique_constraints(table),
+                "indexes": indexes(connection, table),
+                "options": told.get_table_options(table),
+            }
+            for table in told.get_table_names()
+        }
+
+
+def indexes(connection: Connection, table: str) -> Mapping[str, str]:
+    """Their whole text by name: reflection leaves out which columns descend."""
+    texts = {
+        "sqlite": "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{}'",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{}'",
+    }
+    found = connection.exec_driver_sql(texts[connection.dialect.name].format(table))
+    return {row[0]: row[1] for row in found}
+
+
+# --- what opening does ---
+
+
+@pytest.mark.parametrize("open_", [JobTable.check, JobTable.create], ids=["a worker", "a plan"])
+def test_whoever_opens_an_old_home_finds_every_row_in_this_schema(
+    open_: Callable[[JobTable], None], place: Place
+) -> None:
+    before = rows(place)
+    assert all(before.values()), "every table has rows to lose"
+    assert {job["state"] for job in before["jobs"]} == set(JobState)
+    open_(JobTable(place, "here"))
+    assert rows(place) == in_this_schema(before)
+
+
+def test_a_migrated_schema_is_the_one_that_a_new_home_gets(place: Place, new_database: Callable[[], str]) -> None:
+    """Fails for a change of `schema.py` that came without a revision, and for a revision that does another thing."""
+    JobTable(place, "here").check()
+    with closing(opened(new_database())) as fresh:
+        JobTable(fresh, "there").create()
+        assert shape(place) == shape(fresh)
+
+
+def test_a_study_goes_on_in_a_migrated_home(place: Place) -> None:
+    table = JobTable(place, "here")
+    table.check()
+    lease = table.claim("w9")
+    assert lease is not None
+    assert lease.name == "vit-tiny/seed0/train/r00.s0", "the worker that had it in schema 1 is long gone"
+    assert [checkpoint.step for checkpoint in lease.checkpoints] == [3]
+    table.complete(lease, {}, {"loss": 1.0})
+    child = table.job("vit-tiny/seed0/train/r00.s1")
+    assert child.state is JobState.READY
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE jobs SET needs = 'tpu'",
+        "UPDATE jobs SET needs = NULL",
+        "UPDATE jobs SET stage = 'lunch'",
+        "INSERT INTO edges (parent, child) VALUES ('nobody', 'nothing')",
+        "DELETE FROM jobs",
+    ],
+)
+def test_a_migrated_home_refuses_what_a_new_one_refuses(statement: str, place: Place) -> None:
+    JobTable(place, "here").check()
+    with pytest.raises(IntegrityError), place.transaction() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_a_home_of_this_schema_is_opened_without_loading_alembic(tmp_path: Path) -> None:
+    script = (
+        "import sys; from orchestrator.home import Home\n"
+        f"home = {str(tmp_path / 'home')!r}; Home.create(home); Home.open(home)\n"
+        "print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["True", "False"]
+
+
+# --- wholly, once, or not at all ---
+
+
+@contextmanager
+def at_the_new_number(do: Callable[[], None]) -> Iterator[None]:
+    """Does something after a revision's changes, before they count."""
+
+    def before(*told: Any) -> None:
+        if told[2].startswith(NEW_NUMBER):
+            do()
+
+    event.listen(Engine, "before_cursor_execute", before)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", before)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stumble() -> None:
+    raise RuntimeError("in the middle")
+
+
+def open_home(address: str, then: Callable[[], None]) -> None:
+    with closing(opened(address)) as place, at_the_new_number(then):
+        JobTable(place, "here").check()
+
+
+def test_a_process_that_is_killed_in_the_middle_leaves_the_old_home(old: str, place: Place) -> None:
+    before = rows(place), shape(place)
+    process = PROCESSES.Process(target=open_home, args=(old, die))
+    process.start()
+    process.join(PATIENCE_SECONDS)
+    assert process.exitcode == -signal.SIGKILL, "it came to the place where it was to die"
+    assert (rows(place), shape(place)) == before
+    JobTable(place, "here").check()
+    assert rows(place) == in_this_schema(before[0])
+
+
+def test_a_revision_that_fails_leaves_the_old_home(old: str, place: Place) -> None:
+    before = rows(place), shape(place)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        open_home(old, stumble)
+    assert (rows(place), shape(place)) == before
+    JobTable(place, "here").check()
+    assert rows(place) == in_this_schema(before[0])
+
+
+def open_with_another(address: str, other: Barrier, told: SimpleQueue[str]) -> None:
+    """Begins to migrate only when the other process, too, has seen that the home is old."""
+    with closing(opened(address)) as place:
+        transaction = place.transaction
+
+        def together(*, exclusive: bool = False) -> Any:
+            other.wait(PATIENCE_SECONDS)
+            return transaction(exclusive=exclusive)
+
+        table = JobTable(place, "here")
+        with mock.patch.object(place, "transaction", together), at_the_new_number(lambda: told.put("migrated")):
+            table.check()
+        lease = table.claim(f"worker {os.getpid()}")
+        while lease is None:  # the other is just now taking back the expired job
+            lease = table.claim(f"worker {os.getpid()}")
+        told.put(lease.name)
+
+
+def test_two_processes_that_open_an_old_home_together_migrate_it_once(old: str, place: Place) -> None:
+    before = rows(place)
+    other, told = PROCESSES.Barrier(2), PROCESSES.SimpleQueue()
+    both = [PROCESSES.Process(target=open_with_another, args=(old, other, told)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(PATIENCE_SECONDS)
+        assert process.exitcode == 0
+    heard = []
+    while not told.empty():
+        heard.append(told.get())
+    assert sorted(heard) == ["alexnet-tiny/seed0/benchmark/float32", "migrated", "vit-tiny/seed0/train/r00.s0"]
+    assert len(rows(place)["jobs"]) == len(before["jobs"])
+
+
+# --- the change for which SQLite has no ALTER ---
+
+STAGES = "stage IN ('train', 'compress', 'benchmark')"
+MORE_STAGES = "stage IN ('train', 'merge', 'compress', 'benchmark')"
+
+
+@contextmanager
+def as_a_revision(place: Place) -> Iterator[Connection]:
+    with (
+        place.transaction(exclusive=True) as connection,
+        Operations.context(MigrationContext.configure(connection)),
+    ):
+        yield connection
+
+
+def test_a_check_is_replaced_and_everything_else_stays(place: Place) -> None:
+    rows_before, before = rows(place), shape(place)
+    with as_a_revision(place):
+        replace_check("stage_is_known", "jobs", STAGES, MORE_STAGES)
+    after = shape(place)
+    assert "'merge'" in after["jobs"]["checks"].pop("stage_is_known")
+    assert "'merge'" not in before["jobs"]["checks"].pop("stage_is_known")
+    assert after == before
+    assert rows(place) == rows_before
+
+
+@pytest.mark.parametrize("statement", ["UPDATE jobs SET stage = 'lunch'", "DELETE FROM jobs WHERE state = 'done'"])
+def test_a_table_whose_check_was_replaced_refuses_what_it_refused(statement: str, place: Place) -> None:
+    with as_a_revision(place) as connection:
+        replace_check("stage_is_known", "jobs", STAGES, MORE_STAGES)
+        connection.exec_driver_sql("UPDATE jobs SET stage = 'merge' WHERE state = 'ready'")
+    with pytest.raises(IntegrityError), place.transaction() as connection:
+        connection.exec_driver_sql(statement)
+
+
+def test_a_check_that_is_not_there_is_not_replaced(place: Place) -> None:
+    before = shape(place)
+    with pytest.raises((LookupError, ProgrammingError)), as_a_revision(place):
+        replace_check("lunch_is_known", "jobs", STAGES, MORE_STAGES)
+    assert shape(place) == before
