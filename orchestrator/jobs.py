@@ -177,6 +177,27 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """A job that was done; whose lease it counts under, the one before it in a chain decides."""
+
+    job: str
+    outputs: Mapping[str, Artifact]
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """A job that goes on from another's state, as far as it is known before that other is done."""
+
+    job: str
+    name: str
+    stage: Stage
+    spec: Mapping[str, Any]
+    inputs: Mapping[str, Artifact]
+    """All but the state."""
+
+
+@dataclass(frozen=True)
 class Exchange:
     """What came of handing in and claiming in one transaction."""
 

@@ -4,6 +4,6 @@
 `overview` the transactions, each a function of a connection; `sqlite` and `postgresql` places where the database lives.
 """
 
-from orchestrator.jobtable.table import JobTable, LeaseLost, PlanChange
+from orchestrator.jobtable.table import ChainBroken, JobTable, LeaseLost, PlanChange
 
-__all__ = ["JobTable", "LeaseLost", "PlanChange"]
+__all__ = ["ChainBroken", "JobTable", "LeaseLost", "PlanChange"]

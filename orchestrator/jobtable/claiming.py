@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Double, Text, bindparam, insert, select, update
 
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
-from orchestrator.jobtable.prepared import Prepared, PreparedRows, at_the_end, together
+from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
 from orchestrator.jobtable.schema import IS_READY, attempts, data, jobs, outputs
 from orchestrator.jobtable.settling import EXPIRED, expire, held_checkpoints
 
+_READY_COLUMNS = select(
+    jobs.c.id,
+    jobs.c.name,
+    jobs.c.stage,
+    jobs.c.spec,
+    jobs.c.inputs,
+    jobs.c.lease_seconds,
+    jobs.c.attempts,
+    jobs.c.needs,
+    jobs.c.remaining_path,
+    jobs.c.affinity,
+)
 _READY = (
-    select(
-        jobs.c.id,
-        jobs.c.name,
-        jobs.c.stage,
-        jobs.c.spec,
-        jobs.c.inputs,
-        jobs.c.lease_seconds,
-        jobs.c.attempts,
-        jobs.c.needs,
-        jobs.c.remaining_path,
-        jobs.c.affinity,
-    )
-    .where(IS_READY, jobs.c.needs == bindparam("need"), jobs.c.not_before <= bindparam("now"))
+    _READY_COLUMNS.where(IS_READY, jobs.c.needs == bindparam("need"), jobs.c.not_before <= bindparam("now"))
     .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
     .limit(bindparam("most"))
     # Where several claim at once (SQLite does not let them) each takes another job, and nobody waits.
     .with_for_update(skip_locked=True)
 )
 BEST_READY = Prepared(_READY)
+THIS_READY = Prepared(
+    _READY_COLUMNS.where(
+        IS_READY, jobs.c.id == bindparam("job"), jobs.c.not_before <= bindparam("now")
+    ).with_for_update(skip_locked=True)
+)
 OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker")))
 LEASE = PreparedRows(
     lambda given: (
@@ -85,13 +90,30 @@ _OUTPUT_OF = Prepared(
 
 def claim(connection: Connection, claimant: Claimant, now: float, most: int) -> tuple[Lease, ...]:
     """Lease the ready jobs with the longest remaining paths, as many as there are up to `most`."""
+    return _leased(connection, _best_ready(connection, claimant, now, most), claimant, now)
+
+
+def claim_one(
+    connection: Connection, claimant: Claimant, job: str | None, now: float, without: Collection[str] = ()
+) -> Lease | None:
+    """Lease this very job; None if it is not ready.
+
+    Args:
+        without: inputs that the worker needs no file of.
+    """
+    row = None if job is None else THIS_READY.first(connection, job=job, now=now)
+    return None if row is None else _leased(connection, [row], claimant, now, without)[0]
+
+
+def _leased(
+    connection: Connection, rows: Iterable[Any], claimant: Claimant, now: float, without: Collection[str] = ()
+) -> tuple[Lease, ...]:
     # One for all: a token is compared together with the job's id.
     token = secrets.token_hex(16)
-    rows = _best_ready(connection, claimant, now, most)
-    leases = tuple(_lease(connection, row, claimant, token) for row in rows)
+    leases = tuple(_lease(connection, row, claimant, token, without) for row in rows)
     opened = [_opened(lease) for lease in leases]
     who = {"worker": claimant.name, "host": claimant.host, "device": claimant.device}
-    at_the_end(
+    deferred(
         connection,
         LEASE.with_rows(connection, opened, new_token=token, new_worker=claimant.name, now=now),
         _OPEN_ATTEMPTS.with_rows(connection, opened, now=now, **who),
@@ -121,7 +143,8 @@ def _rank(row: Any, claimant: Claimant) -> tuple[int, bool, bool, str]:
     return -row.remaining_path, row.affinity != claimant.name, row.needs == Device.CPU, row.id
 
 
-def _lease(connection: Connection, row: Any, claimant: Claimant, token: str) -> Lease:
+def _lease(connection: Connection, row: Any, claimant: Claimant, token: str, without: Collection[str]) -> Lease:
+    refs = {name: ref for name, ref in json.loads(row.inputs).items() if name not in without}
     return Lease(
         job=row.id,
         name=row.name,
@@ -131,7 +154,7 @@ def _lease(connection: Connection, row: Any, claimant: Claimant, token: str) -> 
         attempt=row.attempts + 1,
         token=token,
         seconds=row.lease_seconds,
-        inputs={name: _resolve(connection, row.name, ref) for name, ref in json.loads(row.inputs).items()},
+        inputs={name: resolve(connection, row.name, ref) for name, ref in refs.items()},
         checkpoints=held_checkpoints(connection, row.id) if row.attempts else (),
     )
 
@@ -141,7 +164,7 @@ def _opened(lease: Lease) -> dict[str, str | int]:
     return {"job": lease.job, "number": lease.attempt, "step": step, "progress": json.dumps({"step": step})}
 
 
-def _resolve(connection: Connection, job_name: str, ref: Mapping[str, str | None]) -> Artifact:
+def resolve(connection: Connection, job_name: str, ref: Mapping[str, str | None]) -> Artifact:
     """The artifact that an input refers to.  Raises StoreError if nothing was published under its name."""
     if ref["job"] is None:
         row = _DATA.first(connection, called=ref["name"])

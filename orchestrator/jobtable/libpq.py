@@ -86,33 +86,33 @@ Execution = tuple[LibpqStatement | _Command, Mapping[str, Any]]
 _COMMIT = _Command(b"COMMIT")
 
 
-def last(connection: Connection) -> list[Execution]:
-    """What is still to be executed when the transaction commits."""
-    waiting: list[Execution] = connection.info.setdefault("last", [])
-    return waiting
+def waiting(connection: Connection) -> list[Execution]:
+    """What is still to be executed before the next statement, or as the transaction commits."""
+    kept: list[Execution] = connection.info.setdefault("waiting", [])
+    return kept
 
 
 def commit(connection: Connection) -> None:
-    """Execute what waits, and commit.  Raises psycopg.Error; the transaction can only be rolled back then."""
-    waiting = last(connection)
-    pipelined(connection, [*waiting, (_COMMIT, {})])
-    waiting.clear()
+    """Raises psycopg.Error; the transaction can only be rolled back then."""
+    pipelined(connection, [(_COMMIT, {})])
 
 
 def rollback(connection: Connection) -> None:
-    last(connection).clear()
+    waiting(connection).clear()
     server: Any = connection.connection.driver_connection
     command(server, b"ROLLBACK")
 
 
-def pipelined(connection: Connection, executions: Sequence[Execution]) -> list[Sequence[Sequence[Any]]]:
-    """Send all, then wait once; the rows of each.
+def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequence[Sequence[Any]]]:
+    """Send what waits and these, then wait once; the rows of each of these.
 
     libpq's pipeline mode: https://www.postgresql.org/docs/current/libpq-pipeline-mode.html.
 
     Raises:
         psycopg.Error: of the first that failed; the transaction can only be rolled back then.
     """
+    executions = [*waiting(connection), *asked]
+    waiting(connection).clear()
     server: Any = connection.connection.driver_connection
     for statement, _ in executions:
         statement.prepare(server, connection.info)
@@ -127,7 +127,8 @@ def pipelined(connection: Connection, executions: Sequence[Execution]) -> list[S
     finally:
         if libpq.status == pq.ConnStatus.OK:
             libpq.exit_pipeline_mode()
-    return [statement.read(checked(server, got)) for (statement, _), got in zip(executions, results, strict=True)]
+    rows = [statement.read(checked(server, got)) for (statement, _), got in zip(executions, results, strict=True)]
+    return rows[len(executions) - len(asked) :]
 
 
 def _next_result(server: psycopg.Connection[Any]) -> pq.abc.PGresult:

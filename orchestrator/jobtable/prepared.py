@@ -137,15 +137,15 @@ def together(connection: Connection, *asked: Asked) -> list[list[Any]]:
     return [[one.prepared.row._make(row) for _ in one.values for row in next(found)] for one in asked]
 
 
-def at_the_end(connection: Connection, *asked: Asked) -> None:
-    """Execute as the transaction commits, for which PostgreSQL is waited anyway.
+def deferred(connection: Connection, *asked: Asked) -> None:
+    """Execute together with the next prepared statement or the commit: PostgreSQL is not waited for on its own.
 
-    Nothing that comes later in the transaction may read what these write.
+    SQLAlchemy's own statements do not see what these write before that.
     """
     if connection.dialect.name == "postgresql":
-        from orchestrator.jobtable.libpq import last
+        from orchestrator.jobtable.libpq import waiting
 
-        last(connection).extend(_executions(connection, asked))
+        waiting(connection).extend(_executions(connection, asked))
     else:
         together(connection, *asked)
 

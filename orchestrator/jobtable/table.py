@@ -13,11 +13,14 @@ from orchestrator.jobs import (
     Completion,
     Device,
     Exchange,
+    Finished,
     Job,
     JobState,
     Lease,
+    Upcoming,
 )
-from orchestrator.jobtable import claiming, handing_in, publishing, reading, settling
+from orchestrator.jobtable import chains, claiming, handing_in, publishing, reading, settling
+from orchestrator.jobtable.chains import ChainBroken
 from orchestrator.jobtable.overview import Overview, overview
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.publishing import PlanChange
@@ -27,7 +30,7 @@ from orchestrator.jobtable.settling import LeaseLost
 if TYPE_CHECKING:  # see publishing
     from orchestrator.planner import Plan
 
-__all__ = ["JobTable", "LeaseLost", "PlanChange"]
+__all__ = ["ChainBroken", "JobTable", "LeaseLost", "PlanChange"]
 
 
 class JobTable:
@@ -139,6 +142,33 @@ class JobTable:
         if superseded:
             self._place.make_durable()
         return Exchange(leases, lost, superseded)
+
+    def following(self, job: str) -> Upcoming | None:
+        """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
+        with self._place.reading() as connection:
+            return chains.following(connection, job)
+
+    def hand_on(
+        self, lease: Lease, finished: Sequence[Finished], then: str | None, claimant: Claimant
+    ) -> tuple[Lease | None, tuple[Artifact, ...]]:
+        """Hand in a run of a chain's jobs, the lease's first, and claim the job that follows them (by id).
+
+        Each of them counts as if it had been claimed and completed by itself; but the state between two of them need
+        not be kept, because the next is done when the one before it is.
+
+        Returns:
+            the lease of `then`, or None if it is not to be had; and the files that no row names any more.
+
+        Raises:
+            LeaseLost: the lease's job is somebody else's.
+            ChainBroken: another was cancelled or taken.  Nothing was handed in in either case.
+        """
+        with self._place.transaction() as connection:
+            now = self._place.now(connection)
+            following, superseded = chains.hand_on(connection, lease, finished, then, claimant, now)
+        if superseded:
+            self._place.make_durable()
+        return following, superseded
 
     def renew(
         self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None

@@ -1,4 +1,4 @@
-"""Handing in and claiming in one transaction, and jobs that only some workers are given."""
+"""Handing in and claiming in one transaction, chains that are handed in at once, and jobs that only some workers are given."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator.jobs import Checkpoint, Claimant, Completion, Device, JobState, Lease, PlannedJob, Stage
-from orchestrator.jobtable import JobTable
+from orchestrator.jobs import (
+    Checkpoint,
+    Claimant,
+    Completion,
+    Device,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+)
+from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from tests.jobtable_places import (
     PlaceOf,
     SettablePlace,
@@ -124,3 +135,68 @@ def test_any_text_survives_the_table(table: JobTable, said: str) -> None:
     table.exchange([Completion(lease, {"model": artifact("m")}, {said: said})], WORKER)
     assert table.job(lease.job).metrics == {said: said}
     assert table.attempts()[0].host == said
+
+
+# --- a chain in one go ---
+
+
+def finished(job: PlannedJob, *names: str) -> Finished:
+    return Finished(job.id, {name: artifact(f"{name} of {job.name}") for name in names}, {"of": job.name})
+
+
+def test_what_follows_a_training_is_known_before_it_is_done(table: JobTable) -> None:
+    first, second = chain("first", "second")
+    table.publish(plan_of([first, second]))
+    upcoming = table.following(first.id)
+    assert upcoming is not None
+    assert (upcoming.job, upcoming.name, dict(upcoming.inputs)) == (second.id, "second", {})
+    assert table.following(second.id) is None
+
+
+def test_nothing_follows_where_two_trainings_or_another_stage_go_on(table: JobTable) -> None:
+    first = planned_job("first", Stage.TRAIN)
+    both = [planned_job(name, Stage.TRAIN, [first]) for name in ("a", "b")]
+    table.publish(plan_of([first, *both, planned_job("compress", Stage.COMPRESS, [both[0]])]))
+    assert table.following(first.id) is None
+    assert table.following(both[0].id) is None
+
+
+def test_a_run_of_a_chain_is_handed_in_at_once_with_the_last_state_alone(table: JobTable) -> None:
+    a, b, c, d = jobs = chain("a", "b", "c", "d")
+    table.publish(plan_of(jobs))
+    (lease,) = table.exchange((), WORKER).leases
+    lease = table.renew(lease, {"step": 3}, Checkpoint(3, artifact("mid-a")))
+    following, superseded = table.hand_on(lease, [finished(a), finished(b), finished(c, "state")], d.id, WORKER)
+    assert following is not None
+    assert (following.job, following.inputs) == (d.id, {"state": artifact("state of c")})
+    assert superseded == (artifact("mid-a"),)
+    assert [table.job(job.id).metrics for job in (a, b, c)] == [{"of": job.name} for job in (a, b, c)]
+    outcomes = {attempt.job: attempt.outcome for attempt in table.attempts()}
+    assert outcomes == {a.id: Ending.DONE, b.id: Ending.DONE, c.id: Ending.DONE, d.id: None}
+    table.complete(following, {"state": artifact("end")}, {})
+    assert table.overview().counts == {JobState.DONE: 4}
+
+
+def test_a_chain_that_was_cut_in_the_middle_is_not_handed_in_at_all(table: JobTable) -> None:
+    a, b, c = jobs = chain("a", "b", "c")
+    table.publish(plan_of(jobs))
+    (lease,) = table.exchange((), WORKER).leases
+    table.cancel(b.id)
+    with pytest.raises(ChainBroken):
+        table.hand_on(lease, [finished(a), finished(b, "state")], c.id, WORKER)
+    assert table.job(a.id).state is JobState.RUNNING
+    following, _ = table.hand_on(lease, [finished(a, "state")], b.id, WORKER)
+    assert following is None
+    assert table.outputs(a.id) == {"state": artifact("state of a")}
+
+
+def test_the_chain_of_a_lost_lease_changes_nothing(table: JobTable, place: SettablePlace) -> None:
+    a, b = jobs = chain("a", "b")
+    table.publish(plan_of(jobs))
+    (late,) = table.exchange((), WORKER).leases
+    place.clock += 5.1
+    (holder,) = table.exchange((), WITH_GPU).leases
+    with pytest.raises(LeaseLost):
+        table.hand_on(late, [finished(a), finished(b, "state")], None, WORKER)
+    assert (table.job(a.id).worker, table.job(b.id).state) == (WITH_GPU.name, JobState.BLOCKED)
+    table.complete(holder, {"state": artifact("the holder's")}, {})

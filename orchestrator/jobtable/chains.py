@@ -1,0 +1,71 @@
+"""A chain of trainings that one worker does without a gap: what comes next, and handing in several at once.
+
+A job is claimable when its parents are done, also here: what a worker computes ahead of that is its own risk, and
+counts when, and only if, it is handed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, select
+
+from orchestrator.errors import OrchError
+from orchestrator.jobs import Artifact, Claimant, Completion, Finished, JobState, Lease, Stage, Upcoming
+from orchestrator.jobtable import claiming, handing_in
+from orchestrator.jobtable.prepared import Prepared
+from orchestrator.jobtable.schema import edges, jobs
+
+_GOING_ON = Prepared(
+    select(jobs.c.id, jobs.c.name, jobs.c.stage, jobs.c.spec, jobs.c.inputs, jobs.c.undone_parents)
+    .join_from(edges, jobs, jobs.c.id == edges.c.child)
+    .where(
+        edges.c.parent == bindparam("job"),
+        jobs.c.stage == bindparam("train"),
+        jobs.c.state == bindparam("blocked"),
+    )
+)
+
+
+class ChainBroken(OrchError):
+    """A job in the middle of what was to be handed in is not this worker's to do; nothing was handed in."""
+
+
+def following(connection: Connection, job: str) -> Upcoming | None:
+    """The one training that waits for this job alone and goes on from its state; None if there is none or several."""
+    rows = _GOING_ON.all(connection, job=job, train=Stage.TRAIN.value, blocked=JobState.BLOCKED.value)
+    if len(rows) != 1 or rows[0].undone_parents != 1:
+        return None
+    (row,) = rows
+    refs = json.loads(row.inputs)
+    if refs.get("state") != {"name": "state", "job": job}:
+        return None
+    others = {name: ref for name, ref in refs.items() if name != "state"}
+    inputs = {name: claiming.resolve(connection, row.name, ref) for name, ref in others.items()}
+    return Upcoming(row.id, row.name, Stage(row.stage), json.loads(row.spec), inputs)
+
+
+def hand_on(
+    connection: Connection, lease: Lease, finished: Sequence[Finished], then: str | None, claimant: Claimant, now: float
+) -> tuple[Lease | None, tuple[Artifact, ...]]:
+    """Hand in the lease's job and those that were done after it, and claim the one after them.
+
+    Returns:
+        the lease of `then`, None if it is not to be had, and the artifacts that nobody will read again.
+
+    Raises:
+        LeaseLost: the lease's job is somebody else's.
+        ChainBroken: one of the others is not ready although the one before it is done.
+    """
+    superseded: tuple[Artifact, ...] = ()
+    held: Lease | None = lease
+    for number, done in enumerate(finished):
+        if held is None:
+            raise ChainBroken(f"The job after {finished[number - 1].job} is not to be had any more.")
+        superseded += handing_in.complete(connection, Completion(held, done.outputs, done.metrics), now)
+        is_last = number + 1 == len(finished)
+        after = then if is_last else finished[number + 1].job
+        # Whoever hands in the next one too needs no file of the state in between, and has not kept one.
+        held = claiming.claim_one(connection, claimant, after, now, without=() if is_last else ("state",))
+    return held, superseded
