@@ -165,6 +165,8 @@ class Claimant:
     device: str = ""
     """What the report calls the device that it computes on."""
     has: frozenset[Device] = frozenset({Device.CPU})
+    cannot: frozenset[str] = frozenset()
+    """Jobs (by id) that it was given before and that turned out not to be for its machine."""
 
 
 @dataclass(frozen=True)

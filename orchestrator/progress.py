@@ -112,6 +112,8 @@ def _problem(job: Job) -> str:
     reason = (job.error or "").strip().partition("\n")[0]
     if job.state is JobState.QUARANTINED:
         return f"{job.name} is quarantined: {reason} See `orch logs {job.name}`, then `orch retry {job.name}`."
+    if not job.failures:
+        return f"{job.name} waits for another worker: {reason}"
     return f"{job.name} has failed {job.failures} times and will be tried again: {reason}"
 
 

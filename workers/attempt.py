@@ -1,73 +1,47 @@
-"""One attempt at one job: fetch its inputs, hand it to the runner, keep the lease, upload, commit.
+"""One lease and the chain that goes on from it: fetch inputs, hand jobs to the runner, keep the lease, upload, commit.
 
 Runs in the supervisor's process, on one thread, over one inbox: what the runner says, what the transfers
-finish and the wish to stop arrive there in order.
+finish and the wish to stop arrive there in order.  Each event is noted, then `_settle` does what has become possible.
+
+The next job of a chain is sent to the runner before the one at hand is done, and computes while the state between them
+is on its way to the store.  It is claimed when that one is handed in: until then it is this worker's own risk.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import math
 import queue
+import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
 
 from orchestrator.artifacts import ArtifactDamaged
-from orchestrator.errors import HomeError
-from orchestrator.jobs import Artifact, Checkpoint, Lease
-from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.errors import HomeError, OrchError
+from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, Lease, Stage, Upcoming
+from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers import messages
-from workers.console import Console
+from workers.chain import Chain, Link, Standing, uploads
+from workers.console import Console, progress_line
+from workers.holding import Holding
+from workers.inbox import Event, Inbox, Overdue, StopAsked
 from workers.runner_process import RunnerDied, RunnerProcess, tail
 from workers.transfers import (
+    CheckpointNotKept,
     CheckpointUploaded,
     Fetched,
     FetchFailed,
+    OutputsNotKept,
     OutputsUploaded,
-    Transferred,
     Transfers,
-    UploadFailed,
 )
 
-# Three renewals fit into a lease: two may fail before the job is given to another.
-_BEATS_PER_LEASE = 3
-_UNREACHABLE_WAIT_SECONDS = 2.0
 # Between the wish to stop and the end of the attempt.  A notebook service that gives notice gives 30 seconds.
 _STOP_SECONDS = 18.0
 # A runner that computes says so with every compiled call; the longest silence is a compilation.
 _HUNG_SECONDS = 900.0
-
-
-@dataclass(frozen=True)
-class StopAsked:
-    """The session ends: checkpoint, release, leave."""
-
-
-@dataclass(frozen=True)
-class Overdue:
-    """The time that stopping may take is over."""
-
-
-Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue
-Inbox = queue.SimpleQueue[Event]
-T = TypeVar("T")
-
-
-class Phase(Enum):
-    """Where an attempt is."""
-
-    FETCHING = "fetching"
-    COMPUTING = "computing"
-    """The runner has the job."""
-    UPLOADING = "uploading"
-    """The job is computed; its outputs are on their way."""
-    STOPPED = "stopped"
-    """The runner has left the job undone."""
 
 
 class Result(Enum):
@@ -76,62 +50,68 @@ class Result(Enum):
     DONE = "done"
     FAILED = "failed"
     RELEASED = "released"
+    REFUSED = "refused"
+    """This machine cannot do the job."""
     LOST = "lost"
 
 
+@dataclass(frozen=True)
+class Worker:
+    """What an attempt has of its worker."""
+
+    claimant: Claimant
+    runner: RunnerProcess
+    transfers: Transfers
+    inbox: Inbox
+    console: Console
+    directory: Path
+    """For the files of jobs, each in a directory of its own."""
+    checkpoint_seconds: Callable[[], float]
+    stopping: Callable[[], bool]
+    chained: bool
+    """Whether to go on with what follows a job."""
+
+
 class Attempt:
-    """The course of one lease.  `run` returns when the job is committed, given back or lost.
+    """The course of one lease.  `run` returns when the chain that begins with it is committed, given back or lost.
 
     Once `stopping` is true it returns within `_STOP_SECONDS` and a transaction, whatever hangs: the runner, the
     store or the table.
     """
 
-    def __init__(
-        self,
-        jobs: JobTable,
-        lease: Lease,
-        runner: RunnerProcess,
-        transfers: Transfers,
-        inbox: Inbox,
-        directory: Path,
-        checkpoint_seconds: float,
-        stopping: Callable[[], bool],
-        console: Console,
-    ) -> None:
+    def __init__(self, jobs: JobTable, lease: Lease, worker: Worker) -> None:
         self._jobs = jobs
-        self._lease = lease
-        self._runner = runner
-        self._transfers = transfers
-        self._inbox = inbox
-        self._directory = directory
-        self._checkpoint_seconds = checkpoint_seconds
-        self._stopping = stopping
-        self._console = console
-        self._states = _states(lease)
-        self._phase = Phase.FETCHING
-        self._progress: Mapping[str, Any] | None = None
-        self._metrics: Mapping[str, Any] = {}
-        self._uploads = 0
-        self._unnamed: Checkpoint | None = None
-        """Uploaded, but the table could not be told yet."""
+        self._worker = worker
+        tell = worker.console.say, worker.transfers.delete
+        self._holding = Holding(jobs, lease, worker.claimant, worker.stopping, *tell)
+        self._chain = Chain(self._link(lease))
+        self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
+        """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""
+        self._at_runner: set[str] = set()
+        self._uploading = 0
+        """How many jobs the outputs on their way are of."""
+        self._saving = False
+        """Whether a checkpoint is on its way."""
         self._heard = time.monotonic()
-        self._next_beat = time.monotonic() + lease.seconds / _BEATS_PER_LEASE
         self._deadline = math.inf
         self.checkpoint_cost: float | None = None
-        """Seconds that the training stood still for the last checkpoint, if one was written."""
+        """Seconds that the training stood still for the last checkpoint, if one was taken."""
 
     def run(self) -> Result:
-        self._console.say(f"{self._lease.name} begins{_resumed(self._lease)}")
+        lease = self._holding.lease
+        again = f" again at its step {lease.checkpoints[0].step}" if lease.checkpoints else ""
+        self._say(f"{lease.name} begins{again}")
         try:
-            self._fetch()
+            self._fetch_first()
             result = None
             while result is None:
-                result = self._handle(self._next_event())
+                self._note(self._next_event())
+                result = self._settle()
         except LeaseLost as lost:
-            self._console.say(f"{lost} What its holder does stands.")
+            self._say(f"{lost} What its holder does stands.")
             result = Result.LOST
         except HomeError as error:
-            self._console.say(f"{self._lease.name} is left to its lease, which will expire: {error}")
+            self._say(f"{self._holding.lease.name} is left to its lease, which will expire: {error}")
             result = Result.LOST
         self._quiesce()
         return result
@@ -139,200 +119,271 @@ class Attempt:
     def _next_event(self) -> Event:
         """The next thing that happened; the lease is renewed whenever that is due in between."""
         while True:
-            if self._stopping() and self._deadline == math.inf:
+            if self._worker.stopping() and self._deadline == math.inf:
                 self._deadline = time.monotonic() + _STOP_SECONDS
                 return StopAsked()
             now = time.monotonic()
-            hung = self._heard + _HUNG_SECONDS if self._phase is Phase.COMPUTING else math.inf
+            hung = self._heard + _HUNG_SECONDS if self._at_runner else math.inf
             if now >= self._deadline:
                 return Overdue()
             if now >= hung:
                 return RunnerDied(f"the runner gave no sign of life for {_HUNG_SECONDS:.0f} s")
-            if now >= self._next_beat:
-                self._renew()
+            if now >= self._holding.next_beat:
+                self._holding.renew(self._progress())
+            until = min(self._holding.next_beat, self._deadline, hung)
             try:
-                return self._inbox.get(timeout=max(0.0, min(self._next_beat, self._deadline, hung) - now))
+                return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
                 continue
 
-    def _handle(self, event: Event) -> Result | None:
-        """What follows from an event; a result ends the attempt."""
+    # --- what happened ---
+
+    def _note(self, event: Event) -> None:
         match event:
-            case Fetched(files):
-                self._start(files)
-            case FetchFailed("state", ArtifactDamaged() as error):
-                return self._fall_back(str(error))
-            case FetchFailed(_, error) | UploadFailed("outputs", error):
-                return self._fail(str(error))
             case StopAsked():
-                return self._stop()
+                self._stop()
             case Overdue():
-                return self._release()
-            case CheckpointUploaded(step, artifact):
-                self._uploads -= 1
-                self._renew(Checkpoint(step, artifact))
-            case UploadFailed(_, error):
-                self._uploads -= 1
-                self._console.say(f"A checkpoint of {self._lease.name} was not kept, the training goes on: {error}")
+                self._chain.held.standing = Standing.STOPPED
+                self._chain.held.checkpoint = None
+                self._uploading, self._saving = 0, False
+            case Fetched(job, files):
+                self._start(job, files)
+            case FetchFailed(job, name, error):
+                self._not_fetched(job, name, error)
+            case CheckpointUploaded(job, step, artifact):
+                self._saving = False
+                if job == self._holding.lease.job:
+                    self._holding.renew(self._progress(), Checkpoint(step, artifact))
+            case CheckpointNotKept(job, error):
+                self._saving = False
+                self._say(f"A checkpoint of {self._holding.lease.name} was not kept, the training goes on: {error}")
             case OutputsUploaded(artifacts):
-                return self._complete(artifacts)
-            case _ if self._phase is Phase.COMPUTING:
+                self._hand_on(artifacts)
+            case OutputsNotKept(error):
+                self._uploading = 0
+                self._fail(self._chain.held, str(error))
+            case RunnerDied(reason):
+                self._runner_died(reason)
+            case messages.Ready() | messages.RunJob() | messages.Stop():
+                pass
+            case _:
                 self._heard = time.monotonic()
-                return self._from_runner(event)
-        return self._release() if self._phase is Phase.STOPPED and not self._uploads else None
+                self._from_runner(event)
 
-    def _stop(self) -> Result | None:
+    def _stop(self) -> None:
         """What is computed is checkpointed, what is finished is committed, what was not begun is given back."""
-        if self._phase is Phase.FETCHING:
-            return self._release()
-        if self._phase is Phase.COMPUTING:
-            self._runner.stop_job()
-        return None
+        for link in self._chain:
+            if link.standing is Standing.FETCHING:
+                link.standing = Standing.STOPPED
+        if self._at_runner:
+            self._worker.runner.stop_job()
 
-    def _from_runner(self, event: Event) -> Result | None:
+    def _not_fetched(self, job: str, name: str, error: OrchError) -> None:
+        link = self._chain.find(job)
+        if link is None:
+            return
+        if link is self._chain.held and name == "state" and isinstance(error, ArtifactDamaged):
+            self._fall_back(str(error))
+        else:
+            self._fail(link, str(error))
+
+    def _runner_died(self, reason: str) -> None:
+        self._worker.runner.end()
+        self._at_runner.clear()
+        for link in list(self._chain):
+            if link.standing is Standing.FETCHING and link.follows is not None:
+                link.standing = Standing.STOPPED  # the state that it was to go on from is lost
+            if link.standing is Standing.AT_RUNNER:
+                printed = tail(link.directory / messages.LOG_NAME) or self._worker.runner.log_tail()
+                self._fail(link, f"{reason[:1].upper()}{reason[1:]}.\n{printed}")
+                return
+
+    def _from_runner(self, event: messages.Progress | messages.CheckpointWritten | messages.Ending) -> None:
+        if isinstance(event, messages.Ending):
+            self._at_runner.discard(event.job)
+        link = self._chain.find(event.job)
+        if link is None:
+            return
         match event:
             case messages.Progress():
-                self._progress = dataclasses.asdict(event)
-                self._console.show(_line(self._lease, event))
-            case messages.CheckpointWritten(step, path, seconds):
+                link.progress = event
+                self._worker.console.show(progress_line(link.name, event))
+            case messages.CheckpointWritten(_, step, path, seconds):
                 self.checkpoint_cost = seconds
-                self._uploads += 1
-                self._transfers.upload_checkpoint(step, Path(path))
-            case messages.Finished(outputs, metrics):
-                self._phase = Phase.UPLOADING
-                self._metrics = metrics
-                self._transfers.upload_outputs({name: Path(path) for name, path in outputs.items()})
+                link.forget_checkpoint()
+                link.checkpoint = (step, Path(path))
+            case messages.Finished(_, outputs, metrics):
+                link.standing, link.metrics = Standing.FINISHED, metrics
+                link.outputs = {name: Path(path) for name, path in outputs.items()}
+                link.forget_checkpoint()
             case messages.Stopped():
-                self._phase = Phase.STOPPED
-                return None if self._uploads else self._release()
-            case messages.CheckpointRefused(reason):
-                self._phase = Phase.FETCHING
-                return self._fall_back(reason)
-            case messages.Failed(error, traceback):
-                self._phase = Phase.STOPPED
-                return self._fail(f"{error}\n{tail(self._directory / messages.LOG_NAME) or traceback}")
-            case RunnerDied(reason):
-                self._phase = Phase.STOPPED
-                self._runner.end()
-                return self._fail(f"{reason[:1].upper()}{reason[1:]}.\n{self._log_tail()}")
+                link.standing = Standing.STOPPED
+            case messages.CheckpointRefused(_, reason):
+                if link is self._chain.held and link.standing is Standing.AT_RUNNER and self._states:
+                    link.standing = Standing.FETCHING
+                    self._fall_back(reason)
+                else:
+                    self._fail(link, reason)
+            case messages.Failed(_, error, traceback):
+                self._fail(link, f"{error}\n{tail(link.directory / messages.LOG_NAME) or traceback}")
+            case messages.Unsuitable(_, reason):
+                self._fail(link, reason)
+                link.standing = Standing.UNSUITABLE
+
+    def _fail(self, link: Link, error: str) -> None:
+        link.standing, link.error = Standing.FAILED, error
+        self._chain.cut_after(link)
+
+    # --- what is to be done ---
+
+    def _settle(self) -> Result | None:
+        """Do what has become possible; a result ends the attempt."""
+        if self._chain.empty:
+            return Result.DONE
+        held = self._chain.held
+        if held.checkpoint is not None and not self._saving:
+            self._save(held)
+        match held.standing:
+            case Standing.FAILED:
+                return self._failed(held)
+            case Standing.UNSUITABLE:
+                self._release(held.error, refused=True)
+                return Result.REFUSED
+            case Standing.STOPPED if not self._saving:
+                self._release()
+                return Result.RELEASED
+            case Standing.FINISHED if not self._uploading:
+                run = self._chain.finished()
+                self._uploading = len(run)
+                self._worker.transfers.upload_outputs(uploads(run))
+        self._look_ahead()
         return None
 
-    def _fetch(self) -> None:
-        state = self._states[0]
-        others = {name: artifact for name, artifact in self._lease.inputs.items() if name != "state"}
-        self._transfers.fetch({**others, "state": state} if state else others)
+    def _save(self, link: Link) -> None:
+        assert link.checkpoint is not None, "there is a checkpoint to save"
+        step, file = link.checkpoint
+        link.checkpoint, self._saving = None, True
+        self._worker.transfers.upload_checkpoint(link.job, step, file)
 
-    def _start(self, files: Mapping[str, Path]) -> None:
-        self._phase = Phase.COMPUTING
+    def _look_ahead(self) -> None:
+        """While the last job computes, have what goes on from it fetched: the runner will not wait for it."""
+        last = self._chain.last
+        waiting = self._worker.stopping() or not self._worker.chained or last.looked_ahead
+        if waiting or last.stage is not Stage.TRAIN or last.standing not in (Standing.AT_RUNNER, Standing.FINISHED):
+            return
+        if last is not self._chain.held and last.progress is None and last.standing is Standing.AT_RUNNER:
+            return  # it is next and does not compute yet
+        last.looked_ahead = True
+        try:
+            upcoming = self._jobs.following(last.job)
+        except HomeError:
+            return  # it can be claimed when it is ready
+        if upcoming is not None:
+            self._chain.append(self._link(upcoming, follows=last.job))
+            self._worker.transfers.fetch(upcoming.job, upcoming.inputs)
+
+    def _fetch_first(self) -> None:
+        state = self._states[0]
+        others = {name: artifact for name, artifact in self._holding.lease.inputs.items() if name != "state"}
+        self._worker.transfers.fetch(self._holding.lease.job, {**others, "state": state} if state else others)
+
+    def _start(self, job: str, files: Mapping[str, Path]) -> None:
+        link = self._chain.find(job)
+        if link is None or link.standing is not Standing.FETCHING:
+            return
+        link.standing = Standing.AT_RUNNER
+        self._at_runner.add(job)
         self._heard = time.monotonic()
         paths = {name: str(path) for name, path in files.items()}
-        self._runner.send(
+        self._worker.runner.send(
             messages.RunJob(
-                job=self._lease.job,
-                stage=self._lease.stage,
-                spec=self._lease.spec,
+                job=job,
+                stage=link.stage,
+                spec=link.spec,
                 inputs={name: path for name, path in paths.items() if name != "state"},
                 state=paths.get("state"),
-                directory=str(self._directory),
-                checkpoint_seconds=self._checkpoint_seconds,
+                follows=link.follows,
+                directory=str(link.directory),
+                checkpoint_seconds=self._worker.checkpoint_seconds(),
             )
         )
 
-    def _fall_back(self, reason: str) -> Result | None:
+    def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
+        """The uploaded jobs are handed in, and what goes on from them is claimed."""
+        count, self._uploading = self._uploading, 0
+        finished = [
+            Finished(link.job, artifacts[link.job], link.metrics)
+            for link in self._chain.finished()
+            if link.job in artifacts
+        ]
+        if len(finished) != count or not finished:
+            return  # overdue meanwhile
+        after = self._chain.after(count)
+        then = after.job if after is not None and self._worth_claiming(after) else None
+        try:
+            following = self._holding.hand_on(finished, then)
+        except ChainBroken as broken:
+            self._say(f"{broken} What was done of it ahead is void.")
+            self._chain.cut_after(self._chain.held)
+            return
+        for link in self._chain.drop(count):
+            self._say(f"{link.name} is done")
+            shutil.rmtree(link.directory, ignore_errors=True)
+        self._states = []
+        if following is None:
+            self._chain.drop_all()
+        else:
+            self._say(f"{following.name} goes on from it")
+
+    def _worth_claiming(self, link: Link) -> bool:
+        return not self._worker.stopping() or link.standing is not Standing.STOPPED or link.checkpoint is not None
+
+    def _fall_back(self, reason: str) -> None:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""
+        held = self._chain.held
         refused, *self._states = self._states
         if not self._states:
-            return self._fail(f"There is no state left that {self._lease.name} could begin with: {reason}")
-        self._console.say(f"{reason} {self._lease.name} goes on from the state before.")
-        for checkpoint in self._lease.checkpoints:
-            if checkpoint.artifact == refused:
-                self._lease = self._insist(functools.partial(self._jobs.refuse, self._lease, checkpoint))
-        self._fetch()
-        return None
-
-    def _renew(self, checkpoint: Checkpoint | None = None) -> None:
-        """Unreachable is not dead: while the home cannot be reached the job goes on, and the lease may hold."""
-        self._unnamed = checkpoint or self._unnamed
-        try:
-            self._lease = self._jobs.renew(self._lease, self._progress, self._unnamed)
-        except HomeError as error:
-            self._next_beat = time.monotonic() + _UNREACHABLE_WAIT_SECONDS
-            self._console.say(f"The lease of {self._lease.name} could not be renewed now: {error}")
+            self._fail(held, f"There is no state left that {held.name} could begin with: {reason}")
             return
-        self._unnamed = None
-        self._next_beat = time.monotonic() + self._lease.seconds / _BEATS_PER_LEASE
-        self._transfers.delete(self._lease.superseded)
+        self._say(f"{reason} {held.name} goes on from the state before.")
+        self._holding.refuse(refused)
+        self._fetch_first()
 
-    def _complete(self, artifacts: Mapping[str, Artifact]) -> Result:
-        superseded = self._insist(lambda: self._jobs.complete(self._lease, artifacts, self._metrics))
-        self._transfers.delete(superseded)
-        self._console.say(f"{self._lease.name} is done")
-        return Result.DONE
+    def _progress(self) -> Mapping[str, object] | None:
+        said = self._chain.held.progress
+        return None if said is None else {key: value for key, value in asdict(said).items() if key != "job"}
 
-    def _fail(self, error: str) -> Result:
-        state = self._insist(lambda: self._jobs.fail(self._lease, error))
-        self._console.say(f"{self._lease.name} failed and is {state} now: {error.splitlines()[0]}")
+    def _failed(self, link: Link) -> Result:
+        state = self._holding.fail(link.error)
+        self._say(f"{link.name} failed and is {state} now: {link.error.splitlines()[0]}")
         return Result.FAILED
 
-    def _release(self) -> Result:
-        unnamed = self._unnamed
-        if unnamed is not None:
-            self._lease = self._insist(lambda: self._jobs.renew(self._lease, self._progress, unnamed))
-        self._insist(lambda: self._jobs.release(self._lease))
-        self._console.say(f"{self._lease.name} is given back")
-        return Result.RELEASED
-
-    def _insist(self, operation: Callable[[], T]) -> T:
-        """Carry an ending through a home that cannot be reached for a while: the work is done and must not be lost.
-
-        Raises:
-            LeaseLost: the job is somebody else's by now.
-            HomeError: it cannot be reached, and this worker must end.
-        """
-        while True:
-            try:
-                return operation()
-            except HomeError as error:
-                if self._stopping():
-                    raise
-                self._console.say(f"{error} Trying again.")
-                time.sleep(_UNREACHABLE_WAIT_SECONDS)
+    def _release(self, reason: str | None = None, *, refused: bool = False) -> None:
+        self._holding.release(self._progress(), reason, refused=refused)
+        self._say(f"{self._chain.held.name} is given back{f': {reason}' if reason else ''}")
 
     def _quiesce(self) -> None:
-        """The runner must be idle when the next attempt begins; one that does not leave its job is ended."""
-        if self._phase is not Phase.COMPUTING:
-            return
-        self._runner.stop_job()
+        """The runner must be idle when the next attempt begins; one that does not leave its jobs is ended."""
+        if self._at_runner:
+            self._worker.runner.stop_job()
         deadline = min(self._deadline, time.monotonic() + _STOP_SECONDS)
-        while time.monotonic() < deadline:
+        while self._at_runner and time.monotonic() < deadline:
             try:
-                event = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+                event = self._worker.inbox.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 break
-            if isinstance(event, _LEAVING):
-                return
-        self._runner.end()
+            if isinstance(event, RunnerDied):
+                break
+            if isinstance(event, messages.Ending):
+                self._at_runner.discard(event.job)
+        if self._at_runner:
+            self._worker.runner.end()
 
-    def _log_tail(self) -> str:
-        return tail(self._directory / messages.LOG_NAME) or self._runner.log_tail()
+    def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:
+        directory = self._worker.directory / job.job
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        return Link(job.job, job.name, job.stage, job.spec, directory, follows)
 
-
-_LEAVING = (messages.Finished, messages.Stopped, messages.Failed, messages.CheckpointRefused, RunnerDied)
-
-
-def _states(lease: Lease) -> list[Artifact | None]:
-    """What the job may begin with, best first; None is its very beginning, where nothing comes before it."""
-    return [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
-
-
-def _resumed(lease: Lease) -> str:
-    return f" again at its step {lease.checkpoints[0].step}" if lease.checkpoints else ""
-
-
-def _line(lease: Lease, progress: messages.Progress) -> str:
-    parts = [lease.name, f"{progress.step}/{progress.steps}"]
-    if progress.loss is not None:
-        parts.append(f"loss {progress.loss:.3f}")
-    if progress.images_per_second is not None:
-        parts.append(f"{progress.images_per_second:,.0f} images/s")
-    return "  ".join(part for part in (*parts, progress.note) if part)
+    def _say(self, text: str) -> None:
+        self._worker.console.say(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactStore
@@ -18,6 +19,7 @@ class InputCache:
     def __init__(self, directory: Path, store: ArtifactStore) -> None:
         self._directory = directory
         self._store = store
+        self._lock = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True)
 
     def path(self, artifact: Artifact) -> Path:
@@ -35,10 +37,11 @@ class InputCache:
         shutil.move(file, self._directory / artifact.sha256)
 
     def _make_room(self, size: int) -> None:
-        files = sorted(self._directory.iterdir(), key=lambda file: file.stat().st_mtime)
-        total = sum(file.stat().st_size for file in files) + size
-        for file in files:
-            if total <= _LARGEST_BYTES:
-                return
-            total -= file.stat().st_size
-            file.unlink()
+        with self._lock:
+            files = [(file, file.stat()) for file in self._directory.iterdir()]
+            total = sum(status.st_size for _, status in files) + size
+            for file, status in sorted(files, key=lambda item: item[1].st_mtime):
+                if total <= _LARGEST_BYTES:
+                    return
+                total -= status.st_size
+                file.unlink()

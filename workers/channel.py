@@ -6,33 +6,45 @@ import os
 import queue
 import threading
 import time
-from pathlib import Path
+import traceback
+from collections.abc import Callable
 from typing import TextIO
 
-from workers.messages import CheckpointWritten, Message, Progress, RunJob, Stop, decode, send
+from workers.messages import Failed, Message, Progress, RunJob, Stop, decode, send
 
 # The supervisor needs to know that the job is alive and how far, not every step.
 _PROGRESS_SECONDS = 0.5
+# States that wait in memory to be written.  A disk that is slower than the training for long must slow it down in the
+# end, or the memory fills.
+_MOST_WAITING = 2
 
 
 class Channel:
-    """Reads what the supervisor sends on a thread of its own; the process ends when the supervisor's end closes."""
+    """Reads what the supervisor sends on a thread of its own; the process ends when the supervisor's end closes.
+
+    Files are written on another thread, in order, while the next steps are computed.
+    """
 
     def __init__(self, incoming: TextIO, outgoing: TextIO) -> None:
         self._outgoing = outgoing
+        self._speaking = threading.Lock()
         self._jobs: queue.SimpleQueue[RunJob] = queue.SimpleQueue()
         self._stop = threading.Event()
+        self._tasks: queue.Queue[Callable[[], Message | None]] = queue.Queue(_MOST_WAITING)
         self._last_progress = 0.0
         self._last_checkpoint = time.monotonic()
         threading.Thread(target=self._listen, args=(incoming,), daemon=True).start()
+        threading.Thread(target=self._write, daemon=True).start()
 
     def next_job(self) -> RunJob:
         job = self._jobs.get()
-        self._last_checkpoint = time.monotonic()
+        if job.follows is None:
+            self._last_checkpoint = time.monotonic()
         return job
 
     def say(self, message: Message) -> None:
-        send(self._outgoing, message)
+        with self._speaking:
+            send(self._outgoing, message)
 
     def progress(self, progress: Progress) -> None:
         """Say how far the job is, if it was not said just now."""
@@ -41,27 +53,43 @@ class Channel:
             self._last_progress = now
             self.say(progress)
 
+    def later(self, job: RunJob, task: Callable[[], Message | None]) -> None:
+        """Have this done, and its message said, on the writing thread, after all that was asked for before."""
+        self._tasks.put(lambda: _said(job, task))
+
     def stop_asked(self) -> bool:
         return self._stop.is_set()
 
     def checkpoint_due(self, seconds: float) -> bool:
-        return time.monotonic() - self._last_checkpoint >= seconds
+        """Whether it is time for the next one, and the ones before it are written."""
+        return time.monotonic() - self._last_checkpoint >= seconds and not self._tasks.unfinished_tasks
 
-    def checkpoint_written(self, step: int, path: Path, seconds: float) -> None:
+    def checkpoint_taken(self) -> None:
         self._last_checkpoint = time.monotonic()
-        self.say(CheckpointWritten(step, str(path), seconds))
 
-    def checkpoint_skipped(self) -> None:
-        """It could not be written; the next one is due after the usual time."""
-        self._last_checkpoint = time.monotonic()
+    def _write(self) -> None:
+        while True:
+            message = self._tasks.get()()
+            if message is not None:
+                self.say(message)
+            self._tasks.task_done()
 
     def _listen(self, incoming: TextIO) -> None:
         for line in incoming:
             message = decode(line)
             if isinstance(message, RunJob):
-                self._stop.clear()
+                if message.follows is None:
+                    self._stop.clear()
                 self._jobs.put(message)
             elif isinstance(message, Stop):
                 self._stop.set()
         # The supervisor is gone, perhaps killed: nobody will take what this process computes.
         os._exit(0)
+
+
+def _said(job: RunJob, task: Callable[[], Message | None]) -> Message | None:
+    try:
+        return task()
+    except Exception as error:
+        traceback.print_exc()
+        return Failed(job.job, f"{type(error).__name__}: {error}", traceback.format_exc())

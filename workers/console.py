@@ -8,6 +8,8 @@ import time
 from io import StringIO
 from typing import TextIO
 
+from workers.messages import Progress
+
 # In a file or a notebook's output, where a line cannot be written over.
 _SECONDS_BETWEEN_LINES = 30.0
 
@@ -56,3 +58,13 @@ class Console:
         except (OSError, ValueError):
             # The reader has gone (`| head`) or the log's disk is full: the work goes on unseen.
             self._stream = StringIO()
+
+
+def progress_line(job: str, progress: Progress) -> str:
+    """One job's progress in a few words."""
+    parts = [job, f"{progress.step}/{progress.steps}"]
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    if progress.images_per_second is not None:
+        parts.append(f"{progress.images_per_second:,.0f} images/s")
+    return "  ".join(part for part in (*parts, progress.note) if part)

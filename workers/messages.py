@@ -25,7 +25,9 @@ class RunJob:
     inputs: Mapping[str, str]
     """Paths of fetched files by the names that the plan gave them."""
     state: str | None
-    """Path of the state to begin with; None where nothing comes before the job."""
+    """Path of the state to begin with; None where nothing comes before the job, or `follows` has it."""
+    follows: str | None
+    """The job whose state in the runner's memory this one goes on from; it was sent just before."""
     directory: str
     """An empty directory for whatever the job writes."""
     checkpoint_seconds: float
@@ -34,7 +36,7 @@ class RunJob:
 
 @dataclass(frozen=True)
 class Stop:
-    """To the runner: checkpoint now, and leave the job."""
+    """To the runner: checkpoint now, and leave the job and those that follow it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Ready:
 class Progress:
     """From the runner: how far the job is, and that it is alive."""
 
+    job: str
     step: int
     steps: int
     loss: float | None = None
@@ -61,6 +64,7 @@ class Progress:
 class CheckpointWritten:
     """From the runner: a state to go on from."""
 
+    job: str
     step: int
     path: str
     seconds: float
@@ -71,6 +75,7 @@ class CheckpointWritten:
 class CheckpointRefused:
     """From the runner: the state it was given cannot be gone on from; the job was not begun."""
 
+    job: str
     reason: str
 
 
@@ -78,6 +83,7 @@ class CheckpointRefused:
 class Finished:
     """From the runner: the job is done."""
 
+    job: str
     outputs: Mapping[str, str]
     """Paths by name."""
     metrics: Mapping[str, Any]
@@ -87,17 +93,31 @@ class Finished:
 class Stopped:
     """From the runner: the job was left as `Stop` asked, after a checkpoint if the stage makes any."""
 
+    job: str
+
 
 @dataclass(frozen=True)
 class Failed:
     """From the runner: the job raised."""
 
+    job: str
     error: str
     """The exception in one line."""
     traceback: str
 
 
-Message = RunJob | Stop | Ready | Progress | CheckpointWritten | CheckpointRefused | Finished | Stopped | Failed
+@dataclass(frozen=True)
+class Unsuitable:
+    """From the runner: this machine cannot do the job, another may."""
+
+    job: str
+    reason: str
+
+
+Ending = CheckpointRefused | Finished | Stopped | Failed | Unsuitable
+"""The last that is said of a job."""
+
+Message = RunJob | Stop | Ready | Progress | CheckpointWritten | Ending
 
 _KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
@@ -111,6 +131,7 @@ _KINDS: dict[str, type[Message]] = {
         Finished,
         Stopped,
         Failed,
+        Unsuitable,
     )
 }
 

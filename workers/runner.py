@@ -14,9 +14,10 @@ import traceback
 from pathlib import Path
 from typing import TextIO
 
+from models.catalog import UnknownArchitecture
 from workers.channel import Channel
-from workers.messages import LOG_NAME, Failed, Finished, Ready, RunJob
-from workers.stages import Outcome, stage
+from workers.messages import LOG_NAME, Failed, Finished, Message, Ready, RunJob, Stopped, Unsuitable
+from workers.stages import Later, Outcome, UnknownStage, stage
 
 
 def main() -> None:
@@ -31,7 +32,15 @@ def main() -> None:
     while True:
         job = channel.next_job()
         _log_to(Path(job.directory) / LOG_NAME)
-        channel.say(_execute(job, channel))
+        _do(job, channel)
+
+
+def _do(job: RunJob, channel: Channel) -> None:
+    if job.follows is not None and channel.stop_asked():
+        channel.later(job, lambda: Stopped(job.job))
+        return
+    outcome = _executed(job, channel)
+    channel.later(job, lambda: _ended(job, outcome))
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,17 +76,31 @@ def _log_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _execute(job: RunJob, channel: Channel) -> Outcome | Failed:
+def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Failed | Unsuitable:
     try:
-        outcome = stage(job.stage)(job, channel)
+        return stage(job.stage)(job, channel)
+    except (UnknownStage, UnknownArchitecture) as error:
+        return Unsuitable(job.job, str(error))
     except Exception as error:
         traceback.print_exc()
-        return Failed(f"{type(error).__name__}: {error}", traceback.format_exc())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    if isinstance(outcome, Finished):
-        return Finished({**outcome.outputs, "log": str(Path(job.directory) / LOG_NAME)}, outcome.metrics)
+        if _out_of_memory(error):
+            return Unsuitable(job.job, f"There is too little memory here: {type(error).__name__}.")
+        return Failed(job.job, f"{type(error).__name__}: {error}", traceback.format_exc())
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # By its name, because only TensorFlow could be asked for TensorFlow's class.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
+def _ended(job: RunJob, outcome: Outcome | Later | Failed | Unsuitable) -> Message:
+    if callable(outcome):
+        outcome = outcome()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    log = Path(job.directory) / LOG_NAME
+    if isinstance(outcome, Finished) and log.stat().st_size:
+        return Finished(job.job, {**outcome.outputs, "log": str(log)}, outcome.metrics)
     return outcome
 
 

@@ -12,22 +12,22 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Device, Lease, Stage
+from orchestrator.jobs import Claimant, Device, Lease, Stage
 from workers import messages, scratch
-from workers.attempt import Attempt, Inbox, Result, StopAsked
+from workers.attempt import Attempt, Result, Worker
 from workers.cache import InputCache
 from workers.console import Console
 from workers.hosts import Host
-from workers.intervals import checkpoint_interval, seconds_between_deaths
+from workers.inbox import Inbox, StopAsked
+from workers.intervals import PRIOR_SECONDS_BETWEEN_DEATHS, checkpoint_interval, seconds_between_deaths
 from workers.runner_process import RunnerDied, RunnerProcess
-from workers.transfers import Transfers
+from workers.transfers import Threads, Transfers
 
 # Long enough that a hundred idle workers do not burden the table, short enough that nobody notices.
 _IDLE_SECONDS = 1.0
@@ -36,6 +36,8 @@ _UNREACHABLE_SECONDS = 10.0
 _LOAD_SECONDS = 600.0
 _GUESSED_CHECKPOINT_COST = 0.5
 """Seconds, until the first checkpoint was measured."""
+_SECONDS_BETWEEN_COUNTS = 600.0
+"""How often the deaths of workers are counted: their rate changes in hours."""
 
 
 T = TypeVar("T")
@@ -74,13 +76,17 @@ class Supervisor:
         self._stop_reason: str | None = None
         self._directory = scratch.directory()
         self._cache = InputCache(self._directory / "inputs", home.artifacts)
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="transfers")
+        self._transferring = Threads()
         self._runner: RunnerProcess | None = None
         self._device = ""
         self._has = frozenset({Device.CPU})
         self._told_what_is_missing = False
         self._load_seconds = 0.0
+        self._cannot: frozenset[str] = frozenset()
+        """Jobs that turned out not to be for this machine."""
         self._checkpoint_cost = _GUESSED_CHECKPOINT_COST
+        self._seconds_between_deaths = PRIOR_SECONDS_BETWEEN_DEATHS
+        self._deaths_due = 0.0
 
     def run(self) -> ExitCode:
         """Work until nothing is left, or until asked to stop.
@@ -99,7 +105,7 @@ class Supervisor:
                 self._console.say(f"stopped: {self._stop_reason}")
             if self._runner is not None:
                 self._runner.end()
-            self._thread.shutdown(wait=not self._stopping(), cancel_futures=self._stopping())
+            self._transferring.shut_down(wait=not self._stopping())
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def _listen_for_the_end(self) -> None:
@@ -160,7 +166,11 @@ class Supervisor:
                 self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _claim(self) -> Lease | None:
-        return self._home.jobs.claim(self._settings.name, self._settings.host.name, self._device, self._has)
+        claimed = self._home.jobs.exchange((), self._claimant()).leases
+        return claimed[0] if claimed else None
+
+    def _claimant(self) -> Claimant:
+        return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
 
     def _say_what_is_missing(self) -> None:
         """Once: a worker that waits for what it can never do must not look as if it hung."""
@@ -180,31 +190,39 @@ class Supervisor:
         return int(study.document["training"]["threads"])
 
     def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
-        directory = self._directory / f"{lease.job}.{lease.attempt}"
-        directory.mkdir()
         # An inbox of its own: what an attempt left behind on its way is not read by the next one.
         self._inbox = Inbox()
-        attempt = Attempt(
-            jobs=self._home.jobs,
-            lease=lease,
+        worker = Worker(
+            claimant=self._claimant(),
             runner=runner,
-            transfers=Transfers(self._home.artifacts, self._cache, self._thread, self._inbox.put),
+            transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,
-            directory=directory,
-            checkpoint_seconds=self._checkpoint_seconds(),
-            stopping=self._stopping,
             console=self._console,
+            directory=self._directory,
+            checkpoint_seconds=self._checkpoint_seconds,
+            stopping=self._stopping,
+            chained=not self._settings.once,
         )
+        attempt = Attempt(self._home.jobs, lease, worker)
         result = attempt.run()
         self._checkpoint_cost = attempt.checkpoint_cost or self._checkpoint_cost
-        shutil.rmtree(directory, ignore_errors=True)
+        if result is Result.REFUSED:
+            self._cannot |= {lease.job}
         return result
 
     def _checkpoint_seconds(self) -> float:
         if self._settings.checkpoint_seconds is not None:
             return self._settings.checkpoint_seconds
-        between_deaths = seconds_between_deaths(self._reached(self._home.jobs.attempts))
-        return checkpoint_interval(between_deaths, self._load_seconds, self._checkpoint_cost)
+        return checkpoint_interval(self._between_deaths(), self._load_seconds, self._checkpoint_cost)
+
+    def _between_deaths(self) -> float:
+        """Asked of the table now and then: in the end it has hundreds of thousands of attempts."""
+        now = time.monotonic()
+        if now >= self._deaths_due:
+            self._deaths_due = now + _SECONDS_BETWEEN_COUNTS
+            with suppress(HomeError):
+                self._seconds_between_deaths = seconds_between_deaths(self._home.jobs.attempts())
+        return self._seconds_between_deaths
 
     def _runner_with(self, threads: int) -> RunnerProcess | None:
         """The warm runner; a new one if there is none, it died, or it was set to other threads.

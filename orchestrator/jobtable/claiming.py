@@ -126,7 +126,7 @@ def _best_ready(connection: Connection, claimant: Claimant, now: float, most: in
 
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """
-    here = {"now": now, "most": most}
+    here = {"now": now, "most": most + len(claimant.cannot)}
     asked = [BEST_READY.with_values(need=device.value, **here) for device in claimant.has]
     asked += [OWN_READY.with_values(need=device.value, worker=claimant.name, **here) for device in claimant.has]
     expired, *ready = together(connection, EXPIRED.with_values(now=now), *asked)
@@ -134,7 +134,7 @@ def _best_ready(connection: Connection, claimant: Claimant, now: float, most: in
         for row in expired:
             expire(connection, row, now)
         ready = together(connection, *asked)
-    found = {row.id: row for rows in ready for row in rows}
+    found = {row.id: row for rows in ready for row in rows if row.id not in claimant.cannot}
     return sorted(found.values(), key=lambda row: _rank(row, claimant))[:most]
 
 

@@ -132,10 +132,11 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
     return state
 
 
-def release(connection: Connection, lease: Lease, reason: str | None, now: float) -> None:
+def release(connection: Connection, lease: Lease, reason: str | None, now: float, *, refused: bool) -> None:
     """Give a job back undone; this costs it no try."""
     _held(connection, lease)
-    _let_go(connection, lease.job, {"state": JobState.READY})
+    told = {"error": f"{lease.worker} cannot do it: {reason}"} if refused else {}
+    _let_go(connection, lease.job, {"state": JobState.READY, **told})
     together(connection, ended(connection, [lease], Ending.RELEASED, now, reason))
 
 

@@ -219,10 +219,14 @@ class JobTable:
         with self._place.transaction() as connection:
             return settling.fail(connection, lease, error, self._place.now(connection))
 
-    def release(self, lease: Lease, reason: str | None = None) -> None:
-        """Give the job back undone, at no cost to its tries.  Raises LeaseLost."""
+    def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
+        """Give the job back undone, at no cost to its tries.  Raises LeaseLost.
+
+        Args:
+            refused: this worker can never do it; the reason is shown until another has done it.
+        """
         with self._place.transaction() as connection:
-            settling.release(connection, lease, reason, self._place.now(connection))
+            settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
 
     def unfinished(self) -> bool:
         """Whether a worker that finds nothing to claim should wait for more."""

@@ -1,4 +1,4 @@
-"""Handing in and claiming in one transaction, chains that are handed in at once, and jobs that only some workers are given."""
+"""Handing in and claiming in one transaction, chains handed in at once, and jobs that only some workers are given."""
 
 from __future__ import annotations
 

@@ -10,15 +10,16 @@ from workers import messages
 from workers.messages import decode, encode
 
 ALL = [
-    messages.RunJob("id", "train", {"seed": 0}, {"shard": "/a b"}, None, "/d", 2.5),
+    messages.RunJob("id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", 2.5),
     messages.Stop(),
     messages.Ready("CPU", 3.2),
-    messages.Progress(3, 10, 1.5, None, "a note\nof two lines"),
-    messages.CheckpointWritten(3, "/c", 0.1),
-    messages.CheckpointRefused("it is damaged"),
-    messages.Finished({"state": "/s"}, {"top1": 0.5}),
-    messages.Stopped(),
-    messages.Failed("ValueError: no", "Traceback\n  line"),
+    messages.Progress("id", 3, 10, 1.5, None, "a note\nof two lines"),
+    messages.CheckpointWritten("id", 3, "/c", 0.1),
+    messages.CheckpointRefused("id", "it is damaged"),
+    messages.Finished("id", {"state": "/s"}, {"top1": 0.5}),
+    messages.Stopped("id"),
+    messages.Failed("id", "ValueError: no", "Traceback\n  line"),
+    messages.Unsuitable("id", "too little memory"),
 ]
 
 
@@ -30,6 +31,6 @@ def test_a_message_survives_the_pipe_in_one_line(message: messages.Message) -> N
 
 
 def test_a_loss_that_is_no_number_survives_the_pipe() -> None:
-    told = decode(encode(messages.Progress(1, 2, math.nan, math.inf)))
+    told = decode(encode(messages.Progress("id", 1, 2, math.nan, math.inf)))
     assert isinstance(told, messages.Progress)
     assert told.loss is not None and math.isnan(told.loss) and told.images_per_second == math.inf

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,15 @@ from orchestrator.artifacts import ArtifactDamaged, LocalStore
 from workers import transfers
 from workers.cache import InputCache
 from workers.transfers import (
+    CheckpointNotKept,
     CheckpointUploaded,
     Fetched,
     FetchFailed,
+    OutputsNotKept,
     OutputsUploaded,
+    Threads,
     Transferred,
     Transfers,
-    UploadFailed,
 )
 
 
@@ -34,7 +35,7 @@ def inbox() -> queue.SimpleQueue[Transferred]:
 
 @pytest.fixture
 def desk(store: LocalStore, tmp_path: Path, inbox: queue.SimpleQueue[Transferred]) -> Transfers:
-    return Transfers(store, InputCache(tmp_path / "cache", store), ThreadPoolExecutor(1), inbox.put)
+    return Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
 
 
 def written(path: Path, text: str = "some bytes") -> Path:
@@ -45,10 +46,10 @@ def written(path: Path, text: str = "some bytes") -> Path:
 def test_a_file_that_was_uploaded_is_fetched_as_it_was(
     desk: Transfers, inbox: queue.SimpleQueue[Transferred], tmp_path: Path
 ) -> None:
-    desk.upload_outputs({"model": written(tmp_path / "model")})
+    desk.upload_outputs({"job": {"model": written(tmp_path / "model")}})
     uploaded = inbox.get(timeout=10)
     assert isinstance(uploaded, OutputsUploaded)
-    desk.fetch(uploaded.artifacts)
+    desk.fetch("job", uploaded.artifacts["job"])
     fetched = inbox.get(timeout=10)
     assert isinstance(fetched, Fetched)
     assert fetched.files["model"].read_text() == "some bytes"
@@ -57,7 +58,7 @@ def test_a_file_that_was_uploaded_is_fetched_as_it_was(
 def test_an_uploaded_checkpoint_is_told_with_its_step_and_leaves_no_file_behind(
     desk: Transfers, inbox: queue.SimpleQueue[Transferred], tmp_path: Path
 ) -> None:
-    desk.upload_checkpoint(7, written(tmp_path / "c"))
+    desk.upload_checkpoint("job", 7, written(tmp_path / "c"))
     uploaded = inbox.get(timeout=10)
     assert isinstance(uploaded, CheckpointUploaded) and uploaded.step == 7
     assert not (tmp_path / "c").exists()
@@ -66,9 +67,9 @@ def test_an_uploaded_checkpoint_is_told_with_its_step_and_leaves_no_file_behind(
 def test_a_file_that_is_gone_fails_its_upload(
     desk: Transfers, inbox: queue.SimpleQueue[Transferred], tmp_path: Path
 ) -> None:
-    desk.upload_checkpoint(1, tmp_path / "none")
-    desk.upload_outputs({"model": tmp_path / "none"})
-    assert [type(inbox.get(timeout=10)) for _ in range(2)] == [UploadFailed, UploadFailed]
+    desk.upload_checkpoint("job", 1, tmp_path / "none")
+    desk.upload_outputs({"job": {"model": tmp_path / "none"}})
+    assert [type(inbox.get(timeout=10)) for _ in range(2)] == [CheckpointNotKept, OutputsNotKept]
 
 
 def test_a_cache_that_cannot_be_written_fails_the_fetch(
@@ -82,7 +83,7 @@ def test_a_cache_that_cannot_be_written_fails_the_fetch(
     artifact = store.put(written(tmp_path / "file"))
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("a file where the directory was")
-    desk.fetch({"shard": artifact})
+    desk.fetch("job", {"shard": artifact})
     failed = inbox.get(timeout=10)
     assert isinstance(failed, FetchFailed) and failed.name == "shard"
     assert not isinstance(failed.error, ArtifactDamaged)
@@ -93,6 +94,6 @@ def test_a_damaged_artifact_is_told_as_damaged(
 ) -> None:
     artifact = store.put(written(tmp_path / "file"))
     store.delete(artifact)
-    desk.fetch({"state": artifact})
+    desk.fetch("job", {"state": artifact})
     failed = inbox.get(timeout=10)
     assert isinstance(failed, FetchFailed) and isinstance(failed.error, ArtifactDamaged)

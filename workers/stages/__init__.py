@@ -9,13 +9,19 @@ from workers.channel import Channel
 from workers.messages import CheckpointRefused, Finished, RunJob, Stopped
 
 Outcome = Finished | Stopped | CheckpointRefused
+Later = Callable[[], Outcome]
+"""The rest of a job that needs no device: it is done while the next job computes."""
 
 _STAGES = {"train", "compress", "benchmark"}
 
 
-def stage(name: str) -> Callable[[RunJob, Channel], Outcome]:
+class UnknownStage(ValueError):
+    """The plan is of a newer Orch than this worker."""
+
+
+def stage(name: str) -> Callable[[RunJob, Channel], Outcome | Later]:
     """The function that does a job of this stage; its module is loaded when first needed."""
     if name not in _STAGES:
-        raise ValueError(f"No stage is called {name!r}; this worker is older than the plan: upgrade Orch here.")
-    run: Callable[[RunJob, Channel], Outcome] = import_module(f"workers.stages.{name}").run
+        raise UnknownStage(f"No stage is called {name!r}; this worker is older than the plan: upgrade Orch here.")
+    run: Callable[[RunJob, Channel], Outcome | Later] = import_module(f"workers.stages.{name}").run
     return run

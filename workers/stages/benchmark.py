@@ -32,18 +32,19 @@ def run(job: RunJob, channel: Channel) -> Finished | Stopped:
     logits = []
     for done, part in enumerate(_logits(Path(job.inputs["model"]), test)):
         if channel.stop_asked():
-            return Stopped()
-        channel.progress(Progress(done, steps, note="accuracy"))
+            return Stopped(job.job)
+        channel.progress(Progress(job.job, done, steps, note="accuracy"))
         logits.append(part)
     latencies = []
     for done, (batch, threads) in enumerate(ways):
         if channel.stop_asked():
-            return Stopped()
-        channel.progress(Progress(chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
+            return Stopped(job.job)
+        channel.progress(Progress(job.job, chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
         latencies.append(_row(batch, threads, _latency(job, batch, threads)))
 
     right = accuracy(np.concatenate(logits), test.labels)
     return Finished(
+        job=job.job,
         outputs={},
         metrics={
             "device": device_description()["device"],

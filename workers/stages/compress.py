@@ -21,10 +21,11 @@ def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
         state, _ = checkpoint.load(Path(job.state))
         load_weights(network, state.arrays)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
-        return CheckpointRefused(str(error))
-    channel.progress(Progress(0, 1, note=f"writing {method}"))
+        return CheckpointRefused(job.job, str(error))
+    channel.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
     compressed = compress(method, network, Path(job.directory) / "model.tflite")
     return Finished(
+        job=job.job,
         outputs={"model": str(compressed.path)},
         metrics={**dataclasses.asdict(compressed.sizes), "weights_sha256": weights_digest(state)},
     )

@@ -3,56 +3,67 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from models import checkpoint, datasets
 from models.recipes import Training, Visit
 from models.runtime import device_description
-from models.training import StateMismatch, Trainer, weights_digest
+from models.training import StateMismatch, Trainer, TrainState, weights_digest
 from workers.channel import Channel
-from workers.messages import CheckpointRefused, Finished, Progress, RunJob, Stopped
+from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
+from workers.stages import Later
 
 _kept: dict[Training, Trainer] = {}
 """The network of the job before: the next job of its chain need not build and compile it again."""
+_shards = functools.lru_cache(maxsize=8)(datasets.load_split)
+"""A chain comes back to each of its shards in every round."""
 
 
-def run(job: RunJob, channel: Channel) -> Finished | Stopped | CheckpointRefused:
-    """Train; write a checkpoint whenever one is due, and the state after the visit as the output `state`."""
+def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
+    """Train; take a checkpoint whenever one is due, and the state after the visit as the output `state`.
+
+    States are copied to host memory, which is all that the device waits for; files are written later.
+    """
     training, visit = Training.from_dict(job.spec["training"]), Visit(**job.spec["visit"])
     # The job's id makes its files its own: two jobs of equal bits would share one, which either might delete.
     provenance = {**device_description(), "training": _digest(training), "job": job.job}
     try:
-        trainer = _trainer(training, visit, job.state)
+        trainer = _trainer(job, training, visit)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
-        return CheckpointRefused(str(error))
+        return CheckpointRefused(job.job, str(error))
     clock = _StepClock()
     loss = None
-    for done in trainer.advance(datasets.load_split(Path(job.inputs["shard"])), visit):
+    for done in trainer.advance(_shards(Path(job.inputs["shard"])), visit):
         clock.count(done.images)
         loss = done.loss
-        channel.progress(Progress(done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
+        channel.progress(Progress(job.job, done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
         if done.step == visit.last_step:
             break
         stopping = channel.stop_asked()
         if stopping or channel.checkpoint_due(job.checkpoint_seconds):
-            _write_checkpoint(trainer, visit, Path(job.directory), provenance, channel)
+            _take_checkpoint(job, trainer, visit, provenance, channel)
             clock.resume()
         if stopping:
-            return Stopped()
-    return _finished(trainer, loss, clock, Path(job.directory), provenance)
+            return Stopped(job.job)
+    return _after(job, trainer, loss, clock, provenance)
 
 
-def _trainer(training: Training, visit: Visit, state: str | None) -> Trainer:
+def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
     """The network at the state's step, or at its first weights.
 
     Raises:
         CheckpointDamaged: the file is not a whole state.
         StateMismatch: it is of another training, or of another part of this one.
     """
-    restored, made_by = checkpoint.load(Path(state)) if state else (None, {})
+    if job.follows is not None:
+        return _going_on(training, visit)
+    restored, made_by = checkpoint.load(Path(job.state)) if job.state else (None, {})
     if restored and made_by.get("training") != _digest(training):
         raise StateMismatch("The state is of another training: another recipe, seed, or length.")
     if restored and not visit.first_step <= restored.step <= visit.last_step:
@@ -69,37 +80,57 @@ def _trainer(training: Training, visit: Visit, state: str | None) -> Trainer:
     return trainer
 
 
-def _write_checkpoint(
-    trainer: Trainer, visit: Visit, directory: Path, provenance: checkpoint.Provenance, channel: Channel
+def _going_on(training: Training, visit: Visit) -> Trainer:
+    """The network as the job before has just left it in memory."""
+    trainer = _kept.get(training)
+    if trainer is None or trainer.step != visit.first_step:
+        raise StateMismatch("The job before did not come to its end here.")
+    return trainer
+
+
+def _take_checkpoint(
+    job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, channel: Channel
 ) -> None:
     began = time.monotonic()
-    path = directory / f"step{trainer.step:08d}.safetensors"
+    state = trainer.state()
+    seconds = time.monotonic() - began
+    channel.checkpoint_taken()
+    step = trainer.step - visit.first_step
+    channel.later(job, lambda: _written(job, state, step, seconds, provenance))
+
+
+def _written(
+    job: RunJob, state: TrainState, step: int, seconds: float, provenance: checkpoint.Provenance
+) -> CheckpointWritten | None:
+    path = Path(job.directory) / f"step{state.step:08d}.safetensors"
     try:
-        checkpoint.save(trainer.state(), path, provenance)
+        checkpoint.save(state, path, provenance)
     except OSError as error:
-        print(f"The checkpoint at step {trainer.step} was not written, the training goes on: {error}")
-        channel.checkpoint_skipped()
-        return
-    channel.checkpoint_written(trainer.step - visit.first_step, path, time.monotonic() - began)
+        print(f"The checkpoint at step {state.step} was not written, the training goes on: {error}")
+        return None
+    return CheckpointWritten(job.job, step, str(path), seconds)
+
+
+def _after(
+    job: RunJob, trainer: Trainer, loss: float | None, clock: _StepClock, provenance: checkpoint.Provenance
+) -> Later:
+    state = trainer.state()
+    metrics = {
+        "step": trainer.step,
+        "loss": loss,
+        "images_per_second": clock.images_per_second,
+        "seconds": clock.seconds,
+        "device": device_description()["device"],
+    }
+    return lambda: _finished(job, state, metrics, provenance)
 
 
 def _finished(
-    trainer: Trainer, loss: float | None, clock: _StepClock, directory: Path, provenance: checkpoint.Provenance
+    job: RunJob, state: TrainState, metrics: Mapping[str, Any], provenance: checkpoint.Provenance
 ) -> Finished:
-    state = trainer.state()
-    path = directory / "state.safetensors"
+    path = Path(job.directory) / "state.safetensors"
     checkpoint.save(state, path, provenance)
-    return Finished(
-        outputs={"state": str(path)},
-        metrics={
-            "step": trainer.step,
-            "loss": loss,
-            "images_per_second": clock.images_per_second,
-            "seconds": clock.seconds,
-            "device": device_description()["device"],
-            "weights_sha256": weights_digest(state),
-        },
-    )
+    return Finished(job.job, {"state": str(path)}, {**metrics, "weights_sha256": weights_digest(state)})
 
 
 def _digest(training: Training) -> str:

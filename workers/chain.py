@@ -1,0 +1,118 @@
+"""The jobs that a worker has under way: the one it holds, and those that go on from it before it is handed in.
+
+Pure bookkeeping; what is done about it is `workers.attempt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from orchestrator.jobs import Stage
+from workers.messages import Progress
+
+
+class Standing(Enum):
+    """Where a job under way is."""
+
+    FETCHING = "fetching"
+    AT_RUNNER = "at the runner"
+    """It computes, or is next."""
+    FINISHED = "finished"
+    """Computed; its outputs are to be uploaded and handed in."""
+    STOPPED = "stopped"
+    """The runner has left it undone."""
+    FAILED = "failed"
+    UNSUITABLE = "unsuitable"
+    """This machine cannot do it."""
+
+
+@dataclass
+class Link:
+    """One job under way."""
+
+    job: str
+    name: str
+    stage: Stage
+    spec: Mapping[str, Any]
+    directory: Path
+    """Of its files on this machine."""
+    follows: str | None = None
+    """The job before, whose state the runner has in memory; None for the job that the chain begins with."""
+    standing: Standing = Standing.FETCHING
+    progress: Progress | None = None
+    checkpoint: tuple[int, Path] | None = None
+    """The newest that is not uploaded yet: its step in the job, and the file."""
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+    looked_ahead: bool = False
+    """Whether it was asked what goes on from it."""
+
+    def forget_checkpoint(self) -> None:
+        """A newer state has come, and this one is not on its way yet."""
+        if self.checkpoint is not None:
+            self.checkpoint[1].unlink(missing_ok=True)
+        self.checkpoint = None
+
+
+class Chain:
+    """Links in their order; the first is the job that the worker holds the lease of."""
+
+    def __init__(self, held: Link) -> None:
+        self._links = [held]
+
+    @property
+    def held(self) -> Link:
+        return self._links[0]
+
+    @property
+    def last(self) -> Link:
+        return self._links[-1]
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(self._links)
+
+    def find(self, job: str) -> Link | None:
+        return next((link for link in self._links if link.job == job), None)
+
+    def append(self, link: Link) -> None:
+        self._links.append(link)
+
+    def finished(self) -> Sequence[Link]:
+        """Those from the held one on that can be handed in together."""
+        return list(takewhile(lambda link: link.standing is Standing.FINISHED, self._links))
+
+    def after(self, count: int) -> Link | None:
+        """The one behind the first `count`."""
+        return self._links[count] if count < len(self._links) else None
+
+    def drop(self, count: int) -> Sequence[Link]:
+        """Take the first `count` off: they are handed in."""
+        dropped, self._links = self._links[:count], self._links[count:]
+        return dropped
+
+    def drop_all(self) -> None:
+        self._links = []
+
+    def cut_after(self, link: Link) -> None:
+        """What goes on from a job that is not done to its end here is void."""
+        self._links = self._links[: self._links.index(link) + 1]
+
+    @property
+    def empty(self) -> bool:
+        return not self._links
+
+
+def uploads(run: Sequence[Link]) -> dict[str, dict[str, Path]]:
+    """The files to keep of links that are handed in together, by job and name.
+
+    The state between two of them is of no use to anybody: the next is done when the one before it is.
+    """
+    *middle, last = run
+    kept = {link.job: {name: file for name, file in link.outputs.items() if name != "state"} for link in middle}
+    return {**kept, last.job: dict(last.outputs)}

@@ -1,0 +1,100 @@
+"""The lease that a worker holds: renewed in time, and ended through a home that cannot be reached for a while."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from orchestrator.errors import HomeError
+from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState, Lease
+from orchestrator.jobtable import JobTable
+
+# Three renewals fit into a lease: two may fail before the job is given to another.
+_BEATS_PER_LEASE = 3
+_UNREACHABLE_WAIT_SECONDS = 2.0
+
+T = TypeVar("T")
+
+
+class Holding:
+    """One lease after another, each of the job that goes on from the one before.
+
+    Every method raises LeaseLost when the job is somebody else's by now, and HomeError when the home cannot be
+    reached and the worker must end.
+    """
+
+    def __init__(
+        self,
+        jobs: JobTable,
+        lease: Lease,
+        claimant: Claimant,
+        stopping: Callable[[], bool],
+        say: Callable[[str], None],
+        delete: Callable[[tuple[Artifact, ...]], None],
+    ) -> None:
+        self._jobs = jobs
+        self.lease = lease
+        self._claimant = claimant
+        self._stopping = stopping
+        self._say = say
+        self._delete = delete
+        self._unnamed: Checkpoint | None = None
+        """Uploaded, but the table could not be told yet."""
+        self.next_beat = -math.inf
+        """When the lease is to be renewed, on the monotonic clock."""
+        self._beat_in(lease.seconds / _BEATS_PER_LEASE)
+
+    def renew(self, progress: Mapping[str, Any] | None, checkpoint: Checkpoint | None = None) -> None:
+        """Unreachable is not dead: while the home cannot be reached the job goes on, and the lease may hold."""
+        self._unnamed = checkpoint or self._unnamed
+        try:
+            self.lease = self._jobs.renew(self.lease, progress, self._unnamed)
+        except HomeError as error:
+            self._beat_in(_UNREACHABLE_WAIT_SECONDS)
+            self._say(f"The lease of {self.lease.name} could not be renewed now: {error}")
+            return
+        self._unnamed = None
+        self._beat_in(self.lease.seconds / _BEATS_PER_LEASE)
+        self._delete(self.lease.superseded)
+
+    def refuse(self, artifact: Artifact | None) -> None:
+        """Forget the checkpoint of this file, if it is one."""
+        for checkpoint in self.lease.checkpoints:
+            if checkpoint.artifact == artifact:
+                self.lease = self._insist(functools.partial(self._jobs.refuse, self.lease, checkpoint))
+
+    def hand_on(self, finished: Sequence[Finished], then: str | None) -> Lease | None:
+        """Hand in, and hold the job that goes on from there; None if it is not to be had.  Raises ChainBroken."""
+        lease, superseded = self._insist(lambda: self._jobs.hand_on(self.lease, finished, then, self._claimant))
+        self._delete(superseded)
+        self._unnamed = None
+        if lease is not None:
+            self.lease = lease
+            self._beat_in(lease.seconds / _BEATS_PER_LEASE)
+        return lease
+
+    def fail(self, error: str) -> JobState:
+        return self._insist(lambda: self._jobs.fail(self.lease, error))
+
+    def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, refused: bool) -> None:
+        unnamed = self._unnamed
+        if unnamed is not None:
+            self.lease = self._insist(lambda: self._jobs.renew(self.lease, progress, unnamed))
+        self._insist(lambda: self._jobs.release(self.lease, reason, refused=refused))
+
+    def _insist(self, operation: Callable[[], T]) -> T:
+        """The work is done and must not be lost."""
+        while True:
+            try:
+                return operation()
+            except HomeError as error:
+                if self._stopping():
+                    raise
+                self._say(f"{error} Trying again.")
+                time.sleep(_UNREACHABLE_WAIT_SECONDS)
+
+    def _beat_in(self, seconds: float) -> None:
+        self.next_beat = time.monotonic() + seconds

@@ -1,0 +1,24 @@
+"""What a worker's main thread is told: by its runner, its transfers, and whoever wants it to end."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+
+from workers import messages
+from workers.runner_process import RunnerDied
+from workers.transfers import Transferred
+
+
+@dataclass(frozen=True)
+class StopAsked:
+    """The session ends: checkpoint, release, leave."""
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """The time that stopping may take is over."""
+
+
+Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue
+Inbox = queue.SimpleQueue[Event]
