@@ -182,6 +182,16 @@ def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_pa
     assert [checkpoint.step for checkpoint in checkpoints(home)[:1]] == [attempt.to_step]
 
 
+def test_a_job_that_a_machine_cannot_do_is_left_to_others_with_the_reason(tmp_path: Path) -> None:
+    home = planned(tmp_path, Study.parse(TEXT.replace('"alexnet-tiny"', '"nowhere.to_be_found:build"')))
+    with workers(home.url, tmp_path) as start:
+        assert start().process.wait(PATIENCE_SECONDS) == ExitCode.TRY_LATER
+    (job,) = home.jobs.jobs()
+    assert (job.state, job.attempts, job.failures) == (JobState.READY, 1, 0)
+    told = orch("status", "--home", home.url, cwd=tmp_path).stdout
+    assert "waits for another worker" in told and "nowhere" in told
+
+
 def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp_path: Path) -> None:
     broken = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.broken_network:build"').replace("tries = 3", "tries = 1")
     home = planned(tmp_path, Study.parse(broken))
