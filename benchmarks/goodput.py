@@ -29,13 +29,12 @@ from orchestrator.study import Study
 STUDY = """
 name = "goodput"
 dataset = "synthetic"
-train_images = {images}
 test_images = 100
 shards = 2
 
 [training]
 epochs = {epochs}
-epochs_per_visit = 1
+epochs_per_visit = {passes}
 threads = 2
 device = "any"
 
@@ -77,14 +76,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deaths", type=float, help="seconds between two deaths")
     parser.add_argument("--jobs", type=int, default=24)
-    parser.add_argument("--images", type=int, default=26_000, help="of both shards: decides how long a job takes")
+    parser.add_argument("--passes", type=int, default=3, help="over its shard that a job takes: decides how long it is")
     parser.add_argument("--megabytes-per-second", type=float, default=20.0)
     parser.add_argument("--home", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.home:
         work(options.home, options.megabytes_per_second)
         return
-    study = Study.parse(STUDY.format(images=options.images, epochs=options.jobs // 2))
+    study = Study.parse(STUDY.format(passes=options.passes, epochs=options.jobs // 2 * options.passes))
     with tempfile.TemporaryDirectory(prefix="orch-goodput-") as directory:
         home = Home.open(publish(study, Path(directory) / "home", None).home)
         wall = run(home, options)

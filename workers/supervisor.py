@@ -58,6 +58,8 @@ class Settings:
     """Stop in good order after so long: what a session is known to last."""
     checkpoint_seconds: float | None = None
     """Computing time between two checkpoints; None lets measured costs and deaths decide."""
+    hung_seconds: float = 900.0
+    """A runner that computes says so with every compiled call; the longest silence is a compilation."""
 
 
 class RunnerLost(OrchError):
@@ -213,6 +215,7 @@ class Supervisor:
             directory=self._directory,
             checkpoint_seconds=self._checkpoint_seconds,
             stopping=self._stopping,
+            hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
         )
         attempt = Attempt(self._home.jobs, lease, worker)

@@ -82,6 +82,30 @@ def test_a_runner_that_is_killed_fails_the_job_and_its_worker_goes_on(undisturbe
     assert weights(home) == undisturbed
 
 
+IMPATIENT = """
+import sys
+from orchestrator.home import Home
+from workers.console import Console
+from workers.hosts import this_host
+from workers.supervisor import Settings, Supervisor
+settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=6.0)
+sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run())
+"""
+
+
+def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(undisturbed: str, tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    with subprocess.Popen([sys.executable, "-P", "-c", IMPATIENT, home.url], stdout=subprocess.DEVNULL) as worker:
+        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
+        (runner,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(runner), signal.SIGSTOP)
+        assert worker.wait(PATIENCE_SECONDS) == ExitCode.DONE
+    failed, done = home.jobs.attempts()
+    assert (failed.outcome, done.outcome) == (Ending.FAILED, Ending.DONE)
+    assert "no sign of life for 6 s" in (failed.error or "")
+    assert weights(home) == undisturbed
+
+
 def test_a_damaged_checkpoint_is_told_and_the_one_before_gives_the_same_bits(undisturbed: str, tmp_path: Path) -> None:
     home = planned(tmp_path)
     with workers(home.url, tmp_path, *OFTEN) as start:
