@@ -106,24 +106,6 @@ def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(undisturbed
     assert weights(home) == undisturbed
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_gives_the_same_bits(undisturbed: str, tmp_path: Path) -> None:
-    home = planned(tmp_path)
-    with workers(home.url, tmp_path, *OFTEN) as start:
-        worker = start()
-        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
-        worker.process.send_signal(signal.SIGTERM)
-        worker.wait()
-        newest = tmp_path / "home" / "artifacts" / checkpoints(home)[0].artifact.location
-        content = bytearray(newest.read_bytes())
-        content[len(content) // 2] ^= 1
-        newest.write_bytes(content)
-        second = start()
-        second.wait()
-    assert "is damaged" in second.log.read_text()
-    assert "goes on from the state before" in second.log.read_text()
-    assert weights(home) == undisturbed
-
-
 def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, tmp_path: Path) -> None:
     home = planned(tmp_path)
     with workers(home.url, tmp_path, *OFTEN) as start:
