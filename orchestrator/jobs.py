@@ -15,6 +15,7 @@ class Stage(StrEnum):
     """What kind of work a job is."""
 
     TRAIN = "train"
+    MERGE = "merge"
     COMPRESS = "compress"
     BENCHMARK = "benchmark"
 
@@ -34,6 +35,7 @@ class JobState(StrEnum):
     blocked         ready           the last parent is done
     ready           running         claim: one more attempt, a fresh token
     running         done            complete, with the token
+    running         running         release, expiry or fail while a twin is at work: the job is the twin's now
     running         ready           release; the lease expired; fail with tries left (after a back-off)
     running         quarantined     fail or expiry with no try left
     quarantined     ready           `orch retry`
@@ -58,6 +60,8 @@ class Ending(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     """Its worker fell silent for longer than the lease."""
+    OUTRUN = "outrun"
+    """Two workers were at it, and the other was done first: neither a failure nor a death."""
     CANCELLED = "cancelled"
 
 
@@ -154,6 +158,8 @@ class Lease:
     """Newest first, at most two."""
     superseded: tuple[Artifact, ...] = ()
     """Files that no row names any more since the last renewal, for their owner to delete."""
+    twin: bool = False
+    """Whether another worker, which is late, holds the job too; the first of them that is done has done it."""
 
 
 @dataclass(frozen=True)
@@ -230,8 +236,12 @@ class Attempt:
     outcome: Ending | None
     """None while it runs."""
     error: str | None
+    twin: bool = False
+    """Whether it runs, or ended, beside another worker that held the job and was late."""
 
     @property
     def last_sign(self) -> float:
-        """When it ended or, of a worker that died or still works, when it was last heard of."""
-        return self.seen if self.ended is None or self.outcome is Ending.EXPIRED else self.ended
+        """When it ended or, of a worker that did not end it itself or still works, when it was last heard of."""
+        if self.ended is None or self.outcome in (Ending.EXPIRED, Ending.OUTRUN):
+            return self.seen
+        return self.ended

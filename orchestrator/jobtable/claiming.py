@@ -1,18 +1,20 @@
-"""Handing out jobs: reap the leases that have expired, then lease the best ready job."""
+"""Handing out jobs: reap the leases that have expired, then lease the best ready job, or a late one once more."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Double, Text, bindparam, insert, select, update
+from sqlalchemy import Boolean, Connection, Double, Text, bindparam, insert, select, update
 
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
+from orchestrator.jobtable import stragglers
 from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
-from orchestrator.jobtable.schema import IS_READY, attempts, data, jobs, outputs
+from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, jobs, outputs
 from orchestrator.jobtable.settling import EXPIRED, expire, held_checkpoints
 
 _READY_COLUMNS = select(
@@ -40,6 +42,16 @@ THIS_READY = Prepared(
         IS_READY, jobs.c.id == bindparam("job"), jobs.c.not_before <= bindparam("now")
     ).with_for_update(skip_locked=True)
 )
+_THIS_LATE = Prepared(
+    _READY_COLUMNS.where(
+        IS_RUNNING,
+        jobs.c.id == bindparam("job"),
+        jobs.c.token == bindparam("held"),
+        jobs.c.twin_token.is_(None),
+    )
+    # Whoever has it is just now writing.  To wait for that, having handed in another job, could be to wait in a circle.
+    .with_for_update(skip_locked=True)
+)
 OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker")))
 LEASE = PreparedRows(
     lambda given: (
@@ -60,9 +72,19 @@ LEASE = PreparedRows(
     step=int,
     progress=str,
 )
+_LEASE_TWIN = Prepared(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        twin_token=bindparam("new_token"),
+        twin_worker=bindparam("new_worker"),
+        twin_expires=jobs.c.lease_seconds + bindparam("now", type_=Double),
+        attempts=bindparam("number"),
+    )
+)
 _OPEN_ATTEMPTS = PreparedRows(
     lambda given: insert(attempts).from_select(
-        ["job", "number", "from_step", "to_step", "worker", "host", "device", "started", "seen"],
+        ["job", "number", "from_step", "to_step", "worker", "host", "device", "started", "seen", "twin"],
         select(
             given.job,
             given.number,
@@ -73,6 +95,7 @@ _OPEN_ATTEMPTS = PreparedRows(
             bindparam("device", type_=Text),
             bindparam("now", type_=Double),
             bindparam("now", type_=Double),
+            bindparam("twin", type_=Boolean),
         ),
     ),
     job=str,
@@ -89,8 +112,14 @@ _OUTPUT_OF = Prepared(
 
 
 def claim(connection: Connection, claimant: Claimant, now: float, most: int) -> tuple[Lease, ...]:
-    """Lease the ready jobs with the longest remaining paths, as many as there are up to `most`."""
-    return _leased(connection, _best_ready(connection, claimant, now, most), claimant, now)
+    """Lease the ready jobs with the longest remaining paths, as many as there are up to `most`.
+
+    A worker for which none is ready is given one that is late, beside its holder.
+    """
+    ready = _best_ready(connection, claimant, now, most)
+    if ready or not most:
+        return _leased(connection, ready, claimant, now)
+    return _twin(connection, claimant, now)
 
 
 def claim_one(
@@ -112,13 +141,34 @@ def _leased(
     token = secrets.token_hex(16)
     leases = tuple(_lease(connection, row, claimant, token, without) for row in rows)
     opened = [_opened(lease) for lease in leases]
-    who = {"worker": claimant.name, "host": claimant.host, "device": claimant.device}
     deferred(
         connection,
         LEASE.with_rows(connection, opened, new_token=token, new_worker=claimant.name, now=now),
-        _OPEN_ATTEMPTS.with_rows(connection, opened, now=now, **who),
+        _OPEN_ATTEMPTS.with_rows(connection, opened, now=now, twin=False, **_who(claimant)),
     )
     return leases
+
+
+def _twin(connection: Connection, claimant: Claimant, now: float) -> tuple[Lease, ...]:
+    """A lease beside the holder's of the latest job, if any is late and nobody is writing to it just now."""
+    for late in stragglers.late_jobs(connection, claimant, now):
+        row = _THIS_LATE.first(connection, job=late.id, held=late.token)
+        if row is None:
+            continue
+        token = secrets.token_hex(16)
+        lease = dataclasses.replace(_lease(connection, row, claimant, token, ()), twin=True)
+        given = {"job": lease.job, "number": lease.attempt, "new_token": token, "new_worker": claimant.name}
+        deferred(
+            connection,
+            _LEASE_TWIN.with_values(now=now, **given),
+            _OPEN_ATTEMPTS.with_rows(connection, [_opened(lease)], now=now, twin=True, **_who(claimant)),
+        )
+        return (lease,)
+    return ()
+
+
+def _who(claimant: Claimant) -> dict[str, str]:
+    return {"worker": claimant.name, "host": claimant.host, "device": claimant.device}
 
 
 def _best_ready(connection: Connection, claimant: Claimant, now: float, most: int) -> Sequence[Any]:

@@ -8,31 +8,59 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, exists, insert, null, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    insert,
+    null,
+    select,
+    update,
+)
 
 from orchestrator.jobs import Artifact, Completion, Ending, JobState, Lease, Stage
 from orchestrator.jobtable.prepared import PreparedRows, Row, together
-from orchestrator.jobtable.schema import checkpoints, edges, jobs, outputs
-from orchestrator.jobtable.settling import as_artifact, ended, lost_by, unnamed
+from orchestrator.jobtable.schema import attempts, checkpoints, edges, jobs, outputs
+from orchestrator.jobtable.settling import CLEARED_LEASE, as_artifact, ended, is_held_under, lost_by, unnamed
+
+_LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job).scalar_subquery()
 
 DONE = PreparedRows(
     lambda given: (
         update(jobs)
-        .where(jobs.c.id == given.job, jobs.c.token == given.token)
+        .where(jobs.c.id == given.job, is_held_under(given.token))
         .values(
             state=JobState.DONE.value,
             metrics=given.metrics,
             step=case((jobs.c.steps > 0, jobs.c.steps), else_=jobs.c.step),
             error=null(),
-            token=null(),
-            worker=null(),
-            lease_expires=null(),
+            **dict.fromkeys(CLEARED_LEASE, null()),
         )
-        .returning(jobs.c.id, jobs.c.step)
+        .returning(jobs.c.id, jobs.c.attempts)
     ),
     job=str,
     token=str,
     metrics=str,
+)
+OUTRUN = PreparedRows(
+    lambda given: (
+        update(attempts)
+        .where(attempts.c.job == given.job, attempts.c.ended.is_(None))
+        .values(
+            ended=bindparam("now", type_=Double),
+            # One that was silent for longer than its lease was not slow but dead.
+            outcome=case(
+                (attempts.c.seen < bindparam("now", type_=Double) - _LEASE_SECONDS, Ending.EXPIRED.value),
+                else_=Ending.OUTRUN.value,
+            ),
+        )
+    ),
+    job=str,
 )
 CHILDREN = PreparedRows(
     lambda given: select(edges.c.child, edges.c.parent).where(edges.c.parent == given.job),
@@ -97,14 +125,18 @@ def hand_in(
     Returns:
         the artifacts that nobody will read again, and the leases that were lost.
     """
-    steps_of, _, children, checkpoints_of = together(
+    taken_rows, _, children, checkpoints_of = together(
         connection,
         DONE.with_rows(connection, [_handed_in(completion) for completion in completions]),
         ended(connection, [completion.lease for completion in completions], Ending.DONE, now),
         CHILDREN.with_rows(connection, [{"job": completion.lease.job} for completion in completions]),
         DROP_CHECKPOINTS.with_rows(connection, [{"job": completion.lease.job} for completion in completions]),
     )
-    taken = {row.id for row in steps_of}
+    taken = {row.id for row in taken_rows}
+    # Beside the only attempt there is no other: most jobs are not asked.
+    tried_again = [{"job": row.id} for row in taken_rows if row.attempts > 1]
+    if tried_again:
+        together(connection, OUTRUN.with_rows(connection, tried_again, now=now))
     done = [completion for completion in completions if completion.lease.job in taken]
     _add_outputs(connection, done)
     _unblock(connection, {completion.lease.job: completion.lease.worker for completion in done}, children)

@@ -37,9 +37,9 @@ class WorkerSeen:
     device: str
     seen: float
     job: str | None
-    """Name of the job that it holds."""
+    """Name of the job that it holds, or does beside a holder that is late."""
     progress: Mapping[str, Any]
-    """What it said of that job last."""
+    """What it said of that job last; of a job that two are at, nothing is known of who said it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Overview:
     trainings: tuple[TrainingSums, ...]
     workers: tuple[WorkerSeen, ...]
     troubled: tuple[Job, ...]
-    """Quarantined, or failed and to be tried again."""
+    """Quarantined, failed and to be tried again, or given back by a worker that cannot do it."""
     silent: tuple[Job, ...]
     """Held under a lease that has expired; the next worker that claims takes them over."""
     waiting_for_gpu: int = 0
@@ -71,9 +71,11 @@ def overview(connection: Connection, now: float) -> Overview:
     )
 
 
-# A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of.
+# A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of; that of one that was
+# outrun without its being heard.
 _LAST_SIGN = case(
-    (attempts.c.outcome == Ending.EXPIRED, attempts.c.seen), else_=func.coalesce(attempts.c.ended, attempts.c.seen)
+    (attempts.c.outcome.in_([Ending.EXPIRED, Ending.OUTRUN]), attempts.c.seen),
+    else_=func.coalesce(attempts.c.ended, attempts.c.seen),
 )
 
 
@@ -122,21 +124,22 @@ def _workers(connection: Connection) -> Iterator[WorkerSeen]:
     latest = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
     last = latest.subquery()
     rows = connection.execute(
-        select(attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress)
+        select(attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress, jobs.c.twin_token)
         .join(last, and_(last.c.worker == attempts.c.worker, last.c.started == attempts.c.started))
         .join(jobs, jobs.c.id == attempts.c.job)
         .order_by(attempts.c.worker)
     )
     for row in rows:
         holds = row.outcome is None
-        yield WorkerSeen(
-            row.worker, row.host, row.device, row.last_sign, row.name if holds else None, row.progress if holds else {}
-        )
+        said = row.progress if holds and row.twin_token is None else {}
+        yield WorkerSeen(row.worker, row.host, row.device, row.last_sign, row.name if holds else None, said)
 
 
 def _troubled(connection: Connection) -> Iterator[Job]:
-    failed = and_(jobs.c.error.is_not(None), jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
-    wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed)
+    failed = and_(jobs.c.failures > 0, jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
+    # Another may have taken it since; nothing is wrong then.
+    refused = and_(jobs.c.error.is_not(None), jobs.c.state == JobState.READY)
+    wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed, refused)
     yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))
 
 

@@ -109,4 +109,5 @@ def _attempt(row: Row[Any]) -> Attempt:
         to_step=row.to_step,
         outcome=None if row.outcome is None else Ending(row.outcome),
         error=row.error,
+        twin=row.twin,
     )

@@ -23,12 +23,13 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
 from orchestrator.jobs import Device, Ending, JobState, Stage
 
-VERSION = 2
+VERSION = 3
 """Of the schema.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch and is
 left alone.
 """
@@ -96,6 +97,10 @@ jobs = Table(
     Column("token", String(32)),
     Column("worker", Text),
     Column("lease_expires", Double),
+    # Of a second worker on the same job, because the first is late.
+    Column("twin_token", String(32)),
+    Column("twin_worker", Text),
+    Column("twin_expires", Double),
     Column("step", Integer, nullable=False, server_default="0"),
     Column("progress", JsonText, nullable=False, server_default="{}"),
     Column("metrics", JsonText),
@@ -107,6 +112,11 @@ jobs = Table(
         "(state = 'running') = (token IS NOT NULL) AND (token IS NULL) = (worker IS NULL)"
         " AND (token IS NULL) = (lease_expires IS NULL)",
         name="running_means_leased",
+    ),
+    CheckConstraint(
+        "(twin_token IS NULL) = (twin_worker IS NULL) AND (twin_token IS NULL) = (twin_expires IS NULL)"
+        " AND (twin_token IS NULL OR (token IS NOT NULL AND twin_token <> token AND twin_worker <> worker))",
+        name="a_twin_only_beside_a_holder",
     ),
     CheckConstraint("state <> 'ready' OR undone_parents = 0", name="ready_after_all_parents"),
     CheckConstraint("state <> 'blocked' OR undone_parents > 0", name="blocked_by_a_parent"),
@@ -177,14 +187,17 @@ attempts = Table(
     Column("to_step", Integer, nullable=False),
     Column("outcome", String(16)),
     Column("error", Text),
+    # The one whose token is, or was when it ended, the twin's.
+    Column("twin", Boolean, nullable=False, server_default=false()),
     CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended_means_an_outcome"),
     _one_of("outcome", Ending),
     sqlite_with_rowid=False,
 )
-# A job has one holder: a second open attempt would be a second live token.
+# A job has one holder and one twin at most: another open attempt would be another live token.
 Index(
     "one_open_attempt",
     attempts.c.job,
+    attempts.c.twin,
     unique=True,
     sqlite_where=text("ended IS NULL"),
     postgresql_where=text("ended IS NULL"),

@@ -2,6 +2,9 @@
 
 Every function that acts for a worker takes its lease and raises `LeaseLost` when the token is no longer the
 job's: the row is then another worker's, and is not touched.
+
+A job that is late may be held twice, by its holder and by a twin (`orchestrator.jobtable.stragglers` says when).  What
+is said here of a job that is let go holds for the last of them: until then the other goes on with it.
 """
 
 from __future__ import annotations
@@ -13,11 +16,15 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Row,
+    and_,
     bindparam,
     delete,
+    func,
     insert,
+    or_,
     select,
     update,
 )
@@ -37,12 +44,28 @@ LONGEST_BACK_OFF_SECONDS = 300.0
 FEWEST_DEATHS = 2
 """One worker's death says nothing about the job that it held."""
 
-CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None}
+NO_TWIN: Mapping[str, None] = {"twin_token": None, "twin_worker": None, "twin_expires": None}
+CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None, **NO_TWIN}
+
+
+def is_held_under(token: Any) -> ColumnElement[bool]:
+    return or_(jobs.c.token == token, jobs.c.twin_token == token)
+
 
 _HELD = Prepared(
-    select(jobs.c.steps, jobs.c.step, jobs.c.lease_seconds, jobs.c.failures, jobs.c.tries, jobs.c.progress)
-    .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("token"))
+    select(
+        jobs.c.step,
+        jobs.c.lease_seconds,
+        jobs.c.failures,
+        jobs.c.tries,
+        jobs.c.progress,
+        jobs.c.twin_token,
+    )
+    .where(jobs.c.id == bindparam("job"), is_held_under(bindparam("token")))
     .with_for_update()
+)
+_STEP_WHEN_DONE = (
+    select(jobs.c.step).where(jobs.c.id == attempts.c.job, jobs.c.state == JobState.DONE.value).scalar_subquery()
 )
 CLOSE_ATTEMPTS = PreparedRows(
     lambda given: (
@@ -54,7 +77,7 @@ CLOSE_ATTEMPTS = PreparedRows(
             ended=bindparam("now"),
             outcome=bindparam("how"),
             error=given.error,
-            to_step=select(jobs.c.step).where(jobs.c.id == attempts.c.job).scalar_subquery(),
+            to_step=func.coalesce(_STEP_WHEN_DONE, attempts.c.to_step),
         )
     ),
     job=str,
@@ -67,15 +90,25 @@ _HELD_CHECKPOINTS = Prepared(
     .order_by(checkpoints.c.step.desc())
 )
 EXPIRED = Prepared(
-    select(jobs.c.id, jobs.c.worker, jobs.c.tries, jobs.c.stuck_deaths, jobs.c.death_step)
+    select(
+        jobs.c.id,
+        jobs.c.worker,
+        jobs.c.tries,
+        jobs.c.stuck_deaths,
+        jobs.c.death_step,
+        (jobs.c.twin_expires >= bindparam("now")).label("twin_lives"),
+    )
     .where(IS_RUNNING, jobs.c.lease_expires < bindparam("now"))
     # Somebody else is reaping, or its holder is just now renewing: either way it is not ours to take.
     .with_for_update(skip_locked=True)
 )
+EXPIRED_TWINS = Prepared(
+    select(jobs.c.id).where(IS_RUNNING, jobs.c.twin_expires < bindparam("now")).with_for_update(skip_locked=True)
+)
 
 
 class LeaseLost(OrchError):
-    """The job is no longer this holder's: the lease expired and was taken, or the job was cancelled."""
+    """The job is no longer this worker's: the lease expired and was taken, the job was cancelled, or a twin did it."""
 
 
 def renew(
@@ -87,16 +120,13 @@ def renew(
 ) -> Lease:
     """Count the lease from now on again; the new one tells which checkpoints are superseded."""
     held = _held(connection, lease)
-    progress = json.loads(held.progress) if progress is None else progress
-    step = max(progress.get("step", 0), checkpoint.step if checkpoint else 0)
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == lease.job)
-        .values(lease_expires=now + held.lease_seconds, step=step, progress={**progress, "step": step})
-    )
-    connection.execute(_attempt_of(lease).values(seen=now, to_step=step))
+    is_twin = held.twin_token == lease.token
+    expires = {"twin_expires" if is_twin else "lease_expires": now + held.lease_seconds}
+    shown, reached = _reached(held, progress, checkpoint)
+    connection.execute(update(jobs).where(jobs.c.id == lease.job).values(**expires, **shown))
+    connection.execute(_attempt_of(lease).values(seen=now, **reached))
     # A study that was planned again may have changed the lease: its holder must know how often to renew.
-    lease = dataclasses.replace(lease, seconds=held.lease_seconds, superseded=())
+    lease = dataclasses.replace(lease, seconds=held.lease_seconds, superseded=(), twin=is_twin)
     if checkpoint is None:
         return lease
     dropped = _add_checkpoint(connection, lease.job, checkpoint)
@@ -105,22 +135,43 @@ def renew(
     )
 
 
+def _reached(
+    held: Any, progress: Mapping[str, Any] | None, checkpoint: Checkpoint | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a renewal says of the job, and of the attempt.  Of two at a job the one that is further along is shown."""
+    if progress is None and checkpoint is None:
+        return {}, {}
+    alone = held.twin_token is None
+    said = progress if progress is not None else json.loads(held.progress) if alone else {}
+    step = max(said.get("step", 0), checkpoint.step if checkpoint else 0)
+    shown = {"step": step, "progress": {**said, "step": step}} if alone or step >= held.step else {}
+    return shown, {"to_step": step}
+
+
 def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Lease:
     """Forget a checkpoint that turned out damaged, so that it does not push out a good one."""
-    _held(connection, lease)
+    held = _held(connection, lease)
     wrong = (checkpoints.c.job == lease.job) & (checkpoints.c.sha256 == checkpoint.artifact.sha256)
     connection.execute(delete(checkpoints).where(wrong))
     left = held_checkpoints(connection, lease.job)
     step = left[0].step if left else 0
-    connection.execute(update(jobs).where(jobs.c.id == lease.job).values(step=step, progress={"step": step}))
+    if held.twin_token is None:
+        connection.execute(update(jobs).where(jobs.c.id == lease.job).values(step=step, progress={"step": step}))
     connection.execute(_attempt_of(lease).values(from_step=step, to_step=step))
     return dataclasses.replace(lease, checkpoints=left, superseded=())
 
 
 def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobState:
-    """One failure more: try again after a back-off, or quarantine."""
+    """One failure more: try again after a back-off, or quarantine.
+
+    A twin's failure costs the job nothing, since its holder may be as well as it was.  The holder's costs a try, but
+    quarantines nothing that a twin may still bring to an end.
+    """
     held = _held(connection, lease)
+    together(connection, ended(connection, [lease], Ending.FAILED, now, error))
     failures = min(held.failures + 1, held.tries)
+    if _left_to_the_other(connection, lease, held, {"failures": failures, "error": error}):
+        return JobState.RUNNING
     wait = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** (failures - 1))
     state = JobState.QUARANTINED if failures >= held.tries else JobState.READY
     _let_go(
@@ -128,20 +179,25 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
         lease.job,
         {"state": state, "failures": failures, "error": error, "not_before": now + wait},
     )
-    together(connection, ended(connection, [lease], Ending.FAILED, now, error))
     return state
 
 
 def release(connection: Connection, lease: Lease, reason: str | None, now: float, *, refused: bool) -> None:
     """Give a job back undone; this costs it no try."""
-    _held(connection, lease)
+    held = _held(connection, lease)
+    together(connection, ended(connection, [lease], Ending.RELEASED, now, reason))
+    if _left_to_the_other(connection, lease, held):
+        return
     told = {"error": f"{lease.worker} cannot do it: {reason}"} if refused else {}
     _let_go(connection, lease.job, {"state": JobState.READY, **told})
-    together(connection, ended(connection, [lease], Ending.RELEASED, now, reason))
 
 
 def expire(connection: Connection, row: Any, now: float) -> None:
     """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them."""
+    if row.twin_lives:
+        _close_attempts(connection, _open_attempt(row.id, twin=False), Ending.EXPIRED, now)
+        _hand_over(connection, row.id)
+        return
     held = held_checkpoints(connection, row.id)
     saved = held[0].step if held else 0
     limit = max(row.tries, FEWEST_DEATHS)
@@ -188,9 +244,46 @@ def cancel(connection: Connection, job: Row[Any], now: float) -> int:
 def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, now: float) -> None:
     """End the open attempts of jobs that are taken from their holders."""
     for job in ids:
-        connection.execute(
-            update(attempts).where(attempts.c.job == job, attempts.c.ended.is_(None)).values(ended=now, outcome=ending)
-        )
+        _close_attempts(connection, (attempts.c.job == job) & attempts.c.ended.is_(None), ending, now)
+
+
+def expire_twin(connection: Connection, job: str, now: float) -> None:
+    """A worker died, and the job's holder goes on: no death that the job could be at fault for."""
+    _close_attempts(connection, _open_attempt(job, twin=True), Ending.EXPIRED, now)
+    connection.execute(update(jobs).where(jobs.c.id == job).values(**NO_TWIN))
+
+
+def _left_to_the_other(
+    connection: Connection, lease: Lease, held: Any, of_the_holder: Mapping[str, Any] | None = None
+) -> bool:
+    """Whether another worker is at the job too; it goes on alone then.
+
+    Args:
+        of_the_holder: what becomes of the job's row if it is the holder that leaves.
+    """
+    if held.twin_token is None:
+        return False
+    if held.twin_token == lease.token:
+        connection.execute(update(jobs).where(jobs.c.id == lease.job).values(**NO_TWIN))
+    else:
+        _hand_over(connection, lease.job, of_the_holder or {})
+    return True
+
+
+def _hand_over(connection: Connection, job: str, values: Mapping[str, Any] | None = None) -> None:
+    """The twin becomes the holder; the holder's attempt is closed already."""
+    holder = {"token": jobs.c.twin_token, "worker": jobs.c.twin_worker, "lease_expires": jobs.c.twin_expires}
+    connection.execute(update(jobs).where(jobs.c.id == job).values(**holder, **NO_TWIN, **(values or {})))
+    connection.execute(update(attempts).where(_open_attempt(job, twin=True)).values(twin=False))
+
+
+def _open_attempt(job: str, *, twin: bool) -> ColumnElement[bool]:
+    return and_(attempts.c.job == job, attempts.c.twin == twin, attempts.c.ended.is_(None))
+
+
+def _close_attempts(connection: Connection, which: ColumnElement[bool], ending: Ending, now: float) -> None:
+    """Of workers that did not end them themselves: `seen` stays when they were last heard of."""
+    connection.execute(update(attempts).where(which).values(ended=now, outcome=ending))
 
 
 def _held(connection: Connection, lease: Lease) -> Any:
@@ -202,7 +295,9 @@ def _held(connection: Connection, lease: Lease) -> Any:
 
 
 def lost_by(lease: Lease) -> LeaseLost:
-    return LeaseLost(f"{lease.name} is no longer {lease.worker}'s: its lease expired, or the job was cancelled.")
+    return LeaseLost(
+        f"{lease.name} is no longer {lease.worker}'s: its lease expired, the job was cancelled, or another was quicker."
+    )
 
 
 def _let_go(connection: Connection, job: str, values: Mapping[str, Any]) -> None:
@@ -228,16 +323,20 @@ def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]
 
 
 def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) -> tuple[Artifact, ...]:
-    """Keeps the newest two.  The same step again (a resumed attempt repeats steps) replaces what was there."""
-    rows = connection.execute(
-        select(checkpoints).where(checkpoints.c.job == job).order_by(checkpoints.c.step.desc())
-    ).all()
-    older = [row for row in rows if row.step != checkpoint.step]
-    superseded = [row for row in rows if row.step == checkpoint.step] + older[KEPT_CHECKPOINTS - 1 :]
-    for row in superseded:
-        connection.execute(delete(checkpoints).where(checkpoints.c.job == job, checkpoints.c.step == row.step))
-    connection.execute(insert(checkpoints).values(job=job, step=checkpoint.step, **asdict(checkpoint.artifact)))
-    return tuple(as_artifact(row) for row in superseded)
+    """Keeps the newest two, whoever made them; returns what is not kept, which this one may be.
+
+    The same step again (a resumed attempt repeats steps) replaces what was there.  A step before those two comes from
+    the slower of two workers; the other may have named it and be deleting the file, which equal bits share.
+    """
+    held = held_checkpoints(connection, job)
+    others = [other for other in held if other.step != checkpoint.step]
+    kept = sorted([*others, checkpoint], key=lambda each: each.step, reverse=True)[:KEPT_CHECKPOINTS]
+    dropped = [each for each in (*held, checkpoint) if each not in kept]
+    for each in set(held) - set(kept):
+        connection.execute(delete(checkpoints).where(checkpoints.c.job == job, checkpoints.c.step == each.step))
+    for each in set(kept) - set(held):
+        connection.execute(insert(checkpoints).values(job=job, step=each.step, **asdict(each.artifact)))
+    return tuple(each.artifact for each in dropped)
 
 
 def unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:

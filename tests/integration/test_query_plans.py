@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from orchestrator.jobtable import JobTable, claiming, handing_in, settling
+from orchestrator.jobtable import JobTable, claiming, handing_in, settling, stragglers
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
 from orchestrator.jobtable.prepared import Prepared
@@ -22,11 +22,15 @@ STATEMENTS = {
     "the best ready job": (claiming.BEST_READY, "ready_by_path"),
     "the best of a worker's own": (claiming.OWN_READY, "ready_by_affinity"),
     "expired leases": (settling.EXPIRED, "running_by_expiry"),
+    "expired twins": (settling.EXPIRED_TWINS, "running_by_expiry"),
+    "what could be late": (stragglers.CANDIDATES, "running_by_expiry"),
 }
 BY_KEY = {
     "leasing": claiming.LEASE,
     "handing in": handing_in.DONE,
     "closing attempts": settling.CLOSE_ATTEMPTS,
+    "closing the attempts of others": handing_in.OUTRUN,
+    "what the trainings of a merge took": stragglers.SIBLINGS,
     "finding children": handing_in.CHILDREN,
     "counting parents off": handing_in.PARENTS_DONE,
     "dropping checkpoints": handing_in.DROP_CHECKPOINTS,
