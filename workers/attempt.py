@@ -40,8 +40,6 @@ from workers.transfers import (
 
 # Between the wish to stop and the end of the attempt.  A notebook service that gives notice gives 30 seconds.
 _STOP_SECONDS = 18.0
-# A runner that computes says so with every compiled call; the longest silence is a compilation.
-_HUNG_SECONDS = 900.0
 
 
 class Result(Enum):
@@ -68,6 +66,7 @@ class Worker:
     """For the files of jobs, each in a directory of its own."""
     checkpoint_seconds: Callable[[], float]
     stopping: Callable[[], bool]
+    hung_seconds: float
     chained: bool
     """Whether to go on with what follows a job."""
 
@@ -123,11 +122,11 @@ class Attempt:
                 self._deadline = time.monotonic() + _STOP_SECONDS
                 return StopAsked()
             now = time.monotonic()
-            hung = self._heard + _HUNG_SECONDS if self._at_runner else math.inf
+            hung = self._heard + self._worker.hung_seconds if self._at_runner else math.inf
             if now >= self._deadline:
                 return Overdue()
             if now >= hung:
-                return RunnerDied(f"the runner gave no sign of life for {_HUNG_SECONDS:.0f} s")
+                return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
             if now >= self._holding.next_beat:
                 self._holding.renew(self._progress())
             until = min(self._holding.next_beat, self._deadline, hung)

@@ -40,6 +40,9 @@ _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
 
+_ONCE = {Result.FAILED: ExitCode.FAILED, Result.REFUSED: ExitCode.TRY_LATER}
+"""What a worker of one job ends with where that was not done."""
+
 T = TypeVar("T")
 
 
@@ -55,6 +58,8 @@ class Settings:
     """Stop in good order after so long: what a session is known to last."""
     checkpoint_seconds: float | None = None
     """Computing time between two checkpoints; None lets measured costs and deaths decide."""
+    hung_seconds: float = 900.0
+    """A runner that computes says so with every compiled call; the longest silence is a compilation."""
 
 
 class RunnerLost(OrchError):
@@ -126,8 +131,8 @@ class Supervisor:
 
     def _serve(self) -> ExitCode:
         while not self._stopping():
-            if not self._reached(self._home.jobs.unfinished):
-                return ExitCode.DONE
+            if not self._is_left(besides=self._cannot):
+                return self._nothing_left()
             runner = self._runner_with(self._threads())
             if runner is None:
                 break
@@ -144,7 +149,16 @@ class Supervisor:
                 continue
             result = self._work(lease, runner)
             if self._settings.once:
-                return ExitCode.FAILED if result is Result.FAILED else ExitCode.DONE
+                return _ONCE.get(result, ExitCode.DONE)
+        return ExitCode.DONE
+
+    def _is_left(self, besides: frozenset[str]) -> bool:
+        return self._reached(lambda: self._home.jobs.unfinished(besides))
+
+    def _nothing_left(self) -> ExitCode:
+        if self._is_left(besides=frozenset()):
+            self._console.say("All that is left are jobs that cannot be done on this machine.")
+            return ExitCode.TRY_LATER
         return ExitCode.DONE
 
     def _reached(self, operation: Callable[[], T]) -> T:
@@ -201,6 +215,7 @@ class Supervisor:
             directory=self._directory,
             checkpoint_seconds=self._checkpoint_seconds,
             stopping=self._stopping,
+            hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
         )
         attempt = Attempt(self._home.jobs, lease, worker)

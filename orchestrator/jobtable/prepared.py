@@ -52,7 +52,7 @@ class Asked:
     """A statement with all its values, to be executed `together` with others."""
 
     prepared: Prepared
-    values: tuple[Mapping[str, Any], ...]
+    values: Sequence[Mapping[str, Any]]
     """Of each of its executions."""
 
 
@@ -72,12 +72,17 @@ class Prepared:
 
     def all(self, connection: Connection, **values: Any) -> list[Any]:
         """The rows that it selects or returns, as named tuples."""
-        return [self.row._make(row) for row in self.on(connection).rows(connection, values)]
+        return self.found(connection, values)
+
+    def found(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """The same, of values that are a mapping already."""
+        make = self.row._make
+        return [make(row) for row in self.on(connection).rows(connection, values)]
 
     def first(self, connection: Connection, **values: Any) -> Any | None:
         """The first of them, or None."""
-        rows = self.on(connection).rows(connection, values)
-        return self.row._make(rows[0]) if rows else None
+        rows = self.found(connection, values)
+        return rows[0] if rows else None
 
     def on(self, connection: Connection) -> Statement:
         """The statement for the kind of database that this connection is to."""
@@ -113,14 +118,14 @@ class PreparedRows(Prepared):
         super().__init__(build(_one_row(columns)))
         self._build = build
         self._columns = columns
+        # The names of columns belong to SQLAlchemy, which makes parameters of its own of them.
+        self._names = [(f"its_{name}", name) for name in columns]
 
     def with_rows(self, connection: Connection, rows: Sequence[Row], **values: Any) -> Asked:
         """For these rows, which have all the columns, and values that are the same for all."""
         if rows and connection.dialect.name == "postgresql":
-            return self.with_values(**{f"its_{name}": [row[name] for row in rows] for name in self._columns}, **values)
-        # The names of columns belong to SQLAlchemy, which makes parameters of its own of them.
-        named = ({f"its_{name}": value for name, value in row.items()} for row in rows)
-        return Asked(self, tuple({**row, **values} for row in named))
+            return self.with_values(**{its: [row[name] for row in rows] for its, name in self._names}, **values)
+        return Asked(self, [{**values, **{its: row[name] for its, name in self._names}} for row in rows])
 
     def _core_for(self, kind: str) -> Core:
         return self._build(_all_rows(self._columns)) if kind == "postgresql" else self._core
@@ -132,9 +137,8 @@ def together(connection: Connection, *asked: Asked) -> list[list[Any]]:
         from orchestrator.jobtable.libpq import pipelined
 
         found = iter(pipelined(connection, _executions(connection, asked)))
-    else:
-        found = (statement.rows(connection, values) for statement, values in _executions(connection, asked))
-    return [[one.prepared.row._make(row) for _ in one.values for row in next(found)] for one in asked]
+        return [[one.prepared.row._make(row) for _ in one.values for row in next(found)] for one in asked]
+    return [[row for values in one.values for row in one.prepared.found(connection, values)] for one in asked]
 
 
 def deferred(connection: Connection, *asked: Asked) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, inspect, or_, select
+from sqlalchemy import Connection, Row, inspect, or_, select, true
 
 from orchestrator.errors import UsageError
 from orchestrator.jobs import Artifact, Attempt, Ending, Job, JobState, Stage
@@ -61,10 +62,11 @@ def published_data(connection: Connection) -> dict[str, Artifact]:
     return {row.name: Artifact(row.sha256, row.size, row.location) for row in connection.execute(select(data))}
 
 
-def unfinished(connection: Connection) -> bool:
+def unfinished(connection: Connection, besides: Collection[str]) -> bool:
     """Whether a job can be claimed, or may become so: what is blocked waits, in the end, for one of these."""
     moving = jobs.c.state.in_([JobState.READY, JobState.RUNNING])
-    return connection.execute(select(jobs.c.id).where(jobs.c.planned, moving).limit(1)).first() is not None
+    others = jobs.c.id.not_in(besides) if besides else true()
+    return connection.execute(select(jobs.c.id).where(jobs.c.planned, moving, others).limit(1)).first() is not None
 
 
 def find(connection: Connection, job: str) -> Row[Any]:

@@ -232,10 +232,10 @@ class JobTable:
         with self._place.transaction() as connection:
             settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
 
-    def unfinished(self) -> bool:
-        """Whether a worker that finds nothing to claim should wait for more."""
+    def unfinished(self, besides: Collection[str] = ()) -> bool:
+        """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
         with self._place.reading() as connection:
-            return reading.unfinished(connection)
+            return reading.unfinished(connection, besides)
 
     # --- reads ---
 

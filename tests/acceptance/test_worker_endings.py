@@ -82,21 +82,27 @@ def test_a_runner_that_is_killed_fails_the_job_and_its_worker_goes_on(undisturbe
     assert weights(home) == undisturbed
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_gives_the_same_bits(undisturbed: str, tmp_path: Path) -> None:
+IMPATIENT = """
+import sys
+from orchestrator.home import Home
+from workers.console import Console
+from workers.hosts import this_host
+from workers.supervisor import Settings, Supervisor
+settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=6.0)
+sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run())
+"""
+
+
+def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(undisturbed: str, tmp_path: Path) -> None:
     home = planned(tmp_path)
-    with workers(home.url, tmp_path, *OFTEN) as start:
-        worker = start()
+    with subprocess.Popen([sys.executable, "-P", "-c", IMPATIENT, home.url], stdout=subprocess.DEVNULL) as worker:
         wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
-        worker.process.send_signal(signal.SIGTERM)
-        worker.wait()
-        newest = tmp_path / "home" / "artifacts" / checkpoints(home)[0].artifact.location
-        content = bytearray(newest.read_bytes())
-        content[len(content) // 2] ^= 1
-        newest.write_bytes(content)
-        second = start()
-        second.wait()
-    assert "is damaged" in second.log.read_text()
-    assert "goes on from the state before" in second.log.read_text()
+        (runner,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(runner), signal.SIGSTOP)
+        assert worker.wait(PATIENCE_SECONDS) == ExitCode.DONE
+    failed, done = home.jobs.attempts()
+    assert (failed.outcome, done.outcome) == (Ending.FAILED, Ending.DONE)
+    assert "no sign of life for 6 s" in (failed.error or "")
     assert weights(home) == undisturbed
 
 
@@ -180,6 +186,16 @@ def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_pa
     (attempt,) = home.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
     assert [checkpoint.step for checkpoint in checkpoints(home)[:1]] == [attempt.to_step]
+
+
+def test_a_job_that_a_machine_cannot_do_is_left_to_others_with_the_reason(tmp_path: Path) -> None:
+    home = planned(tmp_path, Study.parse(TEXT.replace('"alexnet-tiny"', '"nowhere.to_be_found:build"')))
+    with workers(home.url, tmp_path) as start:
+        assert start().process.wait(PATIENCE_SECONDS) == ExitCode.TRY_LATER
+    (job,) = home.jobs.jobs()
+    assert (job.state, job.attempts, job.failures) == (JobState.READY, 1, 0)
+    told = orch("status", "--home", home.url, cwd=tmp_path).stdout
+    assert "waits for another worker" in told and "nowhere" in told
 
 
 def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp_path: Path) -> None:

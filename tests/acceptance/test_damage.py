@@ -1,0 +1,141 @@
+"""Whatever happened to the newest checkpoint, a worker says so, goes on from the one before, to the same bits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.numpy
+
+from orchestrator.home import Home
+from orchestrator.jobs import Checkpoint, JobState
+from orchestrator.planning import publish
+from orchestrator.study import Study
+from tests.processes import Worker, wait_until, workers
+
+STUDY = Study.parse("""
+name = "damage"
+dataset = "synthetic"
+train_images = 1300
+test_images = 100
+shards = 1
+
+[training]
+epochs = 40
+epochs_per_visit = 40
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = []
+
+[leases]
+seconds = 3
+""")
+
+
+def truncated_to(size: int) -> Callable[[Home, Checkpoint], None]:
+    def damage(home: Home, newest: Checkpoint) -> None:
+        file = file_of(home, newest)
+        file.write_bytes(file.read_bytes()[:size])
+
+    return damage
+
+
+def with_a_bit_flipped(home: Home, newest: Checkpoint) -> None:
+    content = bytearray(file_of(home, newest).read_bytes())
+    content[len(content) // 2] ^= 1
+    file_of(home, newest).write_bytes(content)
+
+
+def missing(home: Home, newest: Checkpoint) -> None:
+    home.artifacts.delete(newest.artifact)
+
+
+def of_another_training(home: Home, newest: Checkpoint) -> None:
+    rewritten(home, newest, lambda header: {**header, "provenance": {**header["provenance"], "training": "another"}})
+
+
+def of_another_schema(home: Home, newest: Checkpoint) -> None:
+    rewritten(home, newest, lambda header: {**header, "schema": 99})
+
+
+DAMAGES = [
+    truncated_to(100),
+    truncated_to(500_000),
+    with_a_bit_flipped,
+    missing,
+    of_another_training,
+    of_another_schema,
+]
+
+
+def test_every_kind_of_damage_one_after_the_other_changes_no_bit(tmp_path: Path) -> None:
+    undisturbed, damaged = (planned(tmp_path / name) for name in ("undisturbed", "damaged"))
+    with workers(undisturbed.url, tmp_path / "undisturbed") as start:
+        start().wait()
+    with workers(damaged.url, tmp_path / "damaged", "--checkpoint-seconds", "0.2") as start:
+        for damage in DAMAGES:
+            worker = start()
+            wait_until(lambda worker=worker: saved_by(worker, damaged), "two checkpoints of its own")  # type: ignore[misc]
+            worker.process.send_signal(signal.SIGTERM)
+            worker.wait()
+            damage(damaged, checkpoints(damaged)[0])
+        last = start()
+        last.wait()
+        logs = [log.read_text() for log in sorted((tmp_path / "damaged").glob("w*.log"))]
+    assert ["goes on from the state before" in log for log in logs] == [False] + [True] * len(DAMAGES)
+    assert weights(damaged) == weights(undisturbed)
+
+
+def planned(place: Path) -> Home:
+    place.mkdir()
+    return Home.open(publish(STUDY, place / "home", None).home)
+
+
+def saved_by(worker: Worker, home: Home) -> bool:
+    """Whether this worker holds the job and has named both of its checkpoints."""
+    (job,) = home.jobs.jobs()
+    assert job.state is not JobState.DONE, "the training was over before it could be damaged"
+    attempts = home.jobs.attempts()
+    held = checkpoints(home)
+    own = bool(attempts) and attempts[-1].worker == worker.name
+    return own and len(held) == 2 and held[1].step > attempts[-1].from_step
+
+
+def checkpoints(home: Home) -> tuple[Checkpoint, ...]:
+    (job,) = home.jobs.jobs()
+    return home.jobs.checkpoints(job.id)
+
+
+def weights(home: Home) -> str:
+    (job,) = home.jobs.jobs()
+    assert job.metrics is not None, f"{job.name} is {job.state}"
+    return str(job.metrics["weights_sha256"])
+
+
+def file_of(home: Home, checkpoint: Checkpoint) -> Path:
+    assert home.directory is not None, "a home on this machine's disk"
+    return home.directory / "artifacts" / checkpoint.artifact.location
+
+
+def rewritten(home: Home, newest: Checkpoint, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """A whole file, kept and named as a checkpoint is, with another header."""
+    assert home.directory is not None, "a home on this machine's disk"
+    source = file_of(home, newest)
+    with safetensors.safe_open(source, framework="numpy") as file:
+        header = change(json.loads(file.metadata()["orch"]))
+        arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+    changed = home.directory / "changed.safetensors"
+    changed.write_bytes(safetensors.numpy.save(arrays, {"orch": json.dumps(header, sort_keys=True)}))
+    kept = home.artifacts.put(changed)
+    with sqlite3.connect(home.directory / "jobs.db") as table:
+        table.execute(
+            "UPDATE checkpoints SET sha256 = ?, size = ?, location = ? WHERE step = ?",
+            (kept.sha256, kept.size, kept.location, newest.step),
+        )
