@@ -450,7 +450,7 @@ def test_the_schema_itself_refuses_a_running_job_without_a_token(place: Settable
 def test_a_table_of_a_newer_schema_is_refused_with_both_numbers(table: JobTable, place: SettablePlace) -> None:
     with place.transaction() as connection:
         connection.execute(update(schema.study).values(schema_version=99))
-    with pytest.raises(HomeError, match=r"has schema 99 and this Orch knows schemas up to 2; upgrade"):
+    with pytest.raises(HomeError, match=rf"has schema 99 and this Orch knows schemas up to {schema.VERSION}; upgrade"):
         table.check()
 
 
