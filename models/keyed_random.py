@@ -30,6 +30,7 @@ class Purpose(enum.IntEnum):
     SYNTHETIC_PATTERNS = 4
     SYNTHETIC_IMAGES = 5
     SYNTHETIC_NOISE = 6
+    DROPOUT = 7
 
 
 def blocks(seed: int, epoch: int, purpose: Purpose, indices: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -90,6 +90,15 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Outer:
+    """How replicas that were trained apart for a round become one: `models.averaging.merge`."""
+
+    optimizer: Literal["mean", "nesterov"] = "mean"
+    learning_rate: float = 0.7
+    momentum: float = 0.9
+
+
+@dataclass(frozen=True)
 class Visit:
     """Consecutive passes over one shard: the part of a training that one job does."""
 

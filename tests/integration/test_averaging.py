@@ -1,0 +1,138 @@
+"""Replicas become one, bit for bit the same whoever was first; and the next visits begin from it."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from models.averaging import OUTER, begin_visit, merge, recompute_statistics
+from models.datasets import Split
+from models.recipes import Outer
+from models.training import MODEL, OPTIMIZER, RANDOM, StateMismatch, Trainer, TrainState
+from tests.integration import exact_training
+
+NESTEROV = Outer("nesterov", learning_rate=0.7, momentum=0.9)
+
+
+def state(*values: float, step: int = 4) -> TrainState:
+    return TrainState(step, {f"{MODEL}w": np.array(values, np.float32), f"{OPTIMIZER}m": np.ones(2, np.float32)})
+
+
+def weights(merged: TrainState) -> list[float]:
+    return [float(value) for value in merged.arrays[f"{MODEL}w"]]
+
+
+def test_the_mean_is_of_the_weights_alone_and_at_their_step() -> None:
+    merged = merge([state(1, 2), state(3, 6)], None, Outer())
+    assert (merged.step, merged.arrays.keys(), weights(merged)) == (4, {f"{MODEL}w"}, [2, 4])
+
+
+def test_the_mean_of_one_is_itself_bit_for_bit() -> None:
+    alone = TrainState(1, {f"{MODEL}w": np.random.default_rng(0).normal(size=1000).astype(np.float32)})
+    assert merge([alone], None, Outer()).arrays[f"{MODEL}w"].tobytes() == alone.arrays[f"{MODEL}w"].tobytes()
+
+
+def test_the_mean_is_taken_in_float64() -> None:
+    assert weights(merge([state(2**24), state(1), state(1)], None, Outer())) == [np.float32((2**24 + 2) / 3)]
+
+
+def test_nesterov_goes_as_by_hand() -> None:
+    before, momentum, expected = 1.0, 0.0, []
+    for mean in (0.5, 0.2, 0.4):
+        gradient = before - mean
+        momentum = 0.9 * momentum + gradient
+        before = before - 0.7 * (gradient + 0.9 * momentum)
+        expected.append(before)
+    merged, found = state(1.0), []
+    for mean in (0.5, 0.2, 0.4):
+        merged = merge([state(mean - 0.1), state(mean + 0.1)], merged, NESTEROV)
+        found += weights(merged)
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert merged.arrays[f"{OUTER}w"].dtype == np.float64
+
+
+def test_replicas_at_different_steps_or_of_different_networks_are_refused() -> None:
+    with pytest.raises(StateMismatch, match="steps 4 and 5"):
+        merge([state(1), state(1, step=5)], None, Outer())
+    with pytest.raises(StateMismatch, match="different networks"):
+        merge([state(1), state(1, 2)], None, Outer())
+    with pytest.raises(StateMismatch, match="that the round began with"):
+        merge([state(1)], None, NESTEROV)
+
+
+@pytest.fixture(scope="module")
+def fresh() -> TrainState:
+    return exact_training.trainer("convolutional").state()
+
+
+def test_a_visit_begins_with_the_merged_weights_and_its_shards_own_optimizer(fresh: TrainState) -> None:
+    own = TrainState(8, {key: array + 1 for key, array in fresh.arrays.items()})
+    merged = TrainState(8, {key: array * 2 for key, array in fresh.arrays.items() if key.startswith(MODEL)})
+    begun = begin_visit(fresh, merged, own, seed=0, shard=1)
+    assert begun.step == 8 and begun.arrays.keys() == fresh.arrays.keys()
+    for key, array in begun.arrays.items():
+        if not key.startswith(RANDOM):
+            expected = merged.arrays[key] if key.startswith(MODEL) else own.arrays[key]
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_an_optimizer_that_begins_anew_stands_at_the_merged_step_of_its_schedule(fresh: TrainState) -> None:
+    merged = TrainState(8, {key: array for key, array in fresh.arrays.items() if key.startswith(MODEL)})
+    begun = begin_visit(fresh, merged, None, seed=0, shard=0)
+    assert begun.arrays[f"{OPTIMIZER}iteration"] == 8
+    moments = [key for key in begun.arrays if key.startswith(OPTIMIZER) and "momentum" in key]
+    assert moments and all(not begun.arrays[key].any() for key in moments)
+
+
+def test_dropout_differs_between_shards_and_rounds_and_is_the_same_again(fresh: TrainState) -> None:
+    def generators(seed: int, step: int, shard: int) -> bytes:
+        merged = TrainState(step, {key: array for key, array in fresh.arrays.items() if key.startswith(MODEL)})
+        begun = begin_visit(fresh, merged, None, seed=seed, shard=shard)
+        return b"".join(begun.arrays[key].tobytes() for key in sorted(begun.arrays) if key.startswith(RANDOM))
+
+    assert generators(0, 8, 1) == generators(0, 8, 1) != b""
+    assert len({generators(0, 8, 0), generators(0, 8, 1), generators(0, 16, 0), generators(1, 8, 0)}) == 4
+
+
+def test_a_begun_visit_is_what_a_trainer_restores(fresh: TrainState) -> None:
+    trainer = exact_training.trainer("convolutional")
+    trainer.restore(begin_visit(fresh, None, None, seed=0, shard=1))
+    assert trainer.step == 0
+
+
+def normalised() -> tuple[Trainer, Split]:
+    trainer = exact_training.trainer("convolutional")
+    return trainer, exact_training.shard()
+
+
+def test_statistics_become_those_of_the_network_as_it_is() -> None:
+    model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.BatchNormalization(momentum=0.99)])
+    images = np.random.default_rng(0).integers(0, 256, (64, 2, 2, 1), dtype=np.uint8)
+    shard = Split(images, np.zeros(64, np.int64), np.arange(64))
+    recompute_statistics(model, shard, images=64, batch=16)
+    batches = images.reshape(4, 16, 2, 2, 1).astype(np.float64)
+    (layer,) = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert float(layer.moving_mean.numpy()[0]) == pytest.approx(batches.mean(), rel=1e-5)
+    assert float(layer.moving_variance.numpy()[0]) == pytest.approx(batches.var(axis=(1, 2, 3)).mean(), rel=1e-4)
+    assert layer.momentum == 0.99
+
+
+def test_recomputing_statistics_twice_gives_the_same_bits_and_touches_nothing_else() -> None:
+    states = []
+    for _ in range(2):
+        trainer, shard = normalised()
+        before = trainer.state()
+        recompute_statistics(trainer.model, shard, images=128, batch=32)
+        states.append(trainer.state())
+    first, second = (found.arrays for found in states)
+    changed = {key for key in first if not np.array_equal(first[key], before.arrays[key])}
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+    assert {key.rpartition("/")[2] for key in changed if key.startswith(MODEL)} == {"moving_mean", "moving_variance"}
+
+
+def test_a_network_without_batch_normalisation_is_left_as_it_is() -> None:
+    trainer = exact_training.trainer("attention")
+    before = trainer.state()
+    recompute_statistics(trainer.model, exact_training.shard())
+    assert all(np.array_equal(array, before.arrays[key]) for key, array in trainer.state().arrays.items())
