@@ -203,7 +203,12 @@ class _Visits:
         return _job(
             f"{self.model.name}/seed{self.training.seed}/merge/r{round_:02d}",
             Stage.MERGE,
-            spec={**self._spec(round_), "step": (round_ + 1) * self.steps[0], "averaging": averaging},
+            spec={
+                **self._spec(round_),
+                "first_step": round_ * self.steps[0],
+                "step": (round_ + 1) * self.steps[0],
+                "averaging": averaging,
+            },
             inputs={"shard": self._shard(0), **states, **_state_of(previous, "previous")},
             needs=self._needs,
         )
