@@ -18,7 +18,7 @@ from tests.acceptance.test_kills import (
     held_at,
     kill_with_its_runner,
 )
-from tests.processes import workers
+from tests.processes import wait_until, workers
 
 STUDY = Study.parse("""
 name = "average"
@@ -30,8 +30,8 @@ shards = 2
 [training]
 mode = "average"
 outer = "nesterov"
-epochs = 20
-epochs_per_visit = 10
+epochs = 12
+epochs_per_visit = 6
 threads = 1
 
 [[models]]
@@ -58,6 +58,7 @@ def test_who_trained_which_shard_and_who_died_at_it_changes_no_bit(alone: Home, 
     home = Home.open(publish(STUDY, place / "home", None).home)
     with workers(home.url, place, *OFTEN) as start:
         crew = {worker.name: worker for worker in (start(), start())}
+        wait_until(lambda: {job.worker for job in trained_now(home)} == crew.keys(), "a shard for each worker")
         victim = None
         while victim is None and not any(worker.ended for worker in crew.values()):
             victim = held_at(home, [after_a_checkpoint], crew)
@@ -81,6 +82,10 @@ def weights(home: Home) -> dict[str, str]:
 
 def kept_states(home: Home) -> list[str]:
     return [job.name for job in ends(home) if "state" in home.jobs.outputs(job.id)]
+
+
+def trained_now(home: Home) -> list[Job]:
+    return [job for job in home.jobs.jobs() if job.stage is Stage.TRAIN and job.state is JobState.RUNNING]
 
 
 def ends(home: Home) -> list[Job]:
