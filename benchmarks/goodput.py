@@ -1,7 +1,8 @@
 """Goodput: the share of wall time that a worker spends in training steps, over a slow link and through deaths.
 
     python benchmarks/goodput.py                      jobs of about 10 s, 100 MB states, a link of 20 MB/s
-    python benchmarks/goodput.py --deaths 60          the worker is killed every 60 s and another goes on
+    python benchmarks/goodput.py --deaths 60 --passes 1 --jobs 90 --megabytes-per-second 200
+                                                      a tenth of everything, and the worker is killed every 60 s
 
 Aims: at least 97 % without deaths; with deaths, wasted work (steps that were taken again, and standing still) at most
 1.1 times what the best interval between checkpoints would waste.
@@ -11,6 +12,7 @@ The worker is the real one; only its store waits as long as the bytes would take
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import subprocess
@@ -19,6 +21,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.home import Home
@@ -135,11 +138,30 @@ def report(home: Home, wall: float, options: argparse.Namespace) -> None:
 
 
 def report_deaths(jobs: list[Job], attempts: list[Attempt], in_steps: float) -> None:
+    """Wasted work, and what Young and Daly's interval would waste: half of it at each death, and its standstills."""
     steps = sum(job.spec["visit"]["steps"] for job in jobs)
     taken = sum(attempt.to_step - attempt.from_step for attempt in attempts)
     deaths = sum(attempt.outcome is Ending.EXPIRED for attempt in attempts)
-    seconds = (taken - steps) / steps * in_steps
-    print(f"{deaths} deaths; of {steps} steps {taken - steps} were seen to be taken again, {seconds:.1f} s")
+    again = (taken - steps) / steps * in_steps / deaths
+    between = in_steps * taken / steps / deaths
+    cost = standstill_seconds()
+    best = math.sqrt(2 * between * cost)
+    print(f"{deaths} deaths, {between:.1f} s of steps between two of them; a checkpoint stands still for {cost:.3f} s")
+    print(f"taken again after a death: {again:.2f} s; best interval {best:.2f} s, which wastes {best:.2f} s a death")
+
+
+def standstill_seconds() -> float:
+    """Of copying this network's state to host memory: the median of some."""
+    script = (
+        "import time, models.training as t, models.recipes as r\n"
+        "trainer = t.Trainer(r.Training('wide_network:build', r.Recipe(), 0, 10, (32, 32, 3), 10))\n"
+        "for _ in range(9):\n"
+        "    began = time.perf_counter(); trainer.state(); print(time.perf_counter() - began)\n"
+    )
+    place = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{place}:{place.parent}"}
+    told = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    return median(map(float, told.stdout.split()))
 
 
 def seconds_of(job: Job) -> float:

@@ -118,11 +118,11 @@ class Job:
     state: JobState
     spec: Mapping[str, Any]
     attempts: int
-    """How often it was claimed."""
+    """How often it was claimed, by twins too."""
     failures: int
     """How many attempts failed; deaths of workers do not count here."""
     worker: str | None
-    """Who holds it; None unless running."""
+    """Who holds it; None unless running.  A twin is not told here."""
     progress: Mapping[str, Any]
     """What its worker said last: step, loss, images_per_second."""
     metrics: Mapping[str, Any] | None

@@ -1,6 +1,6 @@
 """The job table: the one place where workers and coordinator meet.
 
-`table.JobTable` is the contract; `schema` the tables; `publishing`, `claiming`, `settling`, `reading` and
+`table.JobTable` is the contract; `schema` the tables; `publishing`, `claiming`, `settling`, `handing_in`, `reading` and
 `overview` the transactions, each a function of a connection; `sqlite` and `postgresql` places where the database lives.
 """
 

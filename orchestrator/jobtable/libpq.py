@@ -161,8 +161,14 @@ def _text(value: Any) -> bytes | None:
 
 def _array(values: Sequence[Any]) -> str:
     """As PostgreSQL reads arrays: https://www.postgresql.org/docs/current/arrays.html, "Array Input and Output"."""
-    return "{" + ",".join("NULL" if value is None else _quoted(str(value)) for value in values) + "}"
+    return "{" + ",".join(map(_element, values)) + "}"
 
 
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if not isinstance(value, str):
+        return str(value)
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'

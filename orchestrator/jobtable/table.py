@@ -34,12 +34,12 @@ __all__ = ["ChainBroken", "JobTable", "LeaseLost", "PlanChange"]
 
 
 class JobTable:
-    """Jobs that are handed out one holder at a time, and done once.
+    """Jobs that are handed out one holder at a time, with a twin beside one that is late, and done once.
 
     Promises, whatever dies and whenever:
 
-    - A job has at most one live token.  Every write of a worker carries its lease's token; one that is no
-      longer the job's gets `LeaseLost` and changes nothing.
+    - A job has at most one live token, and a second one while a twin runs it beside a holder that is late.  Every
+      write of a worker carries its lease's token; one that is no longer the job's gets `LeaseLost` and changes nothing.
     - `done` is never undone, and a job is never claimable before its parents are done.
     - Only a lease that expired by the place's clock takes a job from a worker that did not give it back.
     - Each operation is one transaction: it has happened wholly or not at all.
@@ -115,7 +115,7 @@ class JobTable:
     def claim(
         self, worker: str, host: str = "", device: str = "", has: Collection[Device] = (Device.CPU,)
     ) -> Lease | None:
-        """Lease the best ready job, after taking back the expired ones; None if there is none just now.
+        """Lease the best ready job, after taking back the expired ones, or a late one; None if there is none just now.
 
         Args:
             has: what the worker can compute on; jobs that need something else are left to others.
@@ -176,7 +176,8 @@ class JobTable:
         """Count the lease from now on again, and tell how far the job is.
 
         Returns:
-            the lease with the checkpoints it has now, and those that no row names any more as `superseded`.
+            the lease with the checkpoints it has now, and those that no row names any more as `superseded`: the one
+            that was given, too, if another worker at the job has named two newer ones.
 
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
@@ -215,7 +216,10 @@ class JobTable:
         return superseded
 
     def fail(self, lease: Lease, error: str) -> JobState:
-        """One failure more; the state says whether the job will be tried again.  Raises LeaseLost."""
+        """One failure more; the state says whether the job will be tried again, or is done by another worker now.
+
+        Raises LeaseLost.
+        """
         with self._place.transaction() as connection:
             return settling.fail(connection, lease, error, self._place.now(connection))
 

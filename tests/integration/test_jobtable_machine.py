@@ -88,9 +88,8 @@ class Expected:
         return tuple(Checkpoint(step, self.checkpoints[step]) for step in sorted(self.checkpoints, reverse=True))
 
     def save(self, checkpoint: Checkpoint) -> None:
-        others = sorted((step for step in self.checkpoints if step != checkpoint.step), reverse=True)
-        kept = {step: self.checkpoints[step] for step in others[: KEPT_CHECKPOINTS - 1]}
-        self.checkpoints = {**kept, checkpoint.step: checkpoint.artifact}
+        known = {**self.checkpoints, checkpoint.step: checkpoint.artifact}
+        self.checkpoints = {step: known[step] for step in sorted(known, reverse=True)[:KEPT_CHECKPOINTS]}
 
     def fail(self, tries: int) -> None:
         self.failures = min(self.failures + 1, tries)
@@ -208,7 +207,7 @@ class JobTableMachine(RuleBasedStateMachine):
         if checkpoint:
             job.save(checkpoint)
         assert (renewed.token, renewed.seconds, renewed.checkpoints) == (lease.token, job.lease_seconds, job.held)
-        self._check_superseded(renewed.superseded)
+        self._check_superseded(renewed.superseded, {checkpoint.artifact.sha256} if checkpoint else set())
         self.live[lease.job] = renewed
 
     @precondition(lambda self: any(lease.checkpoints for lease in self.live.values()))
@@ -402,9 +401,9 @@ class JobTableMachine(RuleBasedStateMachine):
     def _row(self, id_: str) -> Row[Any]:
         return next(row for row in contents(self.place)["jobs"] if row.id == id_)
 
-    def _check_superseded(self, superseded: Collection[Artifact]) -> None:
-        """What a worker may delete is exactly what was named before and is not named now."""
-        assert {file.sha256 for file in superseded} == _named(self.seen) - _named(contents(self.place))
+    def _check_superseded(self, superseded: Collection[Artifact], offered: Collection[str] = ()) -> None:
+        """What a worker may delete is exactly what was named before, or it offered just now, and is not named now."""
+        assert {file.sha256 for file in superseded} == _named(self.seen).union(offered) - _named(contents(self.place))
 
 
 def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:

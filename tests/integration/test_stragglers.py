@@ -1,142 +1,42 @@
-"""Jobs that are late are run a second time beside their holders; jobs that a worker cannot do are left to others."""
+"""When a job is late and is run a second time, and which jobs are left to others because a worker cannot do them."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
-from sqlalchemy.exc import IntegrityError
 
 from orchestrator.jobs import (
-    Attempt,
     Checkpoint,
     Claimant,
     Completion,
     Device,
-    Ending,
     JobState,
     Lease,
-    PlannedJob,
     Stage,
 )
-from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.overview import overview
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.schema import attempts, jobs
-from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.jobtable.stragglers import FEWEST_SECONDS, LATE_FACTOR
 from orchestrator.progress import snapshot
-from tests.jobtable_places import SettablePlace, artifact, plan_of, planned_job
-from tests.postgres_server import fresh_database
-
-LEASE_SECONDS = 1000.0
-QUICK = 40.0
-"""Seconds that a training takes on a worker that is not late."""
-SLOW, IDLE, THIRD = "slow", "idle", "third"
-GPU = frozenset({Device.CPU, Device.GPU})
-
-
-class SettableSqlite(SqlitePlace):
-    clock = 1_000_000.0
-
-    def now(self, connection: object) -> float:  # noqa: ARG002
-        return self.clock
-
-
-class SettablePostgresql(PostgresqlPlace):
-    clock = 1_000_000.0
-
-    def now(self, connection: object) -> float:  # noqa: ARG002
-        return self.clock
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SettablePlace]:
-    place: SettablePlace
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            place = SettableSqlite(tmp_path / "jobs.db")
-        else:
-            place = SettablePostgresql(stack.enter_context(fresh_database(request.getfixturevalue("postgres"))))
-        stack.callback(place.close)
-        yield place
-
-
-@pytest.fixture
-def table(place: SettablePlace) -> JobTable:
-    table = JobTable(place, "here")
-    table.create()
-    return table
-
-
-def shards(count: int, **more: object) -> list[PlannedJob]:
-    return [dataclasses.replace(planned_job(f"s{number}", Stage.TRAIN), **more) for number in range(count)]  # type: ignore[arg-type]
-
-
-def with_merge(trainings: Collection[PlannedJob]) -> list[PlannedJob]:
-    return [*trainings, planned_job("merge", Stage.MERGE, trainings)]
-
-
-def publish(
-    table: JobTable, planned: Collection[PlannedJob], *, seconds: float = LEASE_SECONDS, tries: int = 2
-) -> None:
-    table.publish(plan_of(planned, seconds=seconds, tries=tries))
-
-
-def claimed(table: JobTable, worker: str, has: Collection[Device] = GPU) -> Lease:
-    lease = table.claim(worker, "host", "CPU", has)
-    assert lease is not None
-    return lease
-
-
-def done(table: JobTable, lease: Lease) -> tuple[object, ...]:
-    return table.complete(lease, {"state": artifact(f"state of {lease.name}"), "log": artifact("log")}, {"loss": 1.0})
-
-
-@pytest.fixture
-def late(table: JobTable, place: SettablePlace) -> Lease:
-    """The lease of a training that is late; nothing is ready."""
-    publish(table, with_merge(shards(2)))
-    return begun_late(table, place)
-
-
-def begun_late(table: JobTable, place: SettablePlace) -> Lease:
-    slow, quick = claimed(table, SLOW), claimed(table, "quick")
-    place.clock += QUICK
-    done(table, quick)
-    place.clock += (LATE_FACTOR - 1) * QUICK + 1
-    return slow
-
-
-def outcomes(table: JobTable, lease: Lease) -> list[tuple[str, Ending | None]]:
-    return [(attempt.worker, attempt.outcome) for attempt in table.attempts(lease.job)]
-
-
-def last(table: JobTable, lease: Lease) -> Attempt:
-    return table.attempts(lease.job)[-1]
-
-
-WRITES: dict[str, Callable[[JobTable, Lease], object]] = {
-    "renew": lambda table, lease: table.renew(lease, {"step": 39}),
-    "save": lambda table, lease: table.renew(lease, checkpoint=Checkpoint(39, artifact("late"))),
-    "refuse": lambda table, lease: table.refuse(lease, Checkpoint(39, artifact("late"))),
-    "complete": lambda table, lease: table.complete(lease, {"state": artifact("late")}, {}),
-    "fail": lambda table, lease: table.fail(lease, "late"),
-    "release": lambda table, lease: table.release(lease),
-}
-
-
-def is_lost(table: JobTable, lease: Lease) -> bool:
-    for write in WRITES.values():
-        with pytest.raises(LeaseLost):
-            write(table, lease)
-    return True
-
+from tests.jobtable_places import SettablePlace, artifact, planned_job
+from tests.late_trainings import (
+    GPU,
+    IDLE,
+    QUICK,
+    SLOW,
+    THIRD,
+    WRITES,
+    begun_late,
+    claimed,
+    done,
+    fixture_late,  # noqa: F401
+    fixture_place,  # noqa: F401
+    fixture_table,  # noqa: F401
+    publish,
+    shards,
+    with_merge,
+)
 
 # --- when ---
 
@@ -284,275 +184,6 @@ def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, t
     WRITES[end](table, claimed(table, IDLE))
     assert table.claim(IDLE) is None
     assert claimed(table, THIRD).job == late.job
-
-
-# --- who wins ---
-
-
-@pytest.mark.parametrize("winner", [SLOW, IDLE])
-def test_the_first_to_be_done_wins_and_the_other_is_told(winner: str, table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    first, second = (late, twin) if winner == SLOW else (twin, late)
-    done(table, first)
-    assert is_lost(table, second)
-    assert outcomes(table, late) == [
-        (SLOW, Ending.DONE if winner == SLOW else Ending.OUTRUN),
-        (IDLE, Ending.DONE if winner == IDLE else Ending.OUTRUN),
-    ]
-    assert [attempt.twin for attempt in table.attempts(late.job)] == [False, True]
-    assert table.outputs(late.job)["state"] == artifact(f"state of {late.name}")
-    job = table.job(late.job)
-    assert (job.state, job.failures, job.worker) == (JobState.DONE, 0, None)
-    assert claimed(table, THIRD).stage is Stage.MERGE
-
-
-def test_an_outrun_worker_is_not_counted_as_heard_of(table: JobTable, place: SettablePlace, late: Lease) -> None:
-    heard = place.clock
-    table.renew(late, {"step": 5})
-    twin = claimed(table, IDLE)
-    place.clock += 20
-    done(table, twin)
-    outrun, winner = table.attempts(late.job)
-    assert (outrun.ended, outrun.last_sign, outrun.to_step) == (place.clock, heard, 5)
-    assert (winner.last_sign, winner.to_step) == (place.clock, 40)
-    assert {worker.name: worker.seen for worker in table.overview().workers}[SLOW] == heard
-
-
-def test_a_holder_that_died_before_its_twin_was_done_is_a_death(
-    table: JobTable, place: SettablePlace, late: Lease
-) -> None:
-    twin = claimed(table, IDLE)
-    place.clock += LEASE_SECONDS - 10
-    twin = table.renew(twin)
-    place.clock += 20
-    done(table, twin)
-    assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, Ending.DONE)]
-
-
-# --- what else may end ---
-
-
-def test_a_twin_goes_on_alone_when_its_holder_dies(table: JobTable, place: SettablePlace) -> None:
-    publish(table, with_merge(shards(2)), seconds=LATE_FACTOR * QUICK + 10)
-    late = begun_late(table, place)
-    twin = claimed(table, IDLE)
-    place.clock += 10
-    assert table.claim(THIRD) is None, "nobody runs it a third time"
-    assert is_lost(table, late)
-    twin = table.renew(twin)
-    assert not twin.twin
-    job = table.job(late.job)
-    assert (job.state, job.worker, job.attempts, job.failures) == (JobState.RUNNING, IDLE, 2, 0)
-    assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, None)]
-    assert not last(table, late).twin
-    done(table, twin)
-    assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, Ending.DONE)]
-
-
-def test_deaths_of_holders_whose_twins_go_on_never_quarantine_a_job(
-    table: JobTable, place: SettablePlace, late: Lease
-) -> None:
-    for number in range(5):
-        twin = claimed(table, f"idle{number}")
-        place.clock += LEASE_SECONDS
-        table.renew(twin)
-        place.clock += 1
-    assert table.claim(SLOW) is None
-    assert [outcome for _, outcome in outcomes(table, late)] == [Ending.EXPIRED] * 5 + [None]
-    assert table.job(late.job).state is JobState.RUNNING
-
-
-def test_the_death_of_a_twin_is_nothing_to_the_job(table: JobTable, place: SettablePlace, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    place.clock += LEASE_SECONDS / 2
-    table.renew(late)
-    place.clock += LEASE_SECONDS / 2 + 1
-    assert table.claim(IDLE) is None, "it died at this job before"
-    assert outcomes(table, late) == [(SLOW, None), (IDLE, Ending.EXPIRED)]
-    assert is_lost(table, twin)
-    assert claimed(table, THIRD).attempt == 3
-    done(table, late)
-    assert table.job(late.job).failures == 0
-
-
-def test_when_both_have_died_the_job_is_ready_after_one_death(
-    table: JobTable, place: SettablePlace, late: Lease
-) -> None:
-    twin = claimed(table, IDLE)
-    place.clock += LEASE_SECONDS + 1
-    again = claimed(table, THIRD)
-    assert (again.job, again.twin, again.attempt) == (late.job, False, 3)
-    assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, Ending.EXPIRED), (THIRD, None)]
-    assert is_lost(table, late) and is_lost(table, twin)
-    with place.reading() as connection:
-        assert connection.execute(select(jobs.c.stuck_deaths).where(jobs.c.id == late.job)).scalar_one() == 1
-
-
-@pytest.mark.parametrize(("end", "ending"), [("fail", Ending.FAILED), ("release", Ending.RELEASED)])
-def test_a_holder_goes_on_when_its_twin_leaves(end: str, ending: Ending, table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    table.renew(late, {"step": 7})
-    WRITES[end](table, twin)
-    assert is_lost(table, twin)
-    assert outcomes(table, late) == [(SLOW, None), (IDLE, ending)]
-    assert last(table, late).to_step == 0, "the twin's own, not the holder's"
-    job = table.job(late.job)
-    assert (job.state, job.worker, job.failures, job.error) == (JobState.RUNNING, SLOW, 0, None)
-    done(table, late)
-
-
-def test_a_twin_goes_on_when_its_holder_fails_and_the_failure_counts(table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    assert table.fail(late, "ValueError: no") is JobState.RUNNING
-    assert is_lost(table, late)
-    job = table.job(late.job)
-    assert (job.worker, job.failures, job.error) == (IDLE, 1, "ValueError: no")
-    assert outcomes(table, late) == [(SLOW, Ending.FAILED), (IDLE, None)]
-    done(table, twin)
-    assert table.job(late.job).error is None
-
-
-def test_a_job_is_quarantined_when_its_last_worker_has_failed(table: JobTable, place: SettablePlace) -> None:
-    publish(table, with_merge(shards(2)), tries=1)
-    late = begun_late(table, place)
-    twin = claimed(table, IDLE)
-    assert table.fail(late, "no") is JobState.RUNNING
-    assert table.fail(twin, "no again") is JobState.QUARANTINED
-    assert table.retry(late.job).state is JobState.READY
-
-
-def test_a_twin_goes_on_when_its_holder_gives_the_job_back(table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    table.release(late, "the session ends")
-    assert is_lost(table, late)
-    job = table.job(late.job)
-    assert (job.state, job.worker, job.failures) == (JobState.RUNNING, IDLE, 0)
-    assert outcomes(table, late) == [(SLOW, Ending.RELEASED), (IDLE, None)]
-    done(table, twin)
-
-
-@pytest.mark.parametrize("how", ["cancel", "replan"])
-def test_a_job_that_is_not_wanted_any_more_is_taken_from_both(how: str, table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    if how == "cancel":
-        table.cancel(late.job)
-    else:
-        publish(table, [planned_job("another")])
-    assert is_lost(table, late) and is_lost(table, twin)
-    assert outcomes(table, late) == [(SLOW, Ending.CANCELLED), (IDLE, Ending.CANCELLED)]
-    assert table.job(late.job).state is JobState.CANCELLED
-
-
-# --- what the two say and save ---
-
-
-def test_the_one_that_is_further_along_is_shown(table: JobTable, late: Lease) -> None:
-    table.renew(late, {"step": 10, "loss": 2.0})
-    twin = claimed(table, IDLE)
-    assert table.job(late.job).progress == {"step": 10, "loss": 2.0}, "a twin that has just begun changes nothing"
-    table.renew(twin, {"step": 4, "loss": 3.0})
-    table.renew(twin)
-    assert table.job(late.job).progress == {"step": 10, "loss": 2.0}
-    table.renew(twin, {"step": 12, "loss": 1.5})
-    table.renew(late, {"step": 11, "loss": 1.6})
-    assert table.job(late.job).progress == {"step": 12, "loss": 1.5}
-    assert [attempt.to_step for attempt in table.attempts(late.job)] == [11, 12]
-
-
-def test_a_renewal_of_either_counts_for_its_own_lease_alone(table: JobTable, place: SettablePlace, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    begun = place.clock
-    place.clock += 100
-    table.renew(twin)
-    with place.reading() as connection:
-        expires = select(jobs.c.lease_expires, jobs.c.twin_expires).where(jobs.c.id == late.job)
-        held, beside = connection.execute(expires).one()
-    assert held < begun + LEASE_SECONDS
-    assert beside == place.clock + LEASE_SECONDS
-
-
-def test_a_twin_begins_at_the_newest_checkpoint(table: JobTable, late: Lease) -> None:
-    table.renew(late, checkpoint=Checkpoint(10, artifact("at 10")))
-    twin = claimed(table, IDLE)
-    assert twin.checkpoints == (Checkpoint(10, artifact("at 10")),)
-    assert last(table, late).from_step == 10
-
-
-def test_the_newest_two_checkpoints_are_kept_whoever_made_them(table: JobTable, late: Lease) -> None:
-    table.renew(late, checkpoint=Checkpoint(10, artifact("at 10")))
-    twin = claimed(table, IDLE)
-    table.renew(late, checkpoint=Checkpoint(20, artifact("at 20")))
-    renewed = table.renew(twin, checkpoint=Checkpoint(30, artifact("at 30")))
-    assert [checkpoint.step for checkpoint in renewed.checkpoints] == [30, 20]
-    assert renewed.superseded == (artifact("at 10"),)
-    behind = table.renew(late, checkpoint=Checkpoint(15, artifact("at 15")))
-    assert [checkpoint.step for checkpoint in behind.checkpoints] == [30, 20]
-    assert behind.superseded == (artifact("at 15"),), "never named, so its owner deletes it"
-
-
-def test_equal_bits_of_two_workers_are_one_file_that_stays(table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    table.renew(late, checkpoint=Checkpoint(20, artifact("at 20")))
-    renewed = table.renew(twin, checkpoint=Checkpoint(20, artifact("at 20")))
-    assert renewed.superseded == ()
-    assert table.checkpoints(late.job) == (Checkpoint(20, artifact("at 20")),)
-
-
-def test_a_damaged_checkpoint_that_a_twin_refuses_does_not_set_its_holder_back(table: JobTable, late: Lease) -> None:
-    table.renew(late, {"step": 25}, checkpoint=Checkpoint(20, artifact("at 20")))
-    twin = claimed(table, IDLE)
-    assert table.refuse(twin, twin.checkpoints[0]).checkpoints == ()
-    assert table.job(late.job).progress == {"step": 25}
-    assert last(table, late).from_step == 0
-
-
-def test_the_winner_deletes_the_checkpoints_of_both(table: JobTable, late: Lease) -> None:
-    table.renew(late, checkpoint=Checkpoint(10, artifact("at 10")))
-    twin = claimed(table, IDLE)
-    table.renew(twin, checkpoint=Checkpoint(20, artifact("at 20")))
-    assert set(done(table, late)) == {artifact("at 10"), artifact("at 20")}
-
-
-# --- what the schema refuses, and what nobody waits for ---
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"twin_token": "t"},
-        {"twin_token": "t", "twin_worker": SLOW, "twin_expires": 1.0},
-        {"token": None, "worker": None, "lease_expires": None, "state": "ready"},
-    ],
-    ids=["half a twin", "its own twin", "a twin without a holder"],
-)
-def test_the_schema_refuses(values: dict[str, object], table: JobTable, place: SettablePlace, late: Lease) -> None:
-    if "token" in values:
-        claimed(table, IDLE)
-    with pytest.raises(IntegrityError), place.transaction() as connection:
-        connection.execute(update(jobs).where(jobs.c.id == late.job).values(**values))
-
-
-def test_the_schema_refuses_a_third_open_attempt(table: JobTable, place: SettablePlace, late: Lease) -> None:
-    claimed(table, IDLE)
-    with pytest.raises(IntegrityError), place.transaction() as connection:
-        connection.execute(update(attempts).where(attempts.c.job == late.job).values(twin=False))
-
-
-def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> None:
-    """It may be waiting for a row that the idle worker has locked by handing in a sibling."""
-    with (
-        fresh_database(postgres) as url,
-        closing(SettablePostgresql(url)) as place,
-        closing(SettablePostgresql(url)) as other,
-    ):
-        table = JobTable(place, "here")
-        table.create()
-        publish(table, with_merge(shards(2)))
-        late = begun_late(table, place)
-        with other.transaction() as writing:
-            writing.execute(select(jobs.c.id).where(jobs.c.id == late.job).with_for_update())
-            assert table.claim(IDLE) is None
-        assert claimed(table, IDLE).job == late.job
 
 
 # --- what a worker cannot do ---

@@ -1,0 +1,135 @@
+"""Rounds of trainings of which one is late: what the proofs of stragglers and twins start from.
+
+A test module that imports `fixture_place`, `fixture_table` and `fixture_late` has these fixtures, on both databases.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from orchestrator.jobs import (
+    Attempt,
+    Checkpoint,
+    Device,
+    Ending,
+    Lease,
+    PlannedJob,
+    Stage,
+)
+from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.stragglers import LATE_FACTOR
+from tests.jobtable_places import SettablePlace, artifact, plan_of, planned_job
+from tests.postgres_server import fresh_database
+
+LEASE_SECONDS = 1000.0
+QUICK = 40.0
+"""Seconds that a training takes on a worker that is not late."""
+SLOW, IDLE, THIRD = "slow", "idle", "third"
+GPU = frozenset({Device.CPU, Device.GPU})
+
+
+class SettableSqlite(SqlitePlace):
+    clock = 1_000_000.0
+
+    def now(self, connection: object) -> float:  # noqa: ARG002
+        return self.clock
+
+
+class SettablePostgresql(PostgresqlPlace):
+    clock = 1_000_000.0
+
+    def now(self, connection: object) -> float:  # noqa: ARG002
+        return self.clock
+
+
+@pytest.fixture(name="place", params=["sqlite", "postgresql"])
+def fixture_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SettablePlace]:
+    place: SettablePlace
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            place = SettableSqlite(tmp_path / "jobs.db")
+        else:
+            place = SettablePostgresql(stack.enter_context(fresh_database(request.getfixturevalue("postgres"))))
+        stack.callback(place.close)
+        yield place
+
+
+@pytest.fixture(name="table")
+def fixture_table(place: SettablePlace) -> JobTable:
+    table = JobTable(place, "here")
+    table.create()
+    return table
+
+
+def shards(count: int, prefix: str = "", needs: Device = Device.CPU) -> list[PlannedJob]:
+    named = [planned_job(f"{prefix}s{number}", Stage.TRAIN) for number in range(count)]
+    return [dataclasses.replace(job, needs=needs) for job in named]
+
+
+def with_merge(trainings: Collection[PlannedJob]) -> list[PlannedJob]:
+    """The trainings of one round and what waits for them."""
+    names = " ".join(training.name for training in trainings)
+    return [*trainings, planned_job(f"merge of {names}", Stage.MERGE, trainings)]
+
+
+def publish(
+    table: JobTable, planned: Collection[PlannedJob], *, seconds: float = LEASE_SECONDS, tries: int = 2
+) -> None:
+    table.publish(plan_of(planned, seconds=seconds, tries=tries))
+
+
+def claimed(table: JobTable, worker: str, has: Collection[Device] = GPU) -> Lease:
+    lease = table.claim(worker, "host", "CPU", has)
+    assert lease is not None
+    return lease
+
+
+def done(table: JobTable, lease: Lease) -> tuple[object, ...]:
+    return table.complete(lease, {"state": artifact(f"state of {lease.name}"), "log": artifact("log")}, {"loss": 1.0})
+
+
+@pytest.fixture(name="late")
+def fixture_late(table: JobTable, place: SettablePlace) -> Lease:
+    """The lease of a training that is late; nothing is ready."""
+    publish(table, with_merge(shards(2)))
+    return begun_late(table, place)
+
+
+def begun_late(table: JobTable, place: SettablePlace) -> Lease:
+    slow, quick = claimed(table, SLOW), claimed(table, "quick")
+    place.clock += QUICK
+    done(table, quick)
+    place.clock += (LATE_FACTOR - 1) * QUICK + 1
+    return slow
+
+
+def outcomes(table: JobTable, lease: Lease) -> list[tuple[str, Ending | None]]:
+    return [(attempt.worker, attempt.outcome) for attempt in table.attempts(lease.job)]
+
+
+def last(table: JobTable, lease: Lease) -> Attempt:
+    return table.attempts(lease.job)[-1]
+
+
+WRITES: dict[str, Callable[[JobTable, Lease], object]] = {
+    "renew": lambda table, lease: table.renew(lease, {"step": 39}),
+    "save": lambda table, lease: table.renew(lease, checkpoint=Checkpoint(39, artifact("late"))),
+    "refuse": lambda table, lease: table.refuse(lease, Checkpoint(39, artifact("late"))),
+    "complete": lambda table, lease: table.complete(lease, {"state": artifact("late")}, {}),
+    "fail": lambda table, lease: table.fail(lease, "late"),
+    "release": lambda table, lease: table.release(lease),
+}
+
+
+def is_lost(table: JobTable, lease: Lease) -> bool:
+    for write in WRITES.values():
+        with pytest.raises(LeaseLost):
+            write(table, lease)
+    return True
