@@ -241,11 +241,10 @@ def _undisturbed_weights(study: Study, model: str, dataset: datasets.Dataset, pl
 
 
 def _weights(home: Home, model: str) -> str:
-    """The digest that a model's last training job gave."""
-    trained = [job for job in home.jobs.jobs() if job.stage is Stage.TRAIN and job.spec["model"] == model]
-    last = max(trained, key=lambda job: int(job.spec["visit"]["first_step"]))
-    assert last.metrics is not None, "the last training job is done when this is asked"
-    return str(last.metrics["weights_sha256"])
+    """The digest of the weights that a model's training ended with."""
+    ends = [job for job in home.jobs.jobs() if job.stage in (Stage.TRAIN, Stage.MERGE) and job.spec["model"] == model]
+    last = max(ends, key=lambda job: (int((job.metrics or {})["step"]), job.stage is Stage.MERGE))
+    return str((last.metrics or {})["weights_sha256"])
 
 
 def _tell(kill: Kill, results: Results, same: bool, console: Console) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +60,12 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
 
 
 def train_images(study: Study, description: datasets.Description) -> int:
-    return study.train_images or description.train_images
+    """How many are trained on: in average mode up to `shards` - 1 fewer than asked for.
+
+    Networks that are merged have taken the same number of steps, so their shards must be equally large.
+    """
+    images = study.train_images or description.train_images
+    return images - images % study.shards if study.training.mode == "average" else images
 
 
 def _check_sizes(study: Study, description: datasets.Description) -> None:
@@ -95,7 +100,8 @@ def shard_sizes(images: int, shards: int) -> list[int]:
 def _model_jobs(
     study: Study, description: datasets.Description, model: ModelSection, seed: int
 ) -> Iterator[PlannedJob]:
-    trained = list(_relay(study, description, model, seed))
+    visits = _Visits.planned(study, description, model, seed)
+    trained = list(visits.average() if study.training.mode == "average" else visits.relay())
     yield from trained
     last = trained[-1]
     compressed: dict[str, PlannedJob] = {}
@@ -106,45 +112,137 @@ def _model_jobs(
         yield _benchmark(study, description, model, seed, method, job, compressed.get("float32", job))
 
 
-def _relay(study: Study, description: datasets.Description, model: ModelSection, seed: int) -> Iterator[PlannedJob]:
-    """One chain: for each round, for each shard, one visit, each from the state that the one before left."""
-    recipe = model.recipe.applied(_recipe(model.architecture))
-    sizes = shard_sizes(train_images(study, description), study.shards)
-    per_visit = study.training.epochs_per_visit
-    rounds = study.training.epochs // per_visit
-    steps = [recipe.steps_per_epoch(size) * per_visit for size in sizes]
-    training = Training(
-        model.architecture,
-        recipe,
-        seed,
-        len(description.classes),
-        description.image_shape,
-        total_steps=rounds * sum(steps),
-    )
-    first_step = 0
-    before: PlannedJob | None = None
-    for round_ in range(rounds):
-        for shard in range(study.shards):
-            visit = Visit(round_ * per_visit, per_visit, first_step, steps[shard])
-            job = _job(
-                f"{model.name}/seed{seed}/train/r{round_:02d}.s{shard}",
-                Stage.TRAIN,
-                spec={
-                    "model": model.name,
-                    "seed": seed,
-                    "round": round_,
-                    "shard": shard,
-                    "threads": study.training.threads,
-                    "training": dataclasses.asdict(training),
-                    "visit": dataclasses.asdict(visit),
-                },
-                inputs={"shard": InputRef(shard_name(study, description, shard))}
-                | ({"state": InputRef("state", before.id)} if before else {}),
-                needs=_trains_on(study, model.architecture),
-            )
-            yield job
-            before = job
-            first_step = visit.last_step
+@dataclass(frozen=True)
+class _Visits:
+    """One model's training from one seed, and what all its jobs share."""
+
+    study: Study
+    description: datasets.Description
+    model: ModelSection
+    training: Training
+    steps: Sequence[int]
+    """Of a visit to each shard."""
+
+    @classmethod
+    def planned(cls, study: Study, description: datasets.Description, model: ModelSection, seed: int) -> _Visits:
+        recipe = model.recipe.applied(_recipe(model.architecture))
+        sizes = shard_sizes(train_images(study, description), study.shards)
+        steps = [recipe.steps_per_epoch(size) * study.training.epochs_per_visit for size in sizes]
+        # The schedule is that of one network: in average mode each of a round's takes the steps of one shard.
+        steps_per_round = steps[0] if study.training.mode == "average" else sum(steps)
+        rounds = study.training.epochs // study.training.epochs_per_visit
+        training = Training(
+            model.architecture,
+            recipe,
+            seed,
+            len(description.classes),
+            description.image_shape,
+            total_steps=rounds * steps_per_round,
+        )
+        return cls(study, description, model, training, steps)
+
+    def relay(self) -> Iterator[PlannedJob]:
+        """One chain: for each round, for each shard, one visit, each from the state that the one before left."""
+        first_step = 0
+        before: PlannedJob | None = None
+        for round_ in range(self._rounds):
+            for shard in range(self.study.shards):
+                before = self._visit(round_, shard, first_step, _state_of(before, "state"))
+                yield before
+                first_step += self.steps[shard]
+
+    def average(self) -> Iterator[PlannedJob]:
+        """In each round all shards at once, each from the state that was merged before, and then a merge.
+
+        Every job says how it is averaged.  The states of a round are dropped when all that reads them is done, so no
+        other merge may come to need them later: jobs that are averaged otherwise are other jobs from the beginning.
+        """
+        averaging = {"outer": self._outer(), "inner_optimizer": self.study.training.inner_optimizer}
+        merged: PlannedJob | None = None
+        own: list[PlannedJob | None] = [None] * self.study.shards
+        for round_ in range(self._rounds):
+            replicas = [
+                self._visit(
+                    round_,
+                    shard,
+                    round_ * self.steps[shard],
+                    _state_of(merged, "state") | _state_of(own[shard], "own"),
+                    averaging=averaging,
+                )
+                for shard in range(self.study.shards)
+            ]
+            yield from replicas
+            merged = self._merge(round_, replicas, merged, averaging)
+            yield merged
+            if self.study.training.inner_optimizer == "keep":
+                own = list(replicas)
+
+    @property
+    def _rounds(self) -> int:
+        return self.study.training.epochs // self.study.training.epochs_per_visit
+
+    def _visit(
+        self, round_: int, shard: int, first_step: int, states: Mapping[str, InputRef], **more: Any
+    ) -> PlannedJob:
+        per_visit = self.study.training.epochs_per_visit
+        visit = Visit(round_ * per_visit, per_visit, first_step, self.steps[shard])
+        return _job(
+            f"{self.model.name}/seed{self.training.seed}/train/r{round_:02d}.s{shard}",
+            Stage.TRAIN,
+            spec={**self._spec(round_), "shard": shard, "visit": dataclasses.asdict(visit), **more},
+            inputs={"shard": self._shard(shard), **states},
+            needs=self._needs,
+        )
+
+    def _merge(
+        self, round_: int, replicas: Sequence[PlannedJob], before: PlannedJob | None, averaging: Mapping[str, Any]
+    ) -> PlannedJob:
+        """Reads the state merged before where the outer optimizer goes on from it, and shard 0 for batch norm."""
+        previous = before if averaging["outer"]["optimizer"] == "nesterov" else None
+        states = {f"replica{number}": InputRef("state", replica.id) for number, replica in enumerate(replicas)}
+        return _job(
+            f"{self.model.name}/seed{self.training.seed}/merge/r{round_:02d}",
+            Stage.MERGE,
+            spec={
+                **self._spec(round_),
+                "first_step": round_ * self.steps[0],
+                "step": (round_ + 1) * self.steps[0],
+                "averaging": averaging,
+            },
+            inputs={"shard": self._shard(0), **states, **_state_of(previous, "previous")},
+            needs=self._needs,
+        )
+
+    def _outer(self) -> dict[str, Any]:
+        section = self.study.training
+        if section.outer == "mean":
+            return {"optimizer": "mean"}
+        return {
+            "optimizer": section.outer,
+            "learning_rate": section.outer_learning_rate,
+            "momentum": section.outer_momentum,
+        }
+
+    def _spec(self, round_: int) -> dict[str, Any]:
+        return {
+            "model": self.model.name,
+            "seed": self.training.seed,
+            "round": round_,
+            "threads": self.study.training.threads,
+            "training": dataclasses.asdict(self.training),
+        }
+
+    def _shard(self, shard: int) -> InputRef:
+        return InputRef(shard_name(self.study, self.description, shard))
+
+    @property
+    def _needs(self) -> Device:
+        return _trains_on(self.study, self.model.architecture)
+
+
+def _state_of(job: PlannedJob | None, called: str) -> dict[str, InputRef]:
+    """An input: the state that a job leaves, if there is one."""
+    return {} if job is None else {called: InputRef("state", job.id)}
 
 
 def _recipe(architecture: str) -> Recipe:

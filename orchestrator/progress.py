@@ -77,15 +77,21 @@ def snapshot(study: str, home: str, seen: Overview) -> Snapshot:
         counts=seen.counts,
         models=models,
         workers=workers,
-        eta_seconds=_eta(models, sum(worker.job is not None for worker in workers)),
+        eta_seconds=_eta(models, seen.trainings, sum(worker.job is not None for worker in workers)),
         problems=(*map(_problem, seen.troubled), *map(_silence, seen.silent), *_without_gpu(seen.waiting_for_gpu)),
     )
 
 
 def _model(training: TrainingSums) -> ModelProgress:
-    pace = training.worked_seconds / training.worked_steps if training.worked_steps else None
-    eta = None if pace is None else (training.steps - training.step) * pace
+    left = _work_left(training)
+    eta = None if left is None else left / max(1, training.running)
     return ModelProgress(training.model, training.step, training.steps, training.loss, eta)
+
+
+def _work_left(training: TrainingSums) -> float | None:
+    """Seconds of one worker, at the pace so far."""
+    pace = training.worked_seconds / training.worked_steps if training.worked_steps else None
+    return None if pace is None else (training.steps - training.step) * pace
 
 
 def _worker(worker: WorkerSeen, now: float) -> WorkerProgress:
@@ -99,13 +105,13 @@ def _worker(worker: WorkerSeen, now: float) -> WorkerProgress:
     )
 
 
-def _eta(models: Sequence[ModelProgress], working: int) -> float | None:
-    """A relay trains each model on one worker at a time: the slowest model, or the workers, are the limit."""
-    etas = [model.eta_seconds for model in models]
-    known = [eta for eta in etas if eta is not None]
-    if not known or len(known) < len(etas):
+def _eta(models: Sequence[ModelProgress], trainings: Sequence[TrainingSums], working: int) -> float | None:
+    """Only so many workers can be at one model at once: the slowest model, or the workers, are the limit."""
+    etas = [model.eta_seconds for model in models if model.eta_seconds is not None]
+    if not etas or len(etas) < len(models):
         return None
-    return max(*known, sum(known) / max(1, working), 0.0)
+    work = sum(_work_left(training) or 0.0 for training in trainings)
+    return max(*etas, work / max(1, working), 0.0)
 
 
 def _problem(job: Job) -> str:

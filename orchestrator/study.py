@@ -121,7 +121,8 @@ class ModelSection(_Section):
 class TrainingSection(_Section):
     """`[training]`: how the visits to the shards are arranged."""
 
-    mode: Literal["relay"] = "relay"
+    mode: Literal["relay", "average"] = "relay"
+    """"relay": one network goes from shard to shard; "average": one for each shard at once, merged in every round."""
     epochs: PositiveInt = 60
     """Passes over the whole training set."""
     epochs_per_visit: PositiveInt = 2
@@ -130,6 +131,13 @@ class TrainingSection(_Section):
     """Cores a step computes with on a CPU.  The bits of the result depend on it, so the study says it."""
     device: Literal["auto", "any", "gpu"] = "auto"
     """Which workers train: "auto" leaves the larger architectures to those with a GPU."""
+    # Average mode only, from here on.
+    outer: Literal["mean", "nesterov"] = "mean"
+    """What a merge makes of the replicas' mean: the merged weights, or a gradient for Nesterov's momentum (DiLoCo)."""
+    outer_learning_rate: PositiveFloat = 0.7
+    outer_momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    inner_optimizer: Literal["keep", "reset"] = "keep"
+    """Whether a shard's next visit goes on with the optimizer's moments of its last one."""
 
     @model_validator(mode="after")
     def _whole_visits(self) -> Self:

@@ -36,7 +36,7 @@ def make_job(
     )
 
 
-def train(model: str, seed: int = 0, *, step: int = 100, loss: float = 1.5, **more: Any) -> Job:
+def train(model: str, seed: int = 0, *, step: int = 100, loss: float = 1.5, shard: int = 0, **more: Any) -> Job:
     subject = {"model": model, "seed": seed, "training": {"total_steps": 200}}
     metrics = {
         "loss": loss,
@@ -46,7 +46,12 @@ def train(model: str, seed: int = 0, *, step: int = 100, loss: float = 1.5, **mo
         "device": LAPTOP,
         "weights_sha256": DIGEST,
     }
-    return make_job(Stage.TRAIN, subject, metrics, name=f"{model}/seed{seed}/train/{step}", **more)
+    return make_job(Stage.TRAIN, subject, metrics, name=f"{model}/seed{seed}/train/{step}.s{shard}", **more)
+
+
+def merge(model: str, seed: int = 0, *, step: int = 100) -> Job:
+    metrics = {"step": step, "seconds": 3.0, "device": LAPTOP, "weights_sha256": DIGEST}
+    return make_job(Stage.MERGE, {"model": model, "seed": seed}, metrics, name=f"{model}/seed{seed}/merge/{step}")
 
 
 def compress(model: str, seed: int = 0, method: str = "float32", *, file_bytes: int = 400_000) -> Job:

@@ -30,6 +30,9 @@ from orchestrator.jobtable.settling import CLEARED_LEASE, as_artifact, ended, is
 
 _LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job).scalar_subquery()
 
+_READS_STATES_ONCE = (Stage.TRAIN, Stage.MERGE)
+"""Stages whose jobs are planned from a training's beginning: no other of them comes to read a state later."""
+
 DONE = PreparedRows(
     lambda given: (
         update(jobs)
@@ -142,7 +145,7 @@ def hand_in(
     _unblock(connection, {completion.lease.job: completion.lease.worker for completion in done}, children)
     superseded = tuple(as_artifact(row) for row in checkpoints_of)
     for completion in done:
-        if completion.lease.stage is Stage.TRAIN and "state" in completion.lease.inputs:
+        if _read_states(completion.lease):
             superseded += _drop_states_before(connection, completion.lease.job)
     lost = tuple(completion.lease for completion in completions if completion.lease.job not in taken)
     return unnamed(connection, superseded), lost
@@ -193,16 +196,20 @@ def _freed(child: str, parents: Sequence[str], workers: Mapping[str, str]) -> Ro
     return {"job": child, "parents": len(parents), "worker": workers[parents[-1]]}
 
 
-def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...]:
-    """States of parents that only trainings read, all of which are done: the middle of a chain is not kept.
+def _read_states(lease: Lease) -> bool:
+    return lease.stage is Stage.MERGE or (lease.stage is Stage.TRAIN and "state" in lease.inputs)
 
-    The end of a chain has children of other stages (and may get more when the study is edited): it stays.
+
+def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...]:
+    """States of parents that only trainings and merges read, all of which are done: the middle is not kept.
+
+    The end of a training has children of other stages (and may get more when the study is edited): it stays.
     """
     child = jobs.alias("child")
     still_read = exists().where(
         edges.c.parent == outputs.c.job,
         child.c.id == edges.c.child,
-        (child.c.state != JobState.DONE) | (child.c.stage != Stage.TRAIN),
+        (child.c.state != JobState.DONE) | child.c.stage.not_in(_READS_STATES_ONCE),
     )
     parents = select(edges.c.parent).where(edges.c.child == job)
     finished = and_(outputs.c.job.in_(parents), outputs.c.name == "state", ~still_read)

@@ -26,6 +26,8 @@ class TrainingSums:
     worked_steps: int
     """Steps that attempts have taken, those that were taken again included."""
     worked_seconds: float
+    running: int = 0
+    """Visits that are under way at once."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,18 @@ def _counts(connection: Connection) -> Counter[JobState]:
 def _trainings(connection: Connection) -> Iterator[TrainingSums]:
     trains = and_(jobs.c.stage == Stage.TRAIN, jobs.c.planned, jobs.c.state != JobState.CANCELLED)
     taken = case((jobs.c.state == JobState.DONE, jobs.c.steps), else_=jobs.c.step)
-    sums = select(jobs.c.model, func.sum(taken).label("step"), func.sum(jobs.c.steps).label("steps")).where(trains)
+    running = case((jobs.c.state == JobState.RUNNING, 1), else_=0)
+    sums = select(
+        jobs.c.model,
+        func.sum(taken).label("step"),
+        func.sum(jobs.c.steps).label("steps"),
+        func.sum(running).label("running"),
+    ).where(trains)
     worked = _worked(connection)
     for row in connection.execute(sums.group_by(jobs.c.model).order_by(jobs.c.model)):
         steps, seconds = worked.get(row.model, (0, 0.0))
-        yield TrainingSums(row.model, row.step, row.steps, _loss(connection, row.model), steps, seconds)
+        loss = _loss(connection, row.model)
+        yield TrainingSums(row.model, row.step, row.steps, loss, steps, seconds, int(row.running))
 
 
 def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
@@ -113,7 +122,7 @@ def _loss(connection: Connection, model: str) -> float | None:
     row = connection.execute(
         select(jobs.c.metrics, jobs.c.progress)
         .where(jobs.c.stage == Stage.TRAIN, jobs.c.model == model, jobs.c.planned, begun)
-        .order_by(jobs.c.remaining_path)
+        .order_by(jobs.c.remaining_path, jobs.c.name)
         .limit(1)
     ).first()
     loss: float | None = None if row is None else (row.metrics or row.progress).get("loss")

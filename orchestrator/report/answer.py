@@ -20,7 +20,12 @@ from orchestrator.report.summaries import (
     summarize,
 )
 
-_NOUNS = {Stage.TRAIN: "training visit", Stage.COMPRESS: "compression", Stage.BENCHMARK: "benchmark"}
+_NOUNS = {
+    Stage.TRAIN: "training visit",
+    Stage.MERGE: "merge",
+    Stage.COMPRESS: "compression",
+    Stage.BENCHMARK: "benchmark",
+}
 
 
 @dataclass(frozen=True)

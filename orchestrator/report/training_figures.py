@@ -44,7 +44,8 @@ def loss(trainings: Sequence[TrainingRun], colours: Mapping[str, str]) -> Figure
     return make_figure(
         "loss",
         "Training loss by optimizer step",
-        f"One line per model and seed, a point at the end of each visit. {'; '.join(facts)}.",
+        "One line per model and seed, a point at the end of each visit (the mean, where shards are trained at once). "
+        f"{'; '.join(facts)}.",
         (WIDTH, 3.2),
         paint,
     )

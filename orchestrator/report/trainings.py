@@ -21,9 +21,10 @@ class TrainingRun:
     model: str
     seed: int
     step: int
+    """Of one network: where shards are trained at once, each of them takes as many."""
     total_steps: int | None
     losses: tuple[tuple[int, float], ...]
-    """(step, training loss at the end of the visits that end there), by step."""
+    """(step, training loss at the end of the visits that end there, in the mean), by step."""
     seconds: float
     """Of computing, as the finished visits report it."""
     images_per_second: float | None

@@ -79,7 +79,7 @@ def claimed(table: JobTable, worker: str = "w1") -> Lease:
 
 
 def outputs_of(lease: Lease) -> dict[str, Artifact]:
-    return {"state" if lease.stage == "train" else "model": artifact(lease.job[:8])}
+    return {"state" if lease.stage in ("train", "merge") else "model": artifact(lease.job[:8])}
 
 
 def finish_everything(table: JobTable) -> list[str]:
@@ -337,6 +337,23 @@ def test_the_middle_of_a_chain_is_handed_back_and_its_end_is_kept(table: JobTabl
     last = table.job("alexnet-tiny/seed0/train/r01.s1")
     assert list(table.outputs(last.id)) == ["state"]
     assert table.outputs(second.job) == {}
+
+
+def test_the_states_of_a_round_are_handed_back_when_all_that_read_them_are_done(table: JobTable) -> None:
+    averaged = SMALL.replace("[training]", '[training]\nmode = "average"\nouter = "nesterov"')
+    plan = make_plan(Study.parse(averaged))
+    table.publish(plan, data_of(plan))
+    handed_back: dict[str, set[str]] = {}
+    names = {artifact(job.id[:8]): job.name.partition("seed0/")[2] for job in plan.jobs}
+    while (lease := table.claim("w1")) is not None:
+        superseded = table.complete(lease, outputs_of(lease), {})
+        handed_back[lease.name.partition("seed0/")[2]] = {names[file] for file in superseded}
+    trained = sorted(name for name in handed_back if name.startswith("train/r01"))
+    # Each shard's next visit goes on from its optimizer, so the merge of a round is not the last to read its states.
+    assert [handed_back[name] for name in trained] == [{"train/r00.s0"}, {"train/r00.s1"}]
+    assert handed_back["merge/r01"] == {"merge/r00", "train/r01.s0", "train/r01.s1"}
+    kept = {job.name for job in table.jobs() if "state" in table.outputs(job.id)}
+    assert kept == {"alexnet-tiny/seed0/merge/r01"}
 
 
 def test_planning_the_same_again_changes_nothing(table: JobTable, small_plan: Plan) -> None:

@@ -138,7 +138,7 @@ def test_every_picture_has_a_title_and_a_description_with_its_figures(results: R
         assert root.get("role") == "img"
         assert [child.text for child in root][:2] == [figure.title, figure.description]
     assert "vit-tiny 61.2%" in figures["accuracy"].description
-    assert "bob during vit-tiny/seed0/train/100 at step 70" in figures["timeline"].description
+    assert "bob during vit-tiny/seed0/train/100.s0 at step 70" in figures["timeline"].description
 
 
 def test_pictures_in_the_page_take_its_colours(html: str) -> None:

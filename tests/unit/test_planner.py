@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
-from orchestrator.planner import make_plan
+from orchestrator.planner import Plan, make_plan, shard_sizes, train_images
 from orchestrator.study import Study
 from tests.conftest import SMALL
 
@@ -68,6 +70,18 @@ def test_a_new_method_leaves_the_trainings_as_they_are(small_study: Study) -> No
     ]
 
 
+def test_the_jobs_of_a_relay_are_those_of_earlier_versions() -> None:
+    ids = "\n".join(job.id for job in make_plan(Study.parse(SMALL)).jobs)
+    assert hashlib.sha256(ids.encode()).hexdigest() == (
+        "a08e4505a85b79078bd7982c4d32dcf726d5beecbabad7c0be6cea0456929399"
+    ), "homes that were planned before would do everything again"
+
+
+@pytest.mark.parametrize("key", ['outer = "nesterov"', "outer_learning_rate = 0.5", 'inner_optimizer = "reset"'])
+def test_how_networks_are_merged_is_no_part_of_a_relay(small_plan: Plan, key: str) -> None:
+    assert make_plan(edited("[training]", f"[training]\n{key}")).jobs == small_plan.jobs
+
+
 def test_leases_are_no_part_of_a_job() -> None:
     assert [job.id for job in make_plan(edited("seconds = 5", "seconds = 7")).jobs] == [
         job.id for job in make_plan(Study.parse(SMALL)).jobs
@@ -106,3 +120,103 @@ def test_more_images_than_there_are_is_refused_with_both_numbers() -> None:
 def test_shards_without_an_image_of_every_class_are_refused() -> None:
     with pytest.raises(StudyError, match="use fewer shards"):
         make_plan(edited("shards = 2", "shards = 100"))
+
+
+# --- average mode ---
+
+
+def averaged(*keys: str, shards: int = 2) -> Study:
+    training = "\n".join(["[training]", 'mode = "average"', *keys])
+    return Study.parse(SMALL.replace("[training]", training).replace("shards = 2", f"shards = {shards}"))
+
+
+def inputs(plan: Plan) -> dict[str, dict[str, str]]:
+    """What each job reads of others, as `name of the job's end: name of the output`, shards aside."""
+    ends = {job.id: job.name.partition("seed0/")[2] for job in plan.jobs}
+    return {
+        ends[job.id]: {called: f"{ends[ref.job]}:{ref.name}" for called, ref in job.inputs.items() if ref.job}
+        for job in plan.jobs
+        if job.stage in (Stage.TRAIN, Stage.MERGE)
+    }
+
+
+def test_the_shards_of_a_round_are_trained_at_once_and_then_merged() -> None:
+    assert inputs(make_plan(averaged('inner_optimizer = "reset"'))) == {
+        "train/r00.s0": {},
+        "train/r00.s1": {},
+        "merge/r00": {"replica0": "train/r00.s0:state", "replica1": "train/r00.s1:state"},
+        "train/r01.s0": {"state": "merge/r00:state"},
+        "train/r01.s1": {"state": "merge/r00:state"},
+        "merge/r01": {"replica0": "train/r01.s0:state", "replica1": "train/r01.s1:state"},
+    }
+
+
+def test_a_kept_optimizer_comes_from_the_visit_to_the_same_shard_before() -> None:
+    reads = inputs(make_plan(averaged()))
+    assert reads["train/r00.s1"] == {}
+    assert reads["train/r01.s1"] == {"state": "merge/r00:state", "own": "train/r00.s1:state"}
+
+
+def test_an_outer_optimizer_goes_on_from_the_merge_before() -> None:
+    reads = inputs(make_plan(averaged('outer = "nesterov"')))
+    assert "previous" not in reads["merge/r00"]
+    assert reads["merge/r01"]["previous"] == "merge/r00:state"
+
+
+def test_the_last_merge_is_what_is_compressed() -> None:
+    jobs = {job.name: job for job in make_plan(averaged()).jobs}
+    assert jobs["alexnet-tiny/seed0/compress/float32"].parents == (jobs["alexnet-tiny/seed0/merge/r01"].id,)
+
+
+def test_one_shard_is_trained_and_merged_in_turns() -> None:
+    plan = make_plan(averaged('inner_optimizer = "reset"', shards=1))
+    assert [job.name.partition("seed0/")[2] for job in plan.jobs[:4]] == [
+        "train/r00.s0",
+        "merge/r00",
+        "train/r01.s0",
+        "merge/r01",
+    ]
+    assert [job.parents for job in plan.jobs[:4]] == [(), *((job.id,) for job in plan.jobs[:3])]
+
+
+def test_visits_of_a_round_end_at_the_step_of_their_merge_and_rounds_fill_the_schedule() -> None:
+    jobs = make_plan(averaged()).jobs
+    visits = [(job.spec["visit"], job.spec["round"]) for job in jobs if job.stage is Stage.TRAIN]
+    merges = {job.spec["round"]: job.spec["step"] for job in jobs if job.stage is Stage.MERGE}
+    assert [visit["first_step"] + visit["steps"] for visit, _ in visits] == [merges[round_] for _, round_ in visits]
+    assert [visit["first_step"] for visit, _ in visits] == [0, 0, merges[0], merges[0]]
+    assert {job.spec["training"]["total_steps"] for job in jobs if "training" in job.spec} == {merges[1]}
+
+
+def test_networks_that_are_merged_have_equally_large_shards() -> None:
+    study = averaged(shards=3)
+    plan = make_plan(study)
+    assert (train_images(study, plan.description), set(shard_sizes(399, 3))) == (399, {133})
+    assert all("/399/3/" in name for name in plan.shard_names)
+    # With batches of 64, 128 and 127 images would be two steps and one.
+    uneven = averaged().model_copy(update={"train_images": 255})
+    assert {job.steps for job in make_plan(uneven).jobs if job.stage is Stage.TRAIN} == {1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "other"),
+    [
+        ((), ('outer = "nesterov"',)),
+        (('outer = "nesterov"',), ('outer = "nesterov"', "outer_momentum = 0.5")),
+        ((), ('inner_optimizer = "reset"',)),
+    ],
+)
+def test_what_is_merged_otherwise_is_trained_anew(keys: tuple[str, ...], other: tuple[str, ...]) -> None:
+    """The states of its rounds are gone by then."""
+    before, after = (make_plan(averaged(*chosen)).jobs for chosen in (keys, other))
+    assert {job.id for job in before}.isdisjoint(job.id for job in after)
+
+
+def test_how_much_momentum_a_mean_would_have_is_no_part_of_its_jobs() -> None:
+    assert make_plan(averaged("outer_momentum = 0.5")).jobs == make_plan(averaged()).jobs
+
+
+def test_merges_need_the_device_that_trains_and_are_no_steps() -> None:
+    jobs = make_plan(averaged('device = "gpu"')).jobs
+    merges = [job for job in jobs if job.stage is Stage.MERGE]
+    assert ({job.needs for job in merges}, {job.steps for job in merges}) == ({Device.GPU}, {0})

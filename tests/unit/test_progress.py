@@ -53,6 +53,15 @@ def test_one_worker_does_two_models_one_after_the_other_and_two_workers_at_once(
     assert snapshot("s", "h", seen(*models, workers=two)).eta_seconds == 100.0
 
 
+def test_workers_on_one_model_at_once_share_what_is_left_of_it() -> None:
+    at_once = dataclasses.replace(training("a", 0, 10, 10.0), running=2)
+    crew = worker("w1", "j"), worker("w2", "k")
+    told = snapshot("s", "h", seen(at_once, workers=crew))
+    assert (told.models[0].eta_seconds, told.eta_seconds) == (50.0, 50.0)
+    beside = snapshot("s", "h", seen(at_once, training("b", 0, 10, 10.0), workers=crew))
+    assert beside.eta_seconds == 100.0
+
+
 def test_the_json_has_every_state_even_those_with_no_job() -> None:
     told = snapshot("s", "h", seen()).to_json()
     assert told["jobs"] == {

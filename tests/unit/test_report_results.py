@@ -9,7 +9,7 @@ import sys
 from orchestrator.jobs import JobState, Stage
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import summarize
-from tests.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, small_study, train
+from tests.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, merge, small_study, train
 
 
 def collected(*jobs, dataset: str = "cifar10") -> Results:
@@ -116,6 +116,15 @@ def test_a_quarantined_job_is_a_problem_with_the_last_line_of_its_error() -> Non
 
     assert problem.what == "It is quarantined after 1 attempt: ValueError: no such layer"
     assert problem.details.startswith("Traceback") and "\x1b" not in problem.details
+
+
+def test_shards_that_are_trained_at_once_are_one_point_of_the_curve() -> None:
+    at_once = [train("vit", step=100, loss=loss, shard=shard) for shard, loss in enumerate((1.0, 2.0))]
+
+    results = collected(*at_once, merge("vit", step=100))
+
+    assert results.trainings[0].losses == ((100, 1.5),)
+    assert [(stage.stage, stage.done) for stage in results.stages] == [(Stage.TRAIN, 2), (Stage.MERGE, 1)]
 
 
 def test_a_training_is_put_together_from_its_visits() -> None:

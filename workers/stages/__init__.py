@@ -12,7 +12,7 @@ Outcome = Finished | Stopped | CheckpointRefused
 Later = Callable[[], Outcome]
 """The rest of a job that needs no device: it is done while the next job computes."""
 
-_STAGES = {"train", "compress", "benchmark"}
+_STAGES = {"train", "merge", "compress", "benchmark"}
 
 
 class UnknownStage(ValueError):

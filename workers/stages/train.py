@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models import checkpoint, datasets
+from models import averaging, checkpoint, datasets
 from models.recipes import Training, Visit
 from models.runtime import device_description
 from models.training import StateMismatch, Trainer, TrainState, weights_digest
 from workers.channel import Channel
 from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
 from workers.stages import Later
+from workers.stages.states import first_state, input_state, training_digest
 
 _kept: dict[Training, Trainer] = {}
 """The network of the job before: the next job of its chain need not build and compile it again."""
@@ -32,7 +30,7 @@ def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
     """
     training, visit = Training.from_dict(job.spec["training"]), Visit(**job.spec["visit"])
     # The job's id makes its files its own: two jobs of equal bits would share one, which either might delete.
-    provenance = {**device_description(), "training": _digest(training), "job": job.job}
+    provenance = {**device_description(), "training": training_digest(training), "job": job.job}
     try:
         trainer = _trainer(job, training, visit)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
@@ -64,7 +62,7 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
     if job.follows is not None:
         return _going_on(training, visit)
     restored, made_by = checkpoint.load(Path(job.state)) if job.state else (None, {})
-    if restored and made_by.get("training") != _digest(training):
+    if restored and made_by.get("training") != training_digest(training):
         raise StateMismatch("The state is of another training: another recipe, seed, or length.")
     if restored and not visit.first_step <= restored.step <= visit.last_step:
         raise StateMismatch(
@@ -74,10 +72,22 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
     _kept.clear()
     if trainer is None:
         trainer = Trainer(training)
+    if "averaging" in job.spec and (restored is None or restored.step == visit.first_step):
+        restored = _begun(job, training, visit, restored)
     if restored:
         trainer.restore(restored)
     _kept[training] = trainer
     return trainer
+
+
+def _begun(job: RunJob, training: Training, visit: Visit, merged: TrainState | None) -> TrainState:
+    """What a visit begins with that goes on from merged weights; in the first round, from the first ones.
+
+    Raises:
+        InputUnusable: the optimizer's state of the shard's visit before is damaged or another's.
+    """
+    own = input_state(job, "own", training, visit.first_step) if "own" in job.inputs else None
+    return averaging.begin_visit(first_state(training), merged, own, seed=training.seed, shard=job.spec["shard"])
 
 
 def _going_on(training: Training, visit: Visit) -> Trainer:
@@ -131,10 +141,6 @@ def _finished(
     path = Path(job.directory) / "state.safetensors"
     checkpoint.save(state, path, provenance)
     return Finished(job.job, {"state": str(path)}, {**metrics, "weights_sha256": weights_digest(state)})
-
-
-def _digest(training: Training) -> str:
-    return hashlib.sha256(json.dumps(dataclasses.asdict(training), sort_keys=True).encode()).hexdigest()
 
 
 class _StepClock:

@@ -1,0 +1,92 @@
+"""Several workers train one model at once, one of them is killed, and the weights are those of a worker alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.home import Home
+from orchestrator.jobs import Ending, Job, JobState, Stage
+from orchestrator.planning import publish
+from orchestrator.study import Study
+from tests.acceptance.test_kills import (
+    OFTEN,
+    after_a_checkpoint,
+    assert_one_holder_at_a_time,
+    held_at,
+    kill_with_its_runner,
+)
+from tests.processes import wait_until, workers
+
+STUDY = Study.parse("""
+name = "average"
+dataset = "synthetic"
+train_images = 2600
+test_images = 100
+shards = 2
+
+[training]
+mode = "average"
+outer = "nesterov"
+epochs = 12
+epochs_per_visit = 6
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = []
+
+[leases]
+seconds = 2
+""")
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Home:
+    """The study when one worker does everything and nobody is killed."""
+    home = Home.open(publish(STUDY, tmp_path / "alone", None).home)
+    with workers(home.url, tmp_path) as start:
+        start().wait()
+    return home
+
+
+def test_who_trained_which_shard_and_who_died_at_it_changes_no_bit(alone: Home, tmp_path: Path) -> None:
+    place = tmp_path / "several"
+    place.mkdir()
+    home = Home.open(publish(STUDY, place / "home", None).home)
+    with workers(home.url, place, *OFTEN) as start:
+        crew = {worker.name: worker for worker in (start(), start())}
+        wait_until(lambda: {job.worker for job in trained_now(home)} == crew.keys(), "a shard for each worker")
+        victim = None
+        while victim is None and not any(worker.ended for worker in crew.values()):
+            victim = held_at(home, [after_a_checkpoint], crew)
+            time.sleep(0.01)
+        assert victim is not None, "a worker ended before any had a checkpoint"
+        kill_with_its_runner(crew.pop(victim))
+        for survivor in crew.values():
+            survivor.wait()
+
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+    (death,) = [attempt for attempt in home.jobs.attempts() if attempt.outcome is Ending.EXPIRED]
+    assert home.jobs.attempts(death.job)[1].from_step > 0, "the survivor goes on from the victim's checkpoint"
+    assert_one_holder_at_a_time(home)
+    assert weights(home) == weights(alone)
+    assert kept_states(home) == kept_states(alone) == ["alexnet-tiny/seed0/merge/r01"]
+
+
+def weights(home: Home) -> dict[str, str]:
+    return {job.name: str(job.metrics["weights_sha256"]) for job in ends(home) if job.metrics is not None}
+
+
+def kept_states(home: Home) -> list[str]:
+    return [job.name for job in ends(home) if "state" in home.jobs.outputs(job.id)]
+
+
+def trained_now(home: Home) -> list[Job]:
+    return [job for job in home.jobs.jobs() if job.stage is Stage.TRAIN and job.state is JobState.RUNNING]
+
+
+def ends(home: Home) -> list[Job]:
+    return [job for job in home.jobs.jobs() if job.stage in (Stage.TRAIN, Stage.MERGE)]

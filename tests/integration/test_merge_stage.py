@@ -1,0 +1,154 @@
+"""Jobs of average mode as a runner does them: what a merge reads and writes, and what a visit begins with."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from models import checkpoint, datasets
+from models.averaging import OUTER
+from models.training import MODEL, fresh_network, load_weights
+from orchestrator.jobs import PlannedJob, Stage
+from orchestrator.planner import Plan, make_plan
+from orchestrator.study import Study
+from tests.conftest import SMALL
+from workers.channel import Channel
+from workers.messages import CheckpointRefused, Finished, RunJob
+from workers.stages import merge, train
+from workers.stages.states import InputUnusable
+
+STUDY = Study.parse(SMALL.replace("[training]", '[training]\nmode = "average"\nouter = "nesterov"'))
+
+
+class Files:
+    """A directory in which the jobs of a plan are done one by one, each reading what those before it wrote."""
+
+    def __init__(self, directory: Path, channel: Channel) -> None:
+        self.directory = directory
+        self.plan: Plan = make_plan(STUDY)
+        self._channel = channel
+        parts = datasets.stratified_shards(datasets.subset(datasets.load("synthetic").train, 400, 0), STUDY.shards, 0)
+        for name, part in zip(self.plan.shard_names, parts, strict=True):
+            datasets.save_split(part, self.data(name))
+
+    def data(self, name: str) -> Path:
+        return self.directory / name.replace("/", "-")
+
+    def state(self, end: str) -> Path:
+        """What the job whose name ends so has written."""
+        return self.directory / self.job(end).id / "state.safetensors"
+
+    def job(self, end: str) -> PlannedJob:
+        (job,) = [job for job in self.plan.jobs if job.name.endswith(end)]
+        return job
+
+    def do(self, end: str) -> Finished | CheckpointRefused:
+        job = self.job(end)
+        directory = self.directory / job.id
+        directory.mkdir(exist_ok=True)
+        paths = {
+            called: str(self.directory / ref.job / "state.safetensors" if ref.job else self.data(ref.name))
+            for called, ref in job.inputs.items()
+        }
+        state = paths.pop("state", None)
+        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), 1e9)
+        if job.stage is Stage.MERGE:
+            return merge.run(order, self._channel)
+        outcome = train.run(order, self._channel)
+        ended = outcome() if callable(outcome) else outcome
+        assert isinstance(ended, Finished | CheckpointRefused)
+        return ended
+
+    def do_all(self, *ends: str) -> dict[str, str]:
+        """Digests of the weights, by job."""
+        done = {end: self.do(end) for end in ends}
+        return {end: ended.metrics["weights_sha256"] for end, ended in done.items() if isinstance(ended, Finished)}
+
+
+ROUND = ("train/r00.s0", "train/r00.s1", "merge/r00")
+NEXT = ("train/r01.s0", "train/r01.s1", "merge/r01")
+
+
+@pytest.fixture(scope="module")
+def channel() -> Channel:
+    # Its reading end must stay open: a runner ends when its supervisor's pipe closes.
+    reading, _ = os.pipe()
+    return Channel(os.fdopen(reading), io.StringIO())
+
+
+@pytest.fixture
+def files(tmp_path: Path, channel: Channel) -> Files:
+    return Files(tmp_path, channel)
+
+
+def test_the_order_in_which_a_process_did_the_jobs_of_a_round_changes_no_bit(
+    files: Files, tmp_path_factory: pytest.TempPathFactory, channel: Channel
+) -> None:
+    found = files.do_all(*ROUND, *NEXT)
+    backwards = Files(tmp_path_factory.mktemp("backwards"), channel)
+    again = backwards.do_all("train/r00.s1", "train/r00.s0", "merge/r00", "train/r01.s1", "train/r01.s0", "merge/r01")
+    assert again == found
+    assert len(set(found.values())) == 6
+    assert files.state("merge/r01").read_bytes() == backwards.state("merge/r01").read_bytes()
+
+
+def test_a_merged_state_is_at_the_step_of_its_replicas_and_holds_weights_and_momentum(files: Files) -> None:
+    files.do_all(*ROUND)
+    state, made_by = checkpoint.load(files.state("merge/r00"))
+    assert state.step == files.job("merge/r00").spec["step"]
+    assert made_by["job"] == files.job("merge/r00").id
+    assert {key.partition("/")[0] + "/" for key in state.arrays} == {MODEL, OUTER}
+    load_weights(fresh_network("alexnet-tiny", (32, 32, 3), 10), state.arrays)
+
+
+def test_the_replicas_of_a_round_begin_alike_but_drop_other_units(files: Files) -> None:
+    files.do_all("train/r00.s0", "train/r00.s1")
+    generators = [
+        {key: array.tolist() for key, array in checkpoint.load(files.state(end))[0].arrays.items() if "random/" in key}
+        for end in ("train/r00.s0", "train/r00.s1")
+    ]
+    assert generators[0].keys() == generators[1].keys() != set()
+    assert all(generators[0][key] != generators[1][key] for key in generators[0])
+
+
+def truncated(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def of_another_training(file: Path) -> None:
+    state, made_by = checkpoint.load(file)
+    checkpoint.save(state, file, {**made_by, "training": "another"})
+
+
+def at_another_step(file: Path) -> None:
+    state, made_by = checkpoint.load(file)
+    checkpoint.save(dataclasses.replace(state, step=99), file, made_by)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (truncated, "The input 'replica1' is damaged"),
+        (of_another_training, "The input 'replica1' is of another training"),
+        (at_another_step, "The input 'replica1' is at step 99, not 3"),
+    ],
+)
+def test_a_replica_that_cannot_be_merged_is_named(files: Files, damage: Callable[[Path], None], told: str) -> None:
+    files.do_all("train/r00.s0", "train/r00.s1")
+    damage(files.state("train/r00.s1"))
+    with pytest.raises(InputUnusable, match=told):
+        files.do("merge/r00")
+
+
+def test_of_a_visit_a_damaged_merge_is_refused_and_a_damaged_optimizer_is_named(files: Files) -> None:
+    files.do_all(*ROUND)
+    truncated(files.state("train/r00.s1"))
+    with pytest.raises(InputUnusable, match="The input 'own' is damaged"):
+        files.do("train/r01.s1")
+    truncated(files.state("merge/r00"))
+    assert isinstance(files.do("train/r01.s0"), CheckpointRefused)

@@ -1,0 +1,49 @@
+"""States of a training as jobs hand them on: whose they are, and those that a job reads beside its own.
+
+The file itself is `models.checkpoint`'s; the state that a job begins with, for which there may be another, the stage's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from models import checkpoint
+from models.recipes import Training
+from models.training import Trainer, TrainState
+from workers.messages import RunJob
+
+
+class InputUnusable(Exception):
+    """A state that a job cannot do without is damaged, or is not the one that was planned."""
+
+
+def training_digest(training: Training) -> str:
+    """What a state's provenance calls the training that it is of."""
+    return hashlib.sha256(json.dumps(dataclasses.asdict(training), sort_keys=True).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def first_state(training: Training) -> TrainState:
+    """What a training begins with, from its seed."""
+    return Trainer(training).state()
+
+
+def input_state(job: RunJob, name: str, training: Training, step: int) -> TrainState:
+    """The state that is a job's input of this name, at this step of the training.
+
+    Raises:
+        InputUnusable: it is damaged, of another training or at another step; the message says which input.
+    """
+    try:
+        state, made_by = checkpoint.load(Path(job.inputs[name]))
+    except checkpoint.CheckpointDamaged as error:
+        raise InputUnusable(f"The input {name!r} is damaged: {error}") from error
+    if made_by.get("training") != training_digest(training):
+        raise InputUnusable(f"The input {name!r} is of another training; plan the study again.")
+    if state.step != step:
+        raise InputUnusable(f"The input {name!r} is at step {state.step}, not {step}; plan the study again.")
+    return state
