@@ -1,14 +1,13 @@
 """Rounds of trainings of which one is late: what the proofs of stragglers and twins start from.
 
-A test module that imports `fixture_place`, `fixture_table` and `fixture_late` has these fixtures, on both databases.
+A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every place of
+`tests.jobtable_places`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -22,43 +21,14 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.jobtable.stragglers import LATE_FACTOR
 from tests.jobtable_places import SettablePlace, artifact, plan_of, planned_job
-from tests.postgres_server import fresh_database
 
 LEASE_SECONDS = 1000.0
 QUICK = 40.0
 """Seconds that a training takes on a worker that is not late."""
 SLOW, IDLE, THIRD = "slow", "idle", "third"
 GPU = frozenset({Device.CPU, Device.GPU})
-
-
-class SettableSqlite(SqlitePlace):
-    clock = 1_000_000.0
-
-    def now(self, connection: object) -> float:  # noqa: ARG002
-        return self.clock
-
-
-class SettablePostgresql(PostgresqlPlace):
-    clock = 1_000_000.0
-
-    def now(self, connection: object) -> float:  # noqa: ARG002
-        return self.clock
-
-
-@pytest.fixture(name="place", params=["sqlite", "postgresql"])
-def fixture_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SettablePlace]:
-    place: SettablePlace
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            place = SettableSqlite(tmp_path / "jobs.db")
-        else:
-            place = SettablePostgresql(stack.enter_context(fresh_database(request.getfixturevalue("postgres"))))
-        stack.callback(place.close)
-        yield place
 
 
 @pytest.fixture(name="table")

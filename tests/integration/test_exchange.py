@@ -21,9 +21,9 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from tests.jobtable_places import (
-    PlaceOf,
     SettablePlace,
     artifact,
+    fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
     output_names,
     plan_of,
@@ -32,11 +32,6 @@ from tests.jobtable_places import (
 
 WORKER = Claimant("w1", "host", "CPU")
 WITH_GPU = Claimant("w2", "host", "T4", frozenset({Device.CPU, Device.GPU}))
-
-
-@pytest.fixture
-def place(place_of: PlaceOf) -> SettablePlace:
-    return place_of("jobs")
 
 
 @pytest.fixture

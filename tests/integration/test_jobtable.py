@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from sqlalchemy import update
@@ -15,45 +12,15 @@ from sqlalchemy.exc import IntegrityError
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
 from orchestrator.jobtable import JobTable, LeaseLost, schema
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
 from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.postgres_server import fresh_database
-
-
-class SettablePlace(Place, Protocol):
-    """A place whose clock the test moves."""
-
-    clock: float
-
-
-class SettableSqlite(SqlitePlace):
-    clock = 1_000_000.0
-
-    def now(self, connection: object) -> float:  # noqa: ARG002
-        return self.clock
-
-
-class SettablePostgresql(PostgresqlPlace):
-    clock = 1_000_000.0
-
-    def now(self, connection: object) -> float:  # noqa: ARG002
-        return self.clock
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SettablePlace]:
-    place: SettablePlace
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            place = SettableSqlite(tmp_path / "jobs.db")
-        else:
-            place = SettablePostgresql(stack.enter_context(fresh_database(request.getfixturevalue("postgres"))))
-        stack.callback(place.close)
-        yield place
+from tests.jobtable_places import (
+    SettablePlace,
+    fixture_place,  # noqa: F401
+    fixture_place_of,  # noqa: F401
+)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from tests.jobtable_places import (
     PlaceOf,
     SettablePlace,
     artifact,
+    fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
     output_names,
     plan_of,
@@ -34,18 +35,13 @@ from tests.jobtable_places import (
 
 # A server that has everything loaded forks the workers: one that was killed has a successor within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "orchestrator.jobtable.sqlite", "orchestrator.planner"])
+PROCESSES.set_forkserver_preload(["tests.jobtable_places"])
 
 JOBS = 2_000
 RACERS = 4
 LEASE_SECONDS = 1.0
 SECONDS_BETWEEN_KILLS = (0.05, 0.3)
 PATIENCE_SECONDS = 120.0
-
-
-@pytest.fixture
-def place(place_of: PlaceOf) -> SettablePlace:
-    return place_of("jobs")
 
 
 @pytest.fixture
@@ -312,9 +308,9 @@ def _unreachable(place: Place, *, after_the_commit: bool = False) -> Iterator[No
     real = place.transaction
 
     @contextmanager
-    def broken() -> Iterator[Connection]:
+    def broken(*, exclusive: bool = False) -> Iterator[Connection]:
         if after_the_commit:
-            with real() as connection:
+            with real(exclusive=exclusive) as connection:
                 yield connection
         raise HomeError("The table cannot be reached.")
 

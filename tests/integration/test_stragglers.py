@@ -19,7 +19,13 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.overview import overview
 from orchestrator.jobtable.stragglers import FEWEST_SECONDS, LATE_FACTOR
 from orchestrator.progress import snapshot
-from tests.jobtable_places import SettablePlace, artifact, planned_job
+from tests.jobtable_places import (
+    SettablePlace,
+    artifact,
+    fixture_place,  # noqa: F401
+    fixture_place_of,  # noqa: F401
+    planned_job,
+)
 from tests.late_trainings import (
     GPU,
     IDLE,
@@ -31,7 +37,6 @@ from tests.late_trainings import (
     claimed,
     done,
     fixture_late,  # noqa: F401
-    fixture_place,  # noqa: F401
     fixture_table,  # noqa: F401
     publish,
     shards,

@@ -18,7 +18,14 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.schema import attempts, jobs
 from orchestrator.jobtable.stragglers import LATE_FACTOR
-from tests.jobtable_places import SettablePlace, artifact, planned_job
+from tests.jobtable_places import (
+    SettablePlace,
+    SettablePostgresqlPlace,
+    artifact,
+    fixture_place,  # noqa: F401
+    fixture_place_of,  # noqa: F401
+    planned_job,
+)
 from tests.late_trainings import (
     IDLE,
     LEASE_SECONDS,
@@ -26,12 +33,10 @@ from tests.late_trainings import (
     SLOW,
     THIRD,
     WRITES,
-    SettablePostgresql,
     begun_late,
     claimed,
     done,
     fixture_late,  # noqa: F401
-    fixture_place,  # noqa: F401
     fixture_table,  # noqa: F401
     is_lost,
     last,
@@ -298,8 +303,8 @@ def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> No
     """It may be waiting for a row that the idle worker has locked by handing in a sibling."""
     with (
         fresh_database(postgres) as url,
-        closing(SettablePostgresql(url)) as place,
-        closing(SettablePostgresql(url)) as other,
+        closing(SettablePostgresqlPlace(url)) as place,
+        closing(SettablePostgresqlPlace(url)) as other,
     ):
         table = JobTable(place, "here")
         table.create()

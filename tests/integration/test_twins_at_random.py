@@ -15,10 +15,16 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.settling import KEPT_CHECKPOINTS
-from tests.jobtable_places import Contents, SettablePlace, artifact, contents
+from tests.jobtable_places import (
+    Contents,
+    SettablePlace,
+    artifact,
+    contents,
+    fixture_place,  # noqa: F401
+    fixture_place_of,  # noqa: F401
+)
 from tests.late_trainings import (
     WRITES,
-    fixture_place,  # noqa: F401
     fixture_table,  # noqa: F401
     publish,
     shards,
