@@ -184,7 +184,7 @@ class Attempt:
         if link is self._chain.held and name == "state" and isinstance(error, ArtifactDamaged):
             self._fall_back(str(error))
         else:
-            self._fail(link, str(error))
+            self._fail(link, f"The input {name!r} cannot be had: {error}")
 
     def _runner_died(self, reason: str) -> None:
         self._worker.runner.end()

@@ -143,7 +143,7 @@ class Supervisor:
                 self._say_what_is_missing()
                 self._idle(_IDLE_SECONDS)
                 continue
-            if lease.stage is Stage.TRAIN and lease.spec["threads"] != runner.threads:
+            if lease.stage in (Stage.TRAIN, Stage.MERGE) and lease.spec["threads"] != runner.threads:
                 # The study was planned again just now; the right runner is made before the next claim.
                 self._home.jobs.release(lease, "the study's threads have changed")
                 continue
