@@ -7,6 +7,7 @@ training step moves the pixels with them in one gather.  What changes an image a
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,12 @@ from numpy.typing import NDArray
 from models.keyed_random import Purpose, blocks
 from models.recipes import Augmentation
 
-DRAWS_PER_IMAGE = 5
-"""Columns of `draws`: dy, dx, flip, top, left."""
+DRAWS_PER_IMAGE = 6
+"""Columns of `draws`: dy, dx, flip, top, left, share."""
+_MOVES = 5
+"""Of them, those that move or blank pixels."""
+WHOLE_SHARE = 1 << 16
+"""The share of an image that is not mixed with another."""
 
 
 def epoch_order(indices: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
@@ -36,15 +41,16 @@ def draws(
     augmentation: Augmentation,
     image_shape: tuple[int, int, int],
 ) -> NDArray[np.int64]:
-    """What happens to each image in one pass: int64[N, 5] for `augment`.
+    """What happens to each image in one pass: int64[N, 6] for `augment` and `mix`.
 
     Columns: dy and dx, how far the crop's window moves down and right, -padding..padding; flip, 0 or 1; top
-    and left, the corner of the cut-out square, whose centre lies anywhere in the image.
+    and left, the corner of the cut-out square, whose centre lies anywhere in the image; share, how much of the image
+    is left when it is mixed with another, in 1/65536.
 
     int64 because TensorFlow's int32 arithmetic runs on the host even when a GPU is there.
     """
     height, width, _ = image_shape
-    shift, _, flip, centre = blocks(seed, epoch, Purpose.AUGMENTATION, indices).T
+    shift, mixed, flip, centre = blocks(seed, epoch, Purpose.AUGMENTATION, indices).T
     positions = 2 * augmentation.crop_padding + 1
     half_square = augmentation.cutout // 2
     columns = (
@@ -53,8 +59,29 @@ def draws(
         _low(flip) % 2 if augmentation.flip else np.zeros(len(indices), np.int64),
         _low(centre) % height - half_square,
         _high(centre) % width - half_square,
+        _shares(mixed, augmentation.mixup),
     )
     return np.stack(columns, axis=1)
+
+
+def _shares(words: NDArray[np.uint64], alpha: float) -> NDArray[np.int64]:
+    """Beta(alpha, alpha) by its quantiles, in 1/65536; whole where mixing is off."""
+    if not alpha:
+        return np.full(len(words), WHOLE_SHARE, np.int64)
+    quantiles = _beta_quantiles(alpha)
+    return np.rint(np.interp(_high(words) / 2**32, *quantiles) * WHOLE_SHARE).astype(np.int64)
+
+
+@functools.cache
+def _beta_quantiles(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Beta(alpha, alpha)'s distribution function and where it takes these values, both rising.
+
+    With x = sin^2 t the density in t is (sin t cos t)^(2 alpha - 1), summed at the middles of narrow strips.
+    """
+    edges = np.linspace(0.0, np.pi / 2, 1 << 14)
+    middles = (edges[1:] + edges[:-1]) / 2
+    sums = np.concatenate(([0.0], np.cumsum((np.sin(middles) * np.cos(middles)) ** (2 * alpha - 1))))
+    return sums / sums[-1], np.sin(edges) ** 2
 
 
 def _low(words: NDArray[np.uint64]) -> NDArray[np.int64]:
@@ -73,11 +100,11 @@ def augment(ops: Any, shard: Any, rows: Any, drawn: Any, cutout: int) -> Any:
         ops: the `keras.ops` namespace to compute with.
         shard: images [N, H, W, C] of any numeric type.
         rows: int64[B], the images' positions in `shard`.
-        drawn: int64[B, 5], their rows of `draws`.
+        drawn: int64[B, 6], their rows of `draws`.
         cutout: side of the cut-out square in pixels; 0 is off.
     """
     height, width, channels = shard.shape[1:]
-    dy, dx, flip, top, left = (drawn[:, column, None] for column in range(DRAWS_PER_IMAGE))
+    dy, dx, flip, top, left = (drawn[:, column, None] for column in range(_MOVES))
     y = ops.arange(height, dtype="int64")[None, :]
     x = ops.arange(width, dtype="int64")[None, :]
     source_y = y + dy
@@ -92,6 +119,21 @@ def augment(ops: Any, shard: Any, rows: Any, drawn: Any, cutout: int) -> Any:
         square = _both(ops, _within(ops, y, top, top + cutout), _within(ops, x, left, left + cutout))
         visible = ops.logical_and(visible, ops.logical_not(square))
     return ops.cast(images, "float32") * ops.cast(visible, "float32")[..., None]
+
+
+def mix(ops: Any, values: Any, drawn: Any) -> Any:
+    """Each row of a batch mixed with the row as far from the end as it is from the beginning.
+
+    Which rows meet follows from the order of the images, which is keyed; images and targets are mixed alike.
+    Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+
+    Args:
+        values: float32[B, ...].
+        drawn: int64[B, 6], the images' rows of `draws`.
+    """
+    share = ops.cast(drawn[:, -1], "float32") / WHOLE_SHARE
+    share = ops.reshape(share, (-1,) + (1,) * (len(values.shape) - 1))
+    return values * share + ops.flip(values, axis=0) * (1.0 - share)
 
 
 def _within(ops: Any, values: Any, start: Any, stop: Any) -> Any:

@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from models.augmentation import DRAWS_PER_IMAGE, augment
+from models.augmentation import DRAWS_PER_IMAGE, augment, mix
 from models.datasets import Split
 from models.recipes import Recipe
 
 Steps = Callable[[Any, Any, NDArray[np.int64], NDArray[np.int64]], Any]
-"""(images, labels, rows int64[S, B], draws int64[S, B, 5]) to the losses float32[S] of S steps."""
+"""(images, labels, rows int64[S, B], draws int64[S, B, 6]) to the losses float32[S] of S steps."""
 
 
 def resident(shard: Split) -> tuple[Any, Any]:
@@ -42,6 +42,8 @@ def compile_steps(model: Any, optimizer: Any, recipe: Recipe, classes: int, batc
     def step(images: Any, labels: Any, rows: Any, draws: Any) -> Any:
         batch_images = augment(keras.ops, images, rows, draws, recipe.augmentation.cutout)
         targets = tf.one_hot(tf.gather(labels, rows), classes)
+        if recipe.augmentation.mixup:
+            batch_images, targets = (mix(keras.ops, values, draws) for values in (batch_images, targets))
         with tf.GradientTape() as tape:
             logits = tf.cast(model(batch_images, training=True), tf.float32)
             loss = cross_entropy(targets, logits, recipe.label_smoothing)

@@ -22,6 +22,8 @@ class Augmentation:
     """Mirror half of the images left to right."""
     cutout: int = 0
     """Side in pixels of a square that is set to zero at a random place; 0 is off."""
+    mixup: float = 0.0
+    """Alpha of the Beta distribution that the shares come from when two images are mixed; 0 is off."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,16 @@ class Training:
     total_steps: int
     """Optimizer steps of all visits together; the schedule ends there."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values.  What came later and is off stands not in it: jobs that were planned before are the same."""
+        values = dataclasses.asdict(self)
+        if not self.recipe.augmentation.mixup:
+            del values["recipe"]["augmentation"]["mixup"]
+        return values
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Training:
-        """The training that `dataclasses.asdict` (or its JSON) holds."""
+        """The training that `to_dict` (or its JSON) holds."""
         return cls(
             **{
                 **values,

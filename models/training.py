@@ -179,7 +179,7 @@ class _VisitSchedule:
         self._epoch = functools.lru_cache(maxsize=1)(self._draw_epoch)
 
     def batches(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows int64[S, B] of the shard and their draws int64[S, B, 5], for steps first..last-1."""
+        """Rows int64[S, B] of the shard and their draws int64[S, B, 6], for steps first..last-1."""
         steps = [self._batch(step) for step in range(first, last)]
         return np.stack([rows for rows, _ in steps]), np.stack([drawn for _, drawn in steps])
 

@@ -229,7 +229,7 @@ class _Visits:
             "seed": self.training.seed,
             "round": round_,
             "threads": self.study.training.threads,
-            "training": dataclasses.asdict(self.training),
+            "training": self.training.to_dict(),
         }
 
     def _shard(self, shard: int) -> InputRef:

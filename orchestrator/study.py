@@ -67,6 +67,7 @@ class AugmentationChanges(_Section):
     crop_padding: Annotated[int, Field(ge=0)] | None = None
     flip: bool | None = None
     cutout: Annotated[int, Field(ge=0)] | None = None
+    mixup: Annotated[float, Field(ge=0, le=10)] | None = None
 
     def applied(self, augmentation: Augmentation) -> Augmentation:
         return Augmentation(**{**augmentation.__dict__, **self.model_dump(exclude_none=True)})

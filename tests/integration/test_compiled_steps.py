@@ -20,7 +20,7 @@ def test_the_device_moves_the_pixels_as_numpy_does() -> None:
 
     moved = augment(keras.ops, resident_images, shard.indices, drawn, cutout=4)
 
-    for image, (dy, dx, flip, top, left), result in zip(images, drawn, np.asarray(moved), strict=True):
+    for image, (dy, dx, flip, top, left, _), result in zip(images, drawn, np.asarray(moved), strict=True):
         padded = np.pad(image[:, ::-1] if flip else image, ((3, 3), (3, 3), (0, 0)))
         dx = -dx if flip else dx
         window = padded[3 + dy : 15 + dy, 3 + dx : 15 + dx].copy()

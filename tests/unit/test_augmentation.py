@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.augmentation import augment, draws, epoch_order
+from models.augmentation import WHOLE_SHARE, augment, draws, epoch_order, mix
 from models.recipes import Augmentation
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
@@ -17,6 +17,7 @@ NUMPY = SimpleNamespace(
     arange=np.arange,
     cast=lambda array, dtype: array.astype(dtype),
     clip=np.clip,
+    flip=np.flip,
     logical_and=np.logical_and,
     logical_not=np.logical_not,
     reshape=np.reshape,
@@ -32,7 +33,7 @@ def shard() -> NDArray[np.uint8]:
 
 def plainly_augmented(image: NDArray[np.uint8], drawn: NDArray[np.int64], cutout: int) -> NDArray[Any]:
     """The textbook way: flip nothing yet, pad, cut the window out, mirror it, blank the square."""
-    dy, dx, flip, top, left = drawn
+    dy, dx, flip, top, left = drawn[:5]
     height, width, _ = image.shape
     pad = 8
     padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)))
@@ -69,7 +70,7 @@ def test_a_known_change_is_what_plain_numpy_makes_of_it(shard: NDArray[np.uint8]
 
 def test_the_draws_stay_in_their_ranges_and_use_all_of_them() -> None:
     drawn = draws(np.arange(5000), 1, 2, Augmentation(crop_padding=4, flip=True, cutout=8), (32, 24, 3))
-    dy, dx, flip, top, left = drawn.T
+    dy, dx, flip, top, left, _ = drawn.T
 
     assert set(dy) == set(dx) == set(range(-4, 5))
     assert set(flip) == {0, 1} and 0.47 < flip.mean() < 0.53
@@ -107,3 +108,22 @@ def test_which_of_two_images_comes_first_does_not_depend_on_the_others() -> None
     part_order = part[epoch_order(part, 0, 0)]
 
     assert part_order.tolist() == [index for index in whole_order if index in part]
+
+
+def test_without_mixup_every_image_is_whole() -> None:
+    assert set(draws(np.arange(50), 0, 0, Augmentation(), (32, 32, 3))[:, 5].tolist()) == {WHOLE_SHARE}
+
+
+def test_shares_come_from_the_beta_distribution() -> None:
+    for alpha in (0.2, 1.0, 4.0):
+        shares = draws(np.arange(40_000), 3, 1, Augmentation(mixup=alpha), (32, 32, 3))[:, 5] / WHOLE_SHARE
+        assert shares.min() >= 0 and shares.max() <= 1
+        assert shares.mean() == pytest.approx(0.5, abs=0.01)
+        assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.03)
+
+
+def test_first_and_last_are_mixed_by_their_own_shares() -> None:
+    drawn = np.zeros((3, 6), np.int64)
+    drawn[:, 5] = WHOLE_SHARE // 4, WHOLE_SHARE, WHOLE_SHARE // 2
+    values = np.array([[0.0, 1.0], [5.0, 5.0], [8.0, 3.0]], np.float32)
+    np.testing.assert_array_equal(mix(NUMPY, values, drawn), [[6.0, 2.5], [5.0, 5.0], [4.0, 2.0]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -14,7 +13,7 @@ def test_a_training_survives_json() -> None:
     recipe = Recipe(optimizer="sgd", gradient_clip=None, augmentation=Augmentation(crop_padding=2, cutout=8))
     training = Training("vit", recipe, seed=3, classes=10, image_shape=(32, 32, 3), total_steps=100)
 
-    assert Training.from_dict(json.loads(json.dumps(dataclasses.asdict(training)))) == training
+    assert Training.from_dict(json.loads(json.dumps(training.to_dict()))) == training
 
 
 def test_changes_of_the_augmentation_keep_its_other_values() -> None:

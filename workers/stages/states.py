@@ -5,7 +5,6 @@ The file itself is `models.checkpoint`'s; the state that a job begins with, for 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
@@ -23,7 +22,7 @@ class InputUnusable(Exception):
 
 def training_digest(training: Training) -> str:
     """What a state's provenance calls the training that it is of."""
-    return hashlib.sha256(json.dumps(dataclasses.asdict(training), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(training.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=1)
