@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,12 +46,24 @@ def device_description() -> dict[str, str | int]:
     return {
         "device_type": "GPU" if gpus else "CPU",
         "device": _gpu_name(gpus[0]) if gpus else _cpu_name(),
+        "precision": precision(),
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
         "onednn_max_cpu_isa": os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT"),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "numpy": np.__version__,
     }
+
+
+def precision() -> str:
+    """How this process trains: "float32", or "mixed_float16" on a GPU that has units for it."""
+    gpus = tf.config.list_physical_devices("GPU")
+    return precision_of(tf.config.experimental.get_device_details(gpus[0]) if gpus else {})
+
+
+def precision_of(details: Mapping[str, Any]) -> str:
+    """float16 from compute capability 7.0 on (V100, T4), which brought tensor cores; before them it gains nothing."""
+    return "mixed_float16" if details.get("compute_capability", (0, 0)) >= (7, 0) else "float32"
 
 
 def _gpu_name(gpu: object) -> str:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
+
+import pytest
+
+from models.runtime import precision_of
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
@@ -39,3 +44,16 @@ def test_an_operation_that_cannot_repeat_its_result_is_refused() -> None:
     )
 
     assert "determinism" in finished.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("details", "precision"),
+    [
+        ({"device_name": "Tesla T4", "compute_capability": (7, 5)}, "mixed_float16"),
+        ({"device_name": "Tesla P100-PCIE-16GB", "compute_capability": (6, 0)}, "float32"),
+        ({}, "float32"),
+    ],
+    ids=["T4", "P100", "CPU"],
+)
+def test_only_a_gpu_with_tensor_cores_trains_in_float16(details: dict[str, Any], precision: str) -> None:
+    assert precision_of(details) == precision

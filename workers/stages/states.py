@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models import checkpoint
 from models.recipes import Training
+from models.runtime import precision
 from models.training import Trainer, TrainState
 from workers.messages import RunJob
 
@@ -28,7 +29,7 @@ def training_digest(training: Training) -> str:
 @functools.lru_cache(maxsize=1)
 def first_state(training: Training) -> TrainState:
     """What a training begins with, from its seed."""
-    return Trainer(training).state()
+    return Trainer(training, precision=precision()).state()
 
 
 def input_state(job: RunJob, name: str, training: Training, step: int) -> TrainState:

@@ -10,7 +10,7 @@ from typing import Any
 
 from models import averaging, checkpoint, datasets
 from models.recipes import Training, Visit
-from models.runtime import device_description
+from models.runtime import device_description, precision
 from models.training import StateMismatch, Trainer, TrainState, weights_digest
 from workers.channel import Channel
 from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
@@ -71,7 +71,7 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
     trainer = _kept.pop(training, None) if restored else None
     _kept.clear()
     if trainer is None:
-        trainer = Trainer(training)
+        trainer = Trainer(training, precision=precision())
     if "averaging" in job.spec and (restored is None or restored.step == visit.first_step):
         restored = _begun(job, training, visit, restored)
     if restored:
