@@ -68,20 +68,25 @@ def _shares(words: NDArray[np.uint64], alpha: float) -> NDArray[np.int64]:
     """Beta(alpha, alpha) by its quantiles, in 1/65536; whole where mixing is off."""
     if not alpha:
         return np.full(len(words), WHOLE_SHARE, np.int64)
-    quantiles = _beta_quantiles(alpha)
-    return np.rint(np.interp(_high(words) / 2**32, *quantiles) * WHOLE_SHARE).astype(np.int64)
+    chance = _high(words) / 2**32
+    lower = np.interp(np.minimum(chance, 1 - chance), *_beta_quantiles(alpha)) ** (1 / alpha)
+    shares: NDArray[np.float64] = np.where(chance < 0.5, lower, 1 - lower)
+    return np.rint(shares * WHOLE_SHARE).astype(np.int64)
 
 
 @functools.cache
 def _beta_quantiles(alpha: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Beta(alpha, alpha)'s distribution function and where it takes these values, both rising.
+    """Beta(alpha, alpha)'s distribution function up to the middle, and s = t^alpha at the quantiles t that have it.
 
-    With x = sin^2 t the density in t is (sin t cos t)^(2 alpha - 1), summed at the middles of narrow strips.
+    Below 1 the density t^(alpha-1) (1-t)^(alpha-1) dt has a pole at 0, which no sum over strips of t, or of an angle,
+    comes close to.  In s it is (1-t)^(alpha-1) ds / alpha, without one.
     """
-    edges = np.linspace(0.0, np.pi / 2, 1 << 14)
-    middles = (edges[1:] + edges[:-1]) / 2
-    sums = np.concatenate(([0.0], np.cumsum((np.sin(middles) * np.cos(middles)) ** (2 * alpha - 1))))
-    return sums / sums[-1], np.sin(edges) ** 2
+    strips = np.linspace(0.0, 1.0, 1 << 12)
+    t = 0.5 * strips ** max(1.0, 1 / alpha)
+    s = 0.5**alpha * strips ** max(1.0, alpha)
+    density = (1 - t) ** (alpha - 1)
+    sums = np.concatenate(([0.0], np.cumsum((density[1:] + density[:-1]) * np.diff(s))))
+    return sums / sums[-1] / 2, s
 
 
 def _low(words: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from models.datasets import Split
 from models.keyed_random import Purpose, blocks
 from models.recipes import Outer
-from models.training import LOSS_SCALE, MODEL, OPTIMIZER, RANDOM, StateMismatch, TrainState
+from models.training import (
+    AVERAGE,
+    LOSS_SCALE,
+    MODEL,
+    OPTIMIZER,
+    RANDOM,
+    StateMismatch,
+    TrainState,
+    inference_weights,
+    load_weights,
+    network_weights,
+)
 
 OUTER = "outer/"
 """Prefix of the outer optimizer's momentum in a merged state; the rest of the key is the weight's path."""
@@ -33,21 +44,25 @@ def merge(replicas: Sequence[TrainState], previous: TrainState | None, outer: Ou
     or was done first.  With "mean" it is the result.  With "nesterov" it is where a step goes to from the weights that
     the round began with: Douillard et al., "DiLoCo: distributed low-communication training of language models", 2023.
 
+    A moving average of the weights (`average/...`) becomes the replicas' mean under either outer optimizer: it trails
+    behind the weights, and takes the outer step up in the rounds after.
+
     Args:
         replicas: in the order of their shards, all at one step.
         previous: what the round began with; only its weights and momentum are read.  "mean" needs none.
 
     Raises:
-        StateMismatch: they are of different networks, or at different steps.
+        StateMismatch: they are of different networks or at different steps, or differ in whole numbers.
     """
     if unlike := sorted({replica.step for replica in replicas[1:]} - {replicas[0].step}):
         raise StateMismatch(f"Replicas at steps {replicas[0].step} and {unlike[0]} cannot be merged.")
     mean = _mean([_weights(replica) for replica in replicas])
+    merged = {key: value.astype(replicas[0].arrays[key].dtype) for key, value in mean.items()}
     if outer.optimizer == "mean":
-        return TrainState(replicas[0].step, _rounded(mean, replicas[0].arrays))
+        return TrainState(replicas[0].step, merged)
     if previous is None:
         raise StateMismatch("Nesterov's momentum needs the weights that the round began with.")
-    return TrainState(replicas[0].step, _nesterov(_weights(previous), previous.arrays, mean, outer))
+    return TrainState(replicas[0].step, merged | _nesterov(previous.arrays, mean, outer))
 
 
 def begin_visit(
@@ -98,6 +113,22 @@ def recompute_statistics(model: Any, shard: Split, images: int = 4096, batch: in
         layer.momentum = momentum
 
 
+def with_statistics(model: Any, state: TrainState, shard: Split) -> TrainState:
+    """The state with the statistics of batch normalisation that its weights have, and those its moving average has.
+
+    `model` is left with the state's weights; its dropout has gone on from where it stood, so set it first.
+    """
+    arrays = dict(state.arrays)
+    own = {key: array for key, array in arrays.items() if key.startswith(MODEL)}
+    averaged = any(key.startswith(AVERAGE) for key in arrays)
+    for prefix, weights in [(AVERAGE, inference_weights(state))] * averaged + [(MODEL, own)]:
+        load_weights(model, weights)
+        recompute_statistics(model, shard)
+        found = {prefix + key.removeprefix(MODEL): array for key, array in network_weights(model).items()}
+        arrays |= {key: array for key, array in found.items() if key in arrays}
+    return TrainState(state.step, arrays)
+
+
 def _all_layers(model: Any) -> Iterator[Any]:
     for layer in model.layers:
         yield layer
@@ -106,44 +137,54 @@ def _all_layers(model: Any) -> Iterator[Any]:
 
 
 def _weights(state: TrainState) -> dict[str, NDArray[Any]]:
-    return {key: array for key, array in state.arrays.items() if key.startswith(MODEL)}
+    return {key: array for key, array in state.arrays.items() if key.startswith((MODEL, AVERAGE))}
 
 
-def _mean(replicas: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[np.float64]]:
+def _mean(replicas: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """float64, but for whole numbers, which are the same in all."""
     first = replicas[0]
     for other in replicas[1:]:
-        if {key: (array.shape, array.dtype) for key, array in first.items()} != {
-            key: (array.shape, array.dtype) for key, array in other.items()
-        }:
+        if _shapes(first) != _shapes(other):
             raise StateMismatch("Replicas of different networks cannot be merged.")
-    sums = {key: array.astype(np.float64) for key, array in first.items()}
-    for other in replicas[1:]:
-        for key, total in sums.items():
-            total += other[key]
-    return {key: total / len(replicas) for key, total in sums.items()}
+    return {key: _mean_of(key, [replica[key] for replica in replicas]) for key in first}
 
 
-def _rounded(values: Mapping[str, NDArray[np.float64]], like: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {key: value.astype(like[key].dtype) for key, value in values.items()}
+def _shapes(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    return {key: (array.shape, array.dtype) for key, array in arrays.items()}
+
+
+def _mean_of(key: str, arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    if not _is_real(arrays[0]):
+        if not all(np.array_equal(arrays[0], other) for other in arrays[1:]):
+            raise StateMismatch(f"Replicas differ in {key!r}, whole numbers that have no mean.")
+        return arrays[0]
+    total = arrays[0].astype(np.float64)
+    for other in arrays[1:]:
+        total += other
+    return total / len(arrays)
 
 
 def _nesterov(
-    before: Mapping[str, NDArray[Any]],
-    arrays: Mapping[str, NDArray[Any]],
-    mean: Mapping[str, NDArray[np.float64]],
-    outer: Outer,
+    before: Mapping[str, NDArray[Any]], mean: Mapping[str, NDArray[Any]], outer: Outer
 ) -> dict[str, NDArray[Any]]:
     """The outer gradient is how far the replicas have moved on average, taken backwards."""
-    if before.keys() != mean.keys():
+    keys = [key for key in mean if key.startswith(MODEL)]
+    if {key for key in before if key.startswith(MODEL)} != set(keys):
         raise StateMismatch("The replicas are of another network than the state that they began with.")
-    weights: dict[str, NDArray[np.float64]] = {}
-    momenta: dict[str, NDArray[np.float64]] = {}
-    for key, value in mean.items():
-        gradient = before[key].astype(np.float64) - value
+    stepped: dict[str, NDArray[Any]] = {}
+    for key in keys:
+        if not _is_real(mean[key]):
+            continue
+        gradient = before[key].astype(np.float64) - mean[key]
         name = OUTER + key.removeprefix(MODEL)
-        momenta[name] = outer.momentum * arrays.get(name, 0.0) + gradient
-        weights[key] = before[key] - outer.learning_rate * (gradient + outer.momentum * momenta[name])
-    return {**_rounded(weights, before), **momenta}
+        stepped[name] = outer.momentum * before.get(name, 0.0) + gradient
+        weights = before[key] - outer.learning_rate * (gradient + outer.momentum * stepped[name])
+        stepped[key] = weights.astype(before[key].dtype)
+    return stepped
+
+
+def _is_real(array: NDArray[Any]) -> bool:
+    return np.issubdtype(array.dtype, np.floating)
 
 
 def _generator(like: NDArray[Any], seed: int, step: int, index: int) -> NDArray[Any]:

@@ -6,6 +6,7 @@ Another backend needs the two names of this module: `resident`, which puts a sha
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,39 @@ from numpy.typing import NDArray
 
 from models.augmentation import DRAWS_PER_IMAGE, augment, mix
 from models.datasets import Split
+from models.moving_average import MovingAverage
 from models.recipes import Recipe
 
 Steps = Callable[[Any, Any, NDArray[np.int64], NDArray[np.int64]], Any]
 """(images, labels, rows int64[S, B], draws int64[S, B, 6]) to the losses float32[S] of S steps."""
+
+
+class Residents:
+    """Shards on the device: one that comes back in the next round is not uploaded again.
+
+    Args:
+        limit_bytes: of images; beyond it those that were used longest ago are dropped, but never the one in use.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._kept: OrderedDict[Split, tuple[Any, Any]] = OrderedDict()
+
+    def get(self, shard: Split) -> tuple[Any, Any]:
+        """Images and labels of this very object: a split is its own key, whatever it holds."""
+        if shard not in self._kept:
+            self._make_room(_device_bytes(shard))
+            self._kept[shard] = resident(shard)
+        self._kept.move_to_end(shard)
+        return self._kept[shard]
+
+    def _make_room(self, needed: int) -> None:
+        while self._kept and needed + sum(map(_device_bytes, self._kept)) > self._limit_bytes:
+            self._kept.popitem(last=False)
+
+
+def _device_bytes(shard: Split) -> int:
+    return 2 * shard.images.size
 
 
 def resident(shard: Split) -> tuple[Any, Any]:
@@ -31,7 +61,9 @@ def resident(shard: Split) -> tuple[Any, Any]:
     return tf.constant(shard.images.astype(np.float16)), tf.constant(shard.labels)
 
 
-def compile_steps(model: Any, optimizer: Any, recipe: Recipe, classes: int, batch: int) -> Steps:
+def compile_steps(
+    model: Any, optimizer: Any, average: MovingAverage | None, recipe: Recipe, classes: int, batch: int
+) -> Steps:
     """Optimizer steps on batches of `batch` images, as many as `rows` has.
 
     Every step computes the same shapes in the same loop body, however many there are in a call: that is why
@@ -50,6 +82,8 @@ def compile_steps(model: Any, optimizer: Any, recipe: Recipe, classes: int, batc
             scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]))
         variables = model.trainable_variables
         optimizer.apply(tape.gradient(scaled, variables), variables)
+        if average:
+            average.update(_steps_taken(optimizer))
         return loss
 
     one_step = tf.autograph.experimental.do_not_convert(step)
@@ -72,6 +106,11 @@ def compile_steps(model: Any, optimizer: Any, recipe: Recipe, classes: int, batc
 
     compiled: Steps = steps
     return compiled
+
+
+def _steps_taken(optimizer: Any) -> Any:
+    """With a scaled loss only the optimizer within counts, and not the steps that an overflow made it skip."""
+    return getattr(optimizer, "inner_optimizer", optimizer).iterations
 
 
 def cross_entropy(targets: Any, logits: Any, label_smoothing: float) -> Any:

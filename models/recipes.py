@@ -43,6 +43,8 @@ class Recipe:
     """Largest global norm of the gradients; None is off."""
     label_smoothing: float = 0.1
     batch_size: int = 128
+    ema: float | None = None
+    """Decay of a moving average of the weights, which then is what is evaluated and compressed; None is off."""
     augmentation: Augmentation = Augmentation()
 
     @classmethod
@@ -84,6 +86,8 @@ class Training:
         values = dataclasses.asdict(self)
         if not self.recipe.augmentation.mixup:
             del values["recipe"]["augmentation"]["mixup"]
+        if self.recipe.ema is None:
+            del values["recipe"]["ema"]
         return values
 
     @classmethod
@@ -105,6 +109,11 @@ class Outer:
     optimizer: Literal["mean", "nesterov"] = "mean"
     learning_rate: float = 0.7
     momentum: float = 0.9
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Outer:
+        """The outer optimizer that `dataclasses.asdict` wrote."""
+        return cls(**values)
 
 
 @dataclass(frozen=True)

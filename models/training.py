@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from models import catalog
 from models.augmentation import draws, epoch_order
-from models.compiled_steps import Steps, compile_steps, resident
+from models.compiled_steps import Residents, Steps, compile_steps
 from models.datasets import Split
+from models.moving_average import MovingAverage
 from models.optimizers import build_optimizer
 from models.recipes import Training, Visit
 
@@ -32,10 +33,15 @@ MODEL = "model/"
 """Prefix of the network's weights in a state; the rest of the key is the variable's path."""
 OPTIMIZER = "optimizer/"
 LOSS_SCALE = "loss_scale/"
+AVERAGE = "average/"
+"""Prefix of the moving averages of the weights, of recipes with `ema`; the rest of the key is as after `model/`."""
 RANDOM = "random/"
 """Prefix of the states of dropout's generators, numbered as the network lists them."""
 
 Arrays = Mapping[str, NDArray[Any]]
+
+_residents = Residents(limit_bytes=512 * 2**20)
+"""All of CIFAR-10 in its shards is 293 MiB; a limit, because a free GPU has 15 GB for networks and images."""
 
 
 class Diverged(Exception):
@@ -57,8 +63,8 @@ class TrainState:
     step: int
     """Optimizer steps taken since the training began."""
     arrays: dict[str, NDArray[Any]]
-    """Network (`model/...`), optimizer (`optimizer/...`), loss scale (`loss_scale/...`, with float16 only)
-    and random generators (`random/...`)."""
+    """Network (`model/...`), its moving average (`average/...`, where the recipe has one), optimizer
+    (`optimizer/...`), loss scale (`loss_scale/...`, with float16 only) and random generators (`random/...`)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,8 @@ class Trainer:
             self._optimizer = build_optimizer(
                 training.recipe, training.total_steps, self.model.trainable_variables, precision
             )
-        self._variables = _variables(self.model, self._optimizer)
+            self._average = MovingAverage(self.model.weights, training.recipe.ema) if training.recipe.ema else None
+        self._variables = _variables(self.model, self._optimizer, self._average)
         self._compiled = functools.cache(self._compile)
 
     def state(self) -> TrainState:
@@ -128,7 +135,7 @@ class Trainer:
         """
         self._check_visit(shard, visit)
         self._check_images(shard)
-        images, labels = resident(shard)
+        images, labels = _residents.get(shard)
         steps = self._compiled(min(self.training.recipe.batch_size, len(shard)))
         schedule = _VisitSchedule(self.training, shard, visit)
         while self.step < visit.last_step:
@@ -139,7 +146,8 @@ class Trainer:
             yield Progress(self.step, float(losses.mean()), rows.size)
 
     def _compile(self, batch: int) -> Steps:
-        return compile_steps(self.model, self._optimizer, self.training.recipe, self.training.classes, batch)
+        recipe, classes = self.training.recipe, self.training.classes
+        return compile_steps(self.model, self._optimizer, self._average, recipe, classes, batch)
 
     def _check_visit(self, shard: Split, visit: Visit) -> None:
         if not visit.first_step <= self.step <= visit.last_step:
@@ -200,13 +208,29 @@ class _VisitSchedule:
 
 
 def weights_digest(state: TrainState) -> str:
-    """SHA-256 over the network's weights, in hexadecimal: sorted names, dtypes, shapes and bytes."""
+    """SHA-256 over `inference_weights`, in hexadecimal: sorted names, dtypes, shapes and bytes.
+
+    Of the weights that are evaluated, so that a result can be held against the state that it was made from.
+    """
     digest = hashlib.sha256()
-    for key, array in sorted(state.arrays.items()):
-        if key.startswith(MODEL):
-            digest.update(f"{key} {array.dtype.str} {list(array.shape)}\n".encode())
-            digest.update(array.tobytes())
+    for key, array in sorted(inference_weights(state).items()):
+        digest.update(f"{key} {array.dtype.str} {list(array.shape)}\n".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def inference_weights(state: TrainState) -> dict[str, NDArray[Any]]:
+    """The `model/...` arrays to evaluate and compress: each one's moving average, if the state holds one."""
+    return {
+        key: state.arrays.get(AVERAGE + key.removeprefix(MODEL), array)
+        for key, array in state.arrays.items()
+        if key.startswith(MODEL)
+    }
+
+
+def network_weights(model: Any) -> dict[str, NDArray[Any]]:
+    """Copies of a network's weights, as the `model/...` arrays of a state."""
+    return {MODEL + _path(variable): _on_host(variable) for variable in model.weights}
 
 
 def load_weights(model: Any, arrays: Arrays) -> None:
@@ -240,12 +264,13 @@ def _fresh_keras(seed: int, precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
-def _variables(model: Any, optimizer: Any) -> dict[str, Any]:
+def _variables(model: Any, optimizer: Any, average: MovingAverage | None) -> dict[str, Any]:
     weights = {id(variable) for variable in model.weights}
     generators = [variable for variable in model.variables if id(variable) not in weights]
     return _by_key(
         [
             *((MODEL + _path(variable), variable) for variable in model.weights),
+            *((AVERAGE + _path(weight), variable) for weight, variable in (average.pairs if average else ())),
             *((_path(variable), variable) for variable in optimizer.variables),
             *((f"{RANDOM}{number}", variable) for number, variable in enumerate(generators)),
         ]

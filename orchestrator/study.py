@@ -85,6 +85,7 @@ class RecipeChanges(_Section):
     gradient_clip: PositiveFloat | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     batch_size: PositiveInt | None = None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     augmentation: AugmentationChanges = AugmentationChanges()
 
     def applied(self, recipe: Recipe) -> Recipe:

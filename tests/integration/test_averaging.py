@@ -6,10 +6,21 @@ import keras
 import numpy as np
 import pytest
 
-from models.averaging import OUTER, begin_visit, merge, recompute_statistics
+from models.averaging import OUTER, begin_visit, merge, recompute_statistics, with_statistics
 from models.datasets import Split
 from models.recipes import Outer
-from models.training import MODEL, OPTIMIZER, RANDOM, StateMismatch, Trainer, TrainState
+from models.training import (
+    AVERAGE,
+    MODEL,
+    OPTIMIZER,
+    RANDOM,
+    StateMismatch,
+    Trainer,
+    TrainState,
+    inference_weights,
+    load_weights,
+    network_weights,
+)
 from tests.integration import exact_training
 
 NESTEROV = Outer("nesterov", learning_rate=0.7, momentum=0.9)
@@ -59,6 +70,22 @@ def test_replicas_at_different_steps_or_of_different_networks_are_refused() -> N
         merge([state(1), state(1, 2)], None, Outer())
     with pytest.raises(StateMismatch, match="that the round began with"):
         merge([state(1)], None, NESTEROV)
+
+
+def test_whole_numbers_are_kept_and_must_agree() -> None:
+    one, other = (TrainState(1, {f"{MODEL}count": np.array(count)}) for count in (2**60 + 1, 7))
+    assert merge([one, one], one, NESTEROV).arrays[f"{MODEL}count"] == 2**60 + 1
+    with pytest.raises(StateMismatch, match="'model/count', whole numbers"):
+        merge([one, other], None, Outer())
+
+
+def test_the_moving_average_becomes_the_mean_whichever_the_outer_optimizer() -> None:
+    replicas = [
+        TrainState(1, {f"{MODEL}w": np.full(2, weight, np.float32), f"{AVERAGE}w": np.full(2, average, np.float32)})
+        for weight, average in ((1, 10), (3, 20))
+    ]
+    for outer in (Outer(), NESTEROV):
+        assert merge(replicas, replicas[0], outer).arrays[f"{AVERAGE}w"].tolist() == [15, 15]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +156,23 @@ def test_recomputing_statistics_twice_gives_the_same_bits_and_touches_nothing_el
     changed = {key for key in first if not np.array_equal(first[key], before.arrays[key])}
     assert all(np.array_equal(first[key], second[key]) for key in first)
     assert {key.rpartition("/")[2] for key in changed if key.startswith(MODEL)} == {"moving_mean", "moving_variance"}
+
+
+def test_the_moving_average_gets_the_statistics_of_its_own_weights() -> None:
+    trainer = exact_training.trainer("convolutional", ema=0.9)
+    images = exact_training.shard()
+    state = exact_training.run(trainer, 6)
+    found = with_statistics(trainer.model, state, images)
+    load_weights(trainer.model, inference_weights(state))
+    recompute_statistics(trainer.model, images)
+    expected = network_weights(trainer.model)
+    # The first normalisation stands before any dropout.
+    name = "batch_normalization/moving_mean"
+    np.testing.assert_array_equal(found.arrays[AVERAGE + name], expected[MODEL + name])
+    assert not np.array_equal(found.arrays[AVERAGE + name], found.arrays[MODEL + name])
+    changed = {key for key in state.arrays if not np.array_equal(found.arrays[key], state.arrays[key])}
+    assert found.arrays.keys() == state.arrays.keys()
+    assert {key.rpartition("/")[2] for key in changed} == {"moving_mean", "moving_variance"}
 
 
 def test_a_network_without_batch_normalisation_is_left_as_it_is() -> None:

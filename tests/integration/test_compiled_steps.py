@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.augmentation import augment, draws
-from models.compiled_steps import cross_entropy, resident
+from models.compiled_steps import Residents, cross_entropy, resident
 from models.datasets import Split
 from models.recipes import Augmentation
 
@@ -26,6 +26,34 @@ def test_the_device_moves_the_pixels_as_numpy_does() -> None:
         window = padded[3 + dy : 15 + dy, 3 + dx : 15 + dx].copy()
         window[max(0, top) : top + 4, max(0, left) : left + 4] = 0
         np.testing.assert_array_equal(result, window)
+
+
+def black(images: int) -> Split:
+    return Split.whole(np.zeros((images, 8, 8, 3), np.uint8), np.zeros(images, np.int64))
+
+
+def test_a_shard_that_comes_back_is_not_uploaded_again() -> None:
+    residents, (first, second) = Residents(limit_bytes=2**20), (black(9), black(9))
+
+    images, _ = residents.get(first)
+    others, _ = residents.get(second)
+
+    assert residents.get(first)[0] is images is not others
+
+
+def test_the_shards_that_were_used_longest_ago_make_room_for_others() -> None:
+    residents, (first, second, third) = Residents(limit_bytes=2 * 2 * 9 * 8 * 8 * 3), (black(9), black(9), black(9))
+    images, others = residents.get(first)[0], residents.get(second)[0]
+    residents.get(first)
+
+    residents.get(third)
+
+    assert residents.get(first)[0] is images
+    assert residents.get(second)[0] is not others
+
+
+def test_a_shard_larger_than_the_limit_is_still_trained_on() -> None:
+    assert len(Residents(limit_bytes=1).get(black(9))[0]) == 9
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -19,7 +19,9 @@ from models.training import (
     StateMismatch,
     Trainer,
     TrainState,
+    inference_weights,
     load_weights,
+    network_weights,
     weights_digest,
 )
 from tests.integration.exact_training import VISIT, convolutional, run, shard, trainer
@@ -143,6 +145,44 @@ def test_the_digest_is_of_the_network_and_not_of_the_optimizer() -> None:
 
     assert weights_digest(TrainState(0, other_optimizer)) == weights_digest(state)
     assert weights_digest(TrainState(0, other_weights)) != weights_digest(state)
+
+
+def test_the_moving_average_follows_the_weights_as_by_hand() -> None:
+    current = trainer("convolutional", ema=0.6)
+    expected = {key: array.astype(np.float64) for key, array in network_weights(current.model).items()}
+    for step, _ in enumerate(current.advance(shard(), VISIT, steps_per_call=1), start=1):
+        decay = min(0.6, (1 + step) / (10 + step))
+        for key, array in network_weights(current.model).items():
+            expected[key] = decay * expected[key] + (1 - decay) * array
+    state = current.state()
+
+    averaged = inference_weights(state)
+
+    assert averaged.keys() == expected.keys()
+    for key, array in averaged.items():
+        np.testing.assert_allclose(array, expected[key], rtol=1e-3, atol=1e-5)
+        assert array.dtype == state.arrays[key].dtype
+
+
+def test_a_moving_average_leaves_the_training_as_it_is() -> None:
+    plain, averaged = run(trainer("convolutional"), 6), run(trainer("convolutional", ema=0.9), 6)
+
+    assert all(np.array_equal(array, averaged.arrays[key]) for key, array in plain.arrays.items())
+
+
+def test_the_digest_is_of_the_weights_that_are_evaluated() -> None:
+    state = run(trainer("convolutional", ema=0.9), 4)
+    evaluated = TrainState(state.step, inference_weights(state))
+    trained = TrainState(state.step, {key: array for key, array in state.arrays.items() if key.startswith("model/")})
+
+    assert weights_digest(state) == weights_digest(evaluated) != weights_digest(trained)
+
+
+def test_an_average_is_kept_with_float16_arithmetic_too() -> None:
+    state = run(trainer("attention", precision="mixed_float16", ema=0.9), 6)
+
+    averaged = inference_weights(state)["model/dense/kernel"]
+    assert np.isfinite(averaged).all() and not np.array_equal(averaged, state.arrays["model/dense/kernel"])
 
 
 def test_a_state_of_another_network_is_refused_and_changes_nothing() -> None:

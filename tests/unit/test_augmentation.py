@@ -114,12 +114,36 @@ def test_without_mixup_every_image_is_whole() -> None:
     assert set(draws(np.arange(50), 0, 0, Augmentation(), (32, 32, 3))[:, 5].tolist()) == {WHOLE_SHARE}
 
 
-def test_shares_come_from_the_beta_distribution() -> None:
-    for alpha in (0.2, 1.0, 4.0):
-        shares = draws(np.arange(40_000), 3, 1, Augmentation(mixup=alpha), (32, 32, 3))[:, 5] / WHOLE_SHARE
-        assert shares.min() >= 0 and shares.max() <= 1
-        assert shares.mean() == pytest.approx(0.5, abs=0.01)
-        assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.03)
+def shares(alpha: float) -> NDArray[np.float64]:
+    return draws(np.arange(40_000), 3, 1, Augmentation(mixup=alpha), (32, 32, 3))[:, 5] / WHOLE_SHARE
+
+
+@pytest.mark.parametrize(
+    ("alpha", "below"),
+    [
+        (0.5, lambda x: 2 / np.pi * np.arcsin(np.sqrt(x))),
+        (1.0, lambda x: x),
+        (2.0, lambda x: 3 * x**2 - 2 * x**3),
+    ],
+)
+def test_shares_follow_the_beta_distribution_where_it_has_a_formula(alpha: float, below: Any) -> None:
+    ranked = below(np.sort(shares(alpha)))
+    expected = (np.arange(len(ranked)) + 0.5) / len(ranked)
+
+    # Kolmogorov and Smirnov's distance is larger once in a thousand times.
+    assert np.abs(ranked - expected).max() < 1.95 / np.sqrt(len(ranked))
+
+
+@pytest.mark.parametrize("alpha", [0.02, 0.1, 0.2, 1.0, 4.0, 10.0])
+def test_shares_are_spread_as_numpys_are(alpha: float) -> None:
+    ours, theirs = shares(alpha), np.random.default_rng(0).beta(alpha, alpha, 40_000)
+    edges = np.linspace(0, 1, 201)[1:-1]
+
+    found, expected = (np.searchsorted(np.sort(drawn), edges) / len(drawn) for drawn in (ours, theirs))
+
+    # As above, of two samples.
+    assert np.abs(found - expected).max() < 1.95 * np.sqrt(2 / 40_000)
+    assert ours.mean() == pytest.approx(0.5, abs=0.01)
 
 
 def test_first_and_last_are_mixed_by_their_own_shares() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
-from models.recipes import Augmentation, Recipe, Training, Visit
+from models.recipes import Augmentation, Outer, Recipe, Training, Visit
 
 
 def test_a_training_survives_json() -> None:
@@ -14,6 +15,22 @@ def test_a_training_survives_json() -> None:
     training = Training("vit", recipe, seed=3, classes=10, image_shape=(32, 32, 3), total_steps=100)
 
     assert Training.from_dict(json.loads(json.dumps(training.to_dict()))) == training
+
+
+def test_an_outer_optimizer_survives_json() -> None:
+    outer = Outer("nesterov", learning_rate=0.5)
+
+    assert Outer.from_dict(json.loads(json.dumps(dataclasses.asdict(outer)))) == outer
+
+
+def test_what_came_later_stands_in_a_spec_only_where_it_is_on() -> None:
+    """A job's id is a digest of its spec: a job that was planned before must stay the same."""
+    training = Training("vit", Recipe(), seed=3, classes=10, image_shape=(32, 32, 3), total_steps=100)
+    averaged = dataclasses.replace(training, recipe=Recipe(ema=0.99))
+
+    assert "ema" not in training.to_dict()["recipe"]
+    assert "mixup" not in training.to_dict()["recipe"]["augmentation"]
+    assert Training.from_dict(averaged.to_dict()) == averaged
 
 
 def test_changes_of_the_augmentation_keep_its_other_values() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models import checkpoint
 from models.compression.compressed_model import compress
-from models.training import StateMismatch, fresh_network, load_weights, weights_digest
+from models.training import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
 from workers.channel import Channel
 from workers.messages import CheckpointRefused, Finished, Progress, RunJob
 
@@ -19,7 +19,7 @@ def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
     network = fresh_network(job.spec["architecture"], tuple(job.spec["image_shape"]), job.spec["classes"])
     try:
         state, _ = checkpoint.load(Path(job.state))
-        load_weights(network, state.arrays)
+        load_weights(network, inference_weights(state))
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointRefused(job.job, str(error))
     channel.progress(Progress(job.job, 0, 1, note=f"writing {method}"))

@@ -1,0 +1,38 @@
+"""A moving average of a network's weights, which is steadier than the weights themselves at any one step.
+
+Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", 1992.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+
+class MovingAverage:
+    """Variables that follow the weights; batch normalisation's statistics are followed too.
+
+    Args:
+        weights: a network's; those that are whole numbers are not averaged.
+        decay: the share that stays at every step.  The first steps count more, as in TensorFlow's
+            `ExponentialMovingAverage`: a short training would otherwise end in an average with its random beginning.
+    """
+
+    def __init__(self, weights: Sequence[Any], decay: float) -> None:
+        self._decay = decay
+        self.pairs = [
+            (weight, keras.Variable(weight, trainable=False, dtype=weight.dtype, name=f"average_{number}"))
+            for number, weight in enumerate(weights)
+            if keras.backend.is_float_dtype(weight.dtype)
+        ]
+        """Each weight with its average."""
+
+    def update(self, step: Any) -> None:
+        """Take in the weights after optimizer step number `step`, which counts from one."""
+        ops = keras.ops
+        step = ops.cast(step, "float32")
+        decay = ops.minimum(self._decay, (1.0 + step) / (10.0 + step))
+        for weight, average in self.pairs:
+            average.assign(average + (weight - average) * (1.0 - decay))
