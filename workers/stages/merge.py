@@ -9,7 +9,7 @@ from pathlib import Path
 from models import averaging, checkpoint, datasets
 from models.recipes import Outer, Training
 from models.runtime import device_description
-from models.training import MODEL, Trainer, TrainState, weights_digest
+from models.training import Trainer, TrainState, weights_digest
 from workers.channel import Channel
 from workers.messages import Finished, Progress, RunJob
 from workers.stages.states import first_state, input_state, training_digest
@@ -67,6 +67,4 @@ def _with_statistics(merged: TrainState, training: Training, shard: datasets.Spl
     """
     trainer = _trainer(training)
     trainer.restore(averaging.begin_visit(first_state(training), merged, None, seed=training.seed, shard=0))
-    averaging.recompute_statistics(trainer.model, shard)
-    weights = {key: array for key, array in trainer.state().arrays.items() if key.startswith(MODEL)}
-    return TrainState(merged.step, {**merged.arrays, **weights})
+    return averaging.with_statistics(trainer.model, merged, shard)
