@@ -8,13 +8,25 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Double, Text, bindparam, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Double,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
 from orchestrator.jobtable import stragglers
 from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
-from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, jobs, outputs
+from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
 from orchestrator.jobtable.settling import EXPIRED, expire, held_checkpoints
 
 _READY_COLUMNS = select(
@@ -82,7 +94,27 @@ _LEASE_TWIN = Prepared(
         attempts=bindparam("number"),
     )
 )
-_OPEN_ATTEMPTS = PreparedRows(
+_BEFORE = attempts.alias("before")
+
+
+def _not_before_it_could(job: Any) -> ColumnElement[float]:
+    """Now, or when the last of what this claim came after has ended.
+
+    The clock was read as the transaction began.  One that began earlier may claim what another has made ready since:
+    the history would say that a job was held before it could be.
+    """
+    own = select(func.max(_BEFORE.c.ended)).where(_BEFORE.c.job == job).scalar_subquery()
+    of_parents = (
+        select(func.max(_BEFORE.c.ended))
+        .select_from(edges.join(_BEFORE, _BEFORE.c.job == edges.c.parent))
+        .where(edges.c.child == job)
+        .scalar_subquery()
+    )
+    now = bindparam("now", type_=Double)
+    return case((own > now, own), (of_parents > now, of_parents), else_=now)
+
+
+OPEN_ATTEMPTS = PreparedRows(
     lambda given: insert(attempts).from_select(
         ["job", "number", "from_step", "to_step", "worker", "host", "device", "started", "seen", "twin"],
         select(
@@ -93,8 +125,8 @@ _OPEN_ATTEMPTS = PreparedRows(
             bindparam("worker", type_=Text),
             bindparam("host", type_=Text),
             bindparam("device", type_=Text),
-            bindparam("now", type_=Double),
-            bindparam("now", type_=Double),
+            _not_before_it_could(given.job),
+            _not_before_it_could(given.job),
             bindparam("twin", type_=Boolean),
         ),
     ),
@@ -144,7 +176,7 @@ def _leased(
     deferred(
         connection,
         LEASE.with_rows(connection, opened, new_token=token, new_worker=claimant.name, now=now),
-        _OPEN_ATTEMPTS.with_rows(connection, opened, now=now, twin=False, **_who(claimant)),
+        OPEN_ATTEMPTS.with_rows(connection, opened, now=now, twin=False, **_who(claimant)),
     )
     return leases
 
@@ -161,7 +193,7 @@ def _twin(connection: Connection, claimant: Claimant, now: float) -> tuple[Lease
         deferred(
             connection,
             _LEASE_TWIN.with_values(now=now, **given),
-            _OPEN_ATTEMPTS.with_rows(connection, [_opened(lease)], now=now, twin=True, **_who(claimant)),
+            OPEN_ATTEMPTS.with_rows(connection, [_opened(lease)], now=now, twin=True, **_who(claimant)),
         )
         return (lease,)
     return ()
