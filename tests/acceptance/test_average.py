@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from orchestrator.home import Home
-from orchestrator.jobs import Ending, Job, JobState, Stage
+from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.acceptance.test_kills import (
-    OFTEN,
-    after_a_checkpoint,
-    assert_one_holder_at_a_time,
-    held_at,
-    kill_with_its_runner,
-)
+from tests.deaths import OFTEN, kill_one_after_a_checkpoint
 from tests.processes import wait_until, workers
 
 STUDY = Study.parse("""
@@ -59,19 +52,8 @@ def test_who_trained_which_shard_and_who_died_at_it_changes_no_bit(alone: Home, 
     with workers(home.url, place, *OFTEN) as start:
         crew = {worker.name: worker for worker in (start(), start())}
         wait_until(lambda: {job.worker for job in trained_now(home)} == crew.keys(), "a shard for each worker")
-        victim = None
-        while victim is None and not any(worker.ended for worker in crew.values()):
-            victim = held_at(home, [after_a_checkpoint], crew)
-            time.sleep(0.01)
-        assert victim is not None, "a worker ended before any had a checkpoint"
-        kill_with_its_runner(crew.pop(victim))
-        for survivor in crew.values():
-            survivor.wait()
+        kill_one_after_a_checkpoint(home, crew)
 
-    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
-    (death,) = [attempt for attempt in home.jobs.attempts() if attempt.outcome is Ending.EXPIRED]
-    assert home.jobs.attempts(death.job)[1].from_step > 0, "the survivor goes on from the victim's checkpoint"
-    assert_one_holder_at_a_time(home)
     assert weights(home) == weights(alone)
     assert kept_states(home) == kept_states(alone) == ["alexnet-tiny/seed0/merge/r01"]
 

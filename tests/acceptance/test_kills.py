@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Container
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from orchestrator.home import Home
-from orchestrator.jobs import Ending, Job, JobState, Stage
+from orchestrator.jobs import Ending, JobState, Stage
 from orchestrator.planning import publish
 from orchestrator.study import Study
+from tests import deaths
+from tests.deaths import (
+    OFTEN,
+    Moment,
+    assert_one_holder_at_a_time,
+    held_at,
+    kill_one_after_a_checkpoint,
+    kill_with_its_runner,
+    step,
+)
 from tests.postgres_server import fresh_database
-from tests.processes import Worker, alive, wait_until, workers
+from tests.processes import wait_until, workers
 
 STUDY = Study.parse("""
 name = "kills"
@@ -47,7 +56,6 @@ ONE_MODEL = STUDY.model_copy(update={"models": (STUDY.models[0].model_copy(updat
 TRAININGS = STUDY.model_copy(
     update={"models": tuple(model.model_copy(update={"compress": ()}) for model in STUDY.models)}
 )
-OFTEN = ("--checkpoint-seconds", "0.4")
 
 
 @pytest.fixture(scope="module")
@@ -69,51 +77,15 @@ def weights(home: Home) -> dict[str, str]:
     }
 
 
-Moment = Callable[[Home, Job], bool]
-
-
-def just_claimed(_: Home, job: Job) -> bool:
-    return job.stage is Stage.TRAIN and step(job) == 0
-
-
-def before_any_checkpoint(home: Home, job: Job) -> bool:
-    return job.stage is Stage.TRAIN and step(job) > 0 and not home.jobs.checkpoints(job.id)
-
-
-def after_a_checkpoint(home: Home, job: Job) -> bool:
-    return job.stage is Stage.TRAIN and len(home.jobs.checkpoints(job.id)) > 0
-
-
-def between_two_checkpoints(home: Home, job: Job) -> bool:
-    kept = home.jobs.checkpoints(job.id)
-    return len(kept) == 2 and step(job) > kept[0].step
-
-
-def near_its_end(_: Home, job: Job) -> bool:
-    return job.stage is Stage.TRAIN and step(job) >= 0.8 * job.spec["visit"]["steps"]
-
-
-def while_compressing(_: Home, job: Job) -> bool:
-    return job.stage is Stage.COMPRESS
-
-
-def while_measuring(_: Home, job: Job) -> bool:
-    return job.stage is Stage.BENCHMARK
-
-
-def step(job: Job) -> int:
-    return int(job.progress.get("step", 0))
-
-
 def test_killed_at_any_moment_the_weights_are_the_same_bits(undisturbed: dict[str, str], tmp_path: Path) -> None:
     home = Home.open(publish(STUDY, tmp_path / "home", None).home)
     moments: list[Moment] = [
-        just_claimed,
-        before_any_checkpoint,
-        between_two_checkpoints,
-        near_its_end,
-        while_compressing,
-        while_measuring,
+        deaths.just_claimed,
+        deaths.before_any_checkpoint,
+        deaths.between_two_checkpoints,
+        deaths.near_its_end,
+        deaths.while_compressing,
+        deaths.while_measuring,
     ]
     with workers(home.url, tmp_path, *OFTEN) as start:
         crew = {worker.name: worker for worker in (start(), start())}
@@ -143,70 +115,44 @@ def test_on_postgresql_a_killed_worker_changes_no_weight(
         home = Home.open(publish(TRAININGS, database, None, artifacts=files).home, files)
         with workers(database, tmp_path, "--artifacts", files, *OFTEN) as start:
             crew = {worker.name: worker for worker in (start(), start())}
-            victim = None
-            while victim is None and not any(worker.ended for worker in crew.values()):
-                victim = held_at(home, [after_a_checkpoint], crew)
-                time.sleep(0.01)
-            assert victim is not None, "a worker ended before any had a checkpoint"
-            kill_with_its_runner(crew.pop(victim))
-            for survivor in crew.values():
-                survivor.wait()
+            kill_one_after_a_checkpoint(home, crew)
 
-        assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
         assert weights(home) == undisturbed
-        (death,) = [attempt for attempt in home.jobs.attempts() if attempt.outcome is Ending.EXPIRED]
-        assert death.worker == victim
-        assert home.jobs.attempts(death.job)[1].from_step > 0, "the survivor goes on from the victim's checkpoint"
-        assert_one_holder_at_a_time(home)
         home.jobs.close()
 
 
-def held_at(home: Home, moments: list[Moment], crew: Container[str | None]) -> str | None:
-    """Who of the crew holds a job at the next moment that is wanted; the moment is then taken from the list.
-
-    A worker that was killed seems to hold its job until the lease expires.
-    """
-    for job in home.jobs.jobs():
-        if job.state is not JobState.RUNNING or job.worker not in crew:
-            continue
-        for moment in moments:
-            if moment(home, job):
-                moments.remove(moment)
-                return job.worker
-    return None
+# Ten seconds at least from the first step to the last: whoever is asked to end in between has not ended by itself.
+LONG = ONE_MODEL.model_copy(
+    update={
+        "shards": 1,
+        "training": ONE_MODEL.training.model_copy(update={"epochs": 16, "epochs_per_visit": 16}),
+    }
+)
 
 
-def kill_with_its_runner(worker: Worker) -> None:
-    """SIGKILL; the runner, which nobody told, must end by itself."""
-    runner = worker.runner_pid()
-    worker.kill()
-    wait_until(lambda: not alive(runner), "the end of a runner whose supervisor was killed")
+def gone_beyond(home: Home, reached: int) -> bool:
+    return max(map(step, home.jobs.jobs())) > reached
 
 
-def assert_one_holder_at_a_time(home: Home) -> None:
-    for job in home.jobs.jobs():
-        attempts = home.jobs.attempts(job.id)
-        assert [attempt.number for attempt in attempts] == list(range(1, len(attempts) + 1))
-        assert [attempt.outcome for attempt in attempts].count(Ending.DONE) == 1
-        for before, after in pairwise(attempts):
-            assert before.ended is not None
-            assert before.ended <= after.started, f"{job.name} had two holders"
-
-
-def test_asked_to_end_a_worker_checkpoints_gives_back_and_ends_well(
-    undisturbed: dict[str, str], tmp_path: Path
-) -> None:
-    home = Home.open(publish(ONE_MODEL, tmp_path / "home", None).home)
-    with workers(home.url, tmp_path) as start:
-        first = start()
-        wait_until(lambda: any(step(job) > 0 for job in home.jobs.jobs()), "the first steps")
-        asked = time.monotonic()
-        first.process.send_signal(signal.SIGTERM)
-        assert first.wait() == 0
-        assert time.monotonic() - asked < 30
-        (attempt,) = [attempt for attempt in home.jobs.attempts() if attempt.outcome is not Ending.DONE]
-        assert attempt.outcome is Ending.RELEASED
-        assert [kept.step for kept in home.jobs.checkpoints(attempt.job)] == [attempt.to_step]
+def test_asked_to_end_a_worker_checkpoints_gives_back_and_ends_well(tmp_path: Path) -> None:
+    alone, asked = (Home.open(publish(LONG, tmp_path / name, None).home) for name in ("alone", "asked"))
+    with workers(alone.url, tmp_path) as start:
         start().wait()
-    assert weights(home).items() <= undisturbed.items()
-    assert home.jobs.attempts(attempt.job)[1].from_step == attempt.to_step
+    (tmp_path / "logs").mkdir()
+    with workers(asked.url, tmp_path / "logs") as start:
+        for request in (signal.SIGTERM, signal.SIGINT):
+            reached = max(map(step, asked.jobs.jobs()))
+            worker = start()
+            wait_until(partial(gone_beyond, asked, reached), "the next steps")
+            began = time.monotonic()
+            worker.process.send_signal(request)
+            assert worker.wait() == 0
+            assert time.monotonic() - began < 30
+            attempt = asked.jobs.attempts()[-1]
+            assert attempt.outcome is Ending.RELEASED
+            assert attempt.to_step > reached
+            assert asked.jobs.checkpoints(attempt.job)[0].step == attempt.to_step
+        start().wait()
+    first, second, third = asked.jobs.attempts()
+    assert (second.from_step, third.from_step) == (first.to_step, second.to_step)
+    assert weights(asked) == weights(alone)
