@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.home import Home
-from orchestrator.jobs import Attempt, JobState
+from orchestrator.jobs import LOG, Attempt, JobState
 
 
 def text(home: Home, name: str) -> str:
@@ -32,7 +32,7 @@ def _attempt_line(attempt: Attempt) -> str:
 
 
 def _printed(home: Home, job: str) -> Iterator[str]:
-    log = home.jobs.outputs(job).get("log")
+    log = home.jobs.outputs(job).get(LOG)
     if log is None:
         yield from ("", "It printed nothing.") if home.jobs.job(job).state is JobState.DONE else ()
         return

@@ -76,6 +76,10 @@ class Artifact:
     """Where the store that made it finds it; opaque to everybody else."""
 
 
+LOG = "log"
+"""What the output is called that holds all that a job printed."""
+
+
 @dataclass(frozen=True)
 class InputRef:
     """Where an input comes from: an output of another job, or data published with the plan."""
@@ -215,6 +219,15 @@ class Exchange:
     """Handed in too late: somebody else holds or has done these jobs, and their results stand."""
     superseded: tuple[Artifact, ...]
     """Files that no row names any more, for their owner to delete."""
+
+
+@dataclass(frozen=True)
+class Lives:
+    """What all attempts together say of how long workers live."""
+
+    worked_seconds: float
+    """In which they were heard of."""
+    deaths: int
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,9 @@ class Worker:
     inbox: Inbox
     console: Console
     directory: Path
-    """For the files of jobs, each in a directory of its own."""
-    checkpoint_seconds: Callable[[], float]
+    """For the files of this attempt; removed at its end."""
+    checkpoint_seconds: Callable[[float | None], float]
+    """How long to compute between two checkpoints, given what the last one cost, if there was one."""
     stopping: Callable[[], bool]
     hung_seconds: float
     chained: bool
@@ -113,6 +114,7 @@ class Attempt:
             self._say(f"{self._holding.lease.name} is left to its lease, which will expire: {error}")
             result = Result.LOST
         self._quiesce()
+        shutil.rmtree(self._worker.directory, ignore_errors=True)
         return result
 
     def _next_event(self) -> Event:
@@ -275,8 +277,8 @@ class Attempt:
         last.looked_ahead = True
         try:
             upcoming = self._jobs.following(last.job)
-        except HomeError:
-            return  # it can be claimed when it is ready
+        except OrchError:
+            return  # it can be claimed when it is ready, and says then what is wrong with it
         if upcoming is not None:
             self._chain.append(self._link(upcoming, follows=last.job))
             self._worker.transfers.fetch(upcoming.job, upcoming.inputs)
@@ -303,7 +305,7 @@ class Attempt:
                 state=paths.get("state"),
                 follows=link.follows,
                 directory=str(link.directory),
-                checkpoint_seconds=self._worker.checkpoint_seconds(),
+                checkpoint_seconds=self._worker.checkpoint_seconds(self.checkpoint_cost),
             )
         )
 
@@ -318,7 +320,7 @@ class Attempt:
         if len(finished) != count or not finished:
             return  # overdue meanwhile
         after = self._chain.after(count)
-        then = after.job if after is not None and self._worth_claiming(after) else None
+        then = after.job if after is not None and after.worth_claiming else None
         try:
             following = self._holding.hand_on(finished, then)
         except ChainBroken as broken:
@@ -333,9 +335,6 @@ class Attempt:
             self._chain.drop_all()
         else:
             self._say(f"{following.name} goes on from it")
-
-    def _worth_claiming(self, link: Link) -> bool:
-        return not self._worker.stopping() or link.standing is not Standing.STOPPED or link.checkpoint is not None
 
     def _fall_back(self, reason: str) -> None:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""
@@ -380,8 +379,7 @@ class Attempt:
 
     def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:
         directory = self._worker.directory / job.job
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir()
+        directory.mkdir(parents=True)
         return Link(job.job, job.name, job.stage, job.spec, directory, follows)
 
     def _say(self, text: str) -> None:

@@ -53,6 +53,11 @@ class Link:
     looked_ahead: bool = False
     """Whether it was asked what goes on from it."""
 
+    @property
+    def worth_claiming(self) -> bool:
+        """Whether anything was, or will be, done of it here."""
+        return self.standing is not Standing.STOPPED or self.checkpoint is not None
+
     def forget_checkpoint(self) -> None:
         """A newer state has come, and this one is not on its way yet."""
         if self.checkpoint is not None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
-from orchestrator.jobs import Attempt, Ending
+from orchestrator.jobs import Lives
 
 PRIOR_SECONDS_BETWEEN_DEATHS = 1800.0
 """What a free notebook is taken to live for before any death was seen; also keeps the estimate finite."""
@@ -24,10 +23,6 @@ def checkpoint_interval(between_deaths: float, restart: float, cost: float) -> f
     return max(math.sqrt(2 * (between_deaths + restart) * cost), cost / LARGEST_STANDSTILL)
 
 
-def seconds_between_deaths(attempts: Iterable[Attempt]) -> float:
+def seconds_between_deaths(lives: Lives) -> float:
     """Mean working time per death, one death at the prior's rate counted in beforehand."""
-    worked, deaths = PRIOR_SECONDS_BETWEEN_DEATHS, 1
-    for attempt in attempts:
-        worked += attempt.last_sign - attempt.started
-        deaths += attempt.outcome is Ending.EXPIRED
-    return worked / deaths
+    return (PRIOR_SECONDS_BETWEEN_DEATHS + lives.worked_seconds) / (1 + lives.deaths)

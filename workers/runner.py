@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from models.catalog import UnknownArchitecture
+from orchestrator.jobs import LOG
 from workers.channel import Channel
 from workers.messages import LOG_NAME, Failed, Finished, Message, Ready, RunJob, Stopped, Unsuitable
 from workers.stages import Later, Outcome, UnknownStage, stage
@@ -100,7 +101,7 @@ def _ended(job: RunJob, outcome: Outcome | Later | Failed | Unsuitable) -> Messa
     sys.stderr.flush()
     log = Path(job.directory) / LOG_NAME
     if isinstance(outcome, Finished) and log.stat().st_size:
-        return Finished(job.job, {**outcome.outputs, "log": str(log)}, outcome.metrics)
+        return Finished(job.job, {**outcome.outputs, LOG: str(log)}, outcome.metrics)
     return outcome
 
 

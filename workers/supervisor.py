@@ -18,14 +18,14 @@ from typing import TypeVar
 
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Claimant, Device, Lease, Stage
+from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
 from workers import messages, scratch
 from workers.attempt import Attempt, Result, Worker
 from workers.cache import InputCache
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
-from workers.intervals import PRIOR_SECONDS_BETWEEN_DEATHS, checkpoint_interval, seconds_between_deaths
+from workers.intervals import checkpoint_interval, seconds_between_deaths
 from workers.runner_process import RunnerDied, RunnerProcess
 from workers.transfers import Threads, Transfers
 
@@ -90,7 +90,7 @@ class Supervisor:
         self._cannot: frozenset[str] = frozenset()
         """Jobs that turned out not to be for this machine."""
         self._checkpoint_cost = _GUESSED_CHECKPOINT_COST
-        self._seconds_between_deaths = PRIOR_SECONDS_BETWEEN_DEATHS
+        self._lives = Lives(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
     def run(self) -> ExitCode:
@@ -212,7 +212,7 @@ class Supervisor:
             transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,
             console=self._console,
-            directory=self._directory,
+            directory=self._directory / f"{lease.job}.{lease.attempt}",
             checkpoint_seconds=self._checkpoint_seconds,
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
@@ -225,19 +225,19 @@ class Supervisor:
             self._cannot |= {lease.job}
         return result
 
-    def _checkpoint_seconds(self) -> float:
+    def _checkpoint_seconds(self, cost: float | None) -> float:
         if self._settings.checkpoint_seconds is not None:
             return self._settings.checkpoint_seconds
-        return checkpoint_interval(self._between_deaths(), self._load_seconds, self._checkpoint_cost)
+        return checkpoint_interval(self._between_deaths(), self._load_seconds, cost or self._checkpoint_cost)
 
     def _between_deaths(self) -> float:
-        """Asked of the table now and then: in the end it has hundreds of thousands of attempts."""
+        """Asked of the table now and then, and not while it cannot be reached."""
         now = time.monotonic()
         if now >= self._deaths_due:
             self._deaths_due = now + _SECONDS_BETWEEN_COUNTS
             with suppress(HomeError):
-                self._seconds_between_deaths = seconds_between_deaths(self._home.jobs.attempts())
-        return self._seconds_between_deaths
+                self._lives = self._home.jobs.lives()
+        return seconds_between_deaths(self._lives)
 
     def _runner_with(self, threads: int) -> RunnerProcess | None:
         """The warm runner; a new one if there is none, it died, or it was set to other threads.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from orchestrator.artifacts import ArtifactDamaged, ArtifactStore
 from orchestrator.errors import OrchError, StoreError
-from orchestrator.jobs import Artifact
+from orchestrator.jobs import LOG, Artifact
 from workers.cache import InputCache
 
 _WAITS = (1.0, 2.0, 4.0)
@@ -128,14 +128,16 @@ class Transfers:
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:
             return OutputsUploaded(
-                {job: {name: self._kept(file) for name, file in named.items()} for job, named in files.items()}
+                {job: {name: self._kept(name, file) for name, file in named.items()} for job, named in files.items()}
             )
         except (OrchError, OSError) as error:
             return OutputsNotKept(_told(error))
 
-    def _kept(self, file: Path) -> Artifact:
+    def _kept(self, name: str, file: Path) -> Artifact:
         artifact = self._store.put(file)
-        self._cache.adopt(file, artifact)
+        # A log is no job's input; and it must stay where it is until its job is handed in, perhaps at a second try.
+        if name != LOG:
+            self._cache.adopt(file, artifact)
         return artifact
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
-from orchestrator.jobs import Device, Ending, Job, JobState, Stage
+from orchestrator.jobs import Device, Ending, Job, JobState, Lives, Stage
 from orchestrator.jobtable.reading import as_job
 from orchestrator.jobtable.schema import attempts, jobs
 
@@ -71,6 +71,14 @@ def overview(connection: Connection, now: float) -> Overview:
         silent=tuple(_silent(connection, now)),
         waiting_for_gpu=_waiting_for_gpu(connection),
     )
+
+
+def lives(connection: Connection) -> Lives:
+    """How long workers were at work, and how many of them died at it."""
+    died = case((attempts.c.outcome == Ending.EXPIRED, 1), else_=0)
+    worked = func.sum(_LAST_SIGN - attempts.c.started)
+    seconds, deaths = connection.execute(select(func.coalesce(worked, 0.0), func.coalesce(func.sum(died), 0))).one()
+    return Lives(float(seconds), int(deaths))
 
 
 # A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of; that of one that was

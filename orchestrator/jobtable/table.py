@@ -17,11 +17,12 @@ from orchestrator.jobs import (
     Job,
     JobState,
     Lease,
+    Lives,
     Upcoming,
 )
 from orchestrator.jobtable import chains, claiming, handing_in, publishing, reading, settling
 from orchestrator.jobtable.chains import ChainBroken
-from orchestrator.jobtable.overview import Overview, overview
+from orchestrator.jobtable.overview import Overview, lives, overview
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.publishing import PlanChange
 from orchestrator.jobtable.reading import PlannedStudy
@@ -258,6 +259,11 @@ class JobTable:
         """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""
         with self._place.reading() as connection:
             return overview(connection, self._place.now(connection))
+
+    def lives(self) -> Lives:
+        """How long workers live, summed up by the database: what a worker goes by to decide when to checkpoint."""
+        with self._place.reading() as connection:
+            return lives(connection)
 
     def attempts(self, job: str | None = None) -> list[Attempt]:
         """Attempts in the order of their beginning; of one job (by id) or of all."""

@@ -6,13 +6,8 @@ import math
 
 import pytest
 
-from orchestrator.jobs import Attempt, Ending
+from orchestrator.jobs import Lives
 from workers.intervals import PRIOR_SECONDS_BETWEEN_DEATHS, checkpoint_interval, seconds_between_deaths
-
-
-def attempt(started: float, seen: float, outcome: Ending | None) -> Attempt:
-    ended = None if outcome is None else seen
-    return Attempt("job", 1, "w", "host", "CPU", started, seen, ended, 0, 0, outcome, None)
 
 
 def test_the_published_example_gives_24_steps_of_15_seconds() -> None:
@@ -24,14 +19,13 @@ def test_standing_still_never_takes_more_than_its_share() -> None:
 
 
 def test_without_deaths_the_longer_a_study_has_run_the_longer_it_is_trusted() -> None:
-    assert seconds_between_deaths([]) == PRIOR_SECONDS_BETWEEN_DEATHS
-    assert seconds_between_deaths([attempt(0, 1000, Ending.DONE)]) == PRIOR_SECONDS_BETWEEN_DEATHS + 1000
+    assert seconds_between_deaths(Lives(0.0, 0)) == PRIOR_SECONDS_BETWEEN_DEATHS
+    assert seconds_between_deaths(Lives(1000.0, 0)) == PRIOR_SECONDS_BETWEEN_DEATHS + 1000
 
 
-def test_every_death_shortens_the_estimate_and_a_release_does_not() -> None:
-    worked = [attempt(0, 600, Ending.EXPIRED), attempt(700, 1300, Ending.EXPIRED), attempt(1300, 1900, Ending.RELEASED)]
-    assert seconds_between_deaths(worked) == (PRIOR_SECONDS_BETWEEN_DEATHS + 1800) / 3
+def test_every_death_shortens_the_estimate() -> None:
+    assert seconds_between_deaths(Lives(1800.0, 2)) == (PRIOR_SECONDS_BETWEEN_DEATHS + 1800) / 3
 
 
 def test_the_estimate_is_finite_even_when_everything_dies_at_once() -> None:
-    assert math.isfinite(seconds_between_deaths([attempt(0, 0, Ending.EXPIRED)] * 100))
+    assert math.isfinite(seconds_between_deaths(Lives(0.0, 100)))

@@ -49,6 +49,8 @@ def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
             clock.resume()
         if stopping:
             return Stopped(job.job)
+    # The state after the visit is kept like a checkpoint, and another so soon would be work for nothing.
+    channel.checkpoint_taken()
     return _after(job, trainer, loss, clock, provenance)
 
 

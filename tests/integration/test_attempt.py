@@ -1,0 +1,298 @@
+"""A worker at a chain of trainings: what computes while what is uploaded, what is handed in when, and what is left.
+
+Table, store, transfers and attempt are real; the runner is played by the test, which so decides the order of events.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from orchestrator.artifacts import LocalStore
+from orchestrator.jobs import Artifact, Claimant, Ending, JobState, PlannedJob, Stage
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.jobtable_places import plan_of, planned_job
+from tests.processes import PATIENCE_SECONDS, wait_until
+from workers import messages
+from workers.attempt import Attempt, Result, Worker
+from workers.cache import InputCache
+from workers.console import Console
+from workers.inbox import Inbox
+from workers.runner_process import RunnerProcess
+from workers.transfers import Threads, Transfers
+
+WORKER = Claimant("w1")
+
+
+class GatedStore(LocalStore):
+    """A store whose uploads wait until they are let through."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.open = threading.Event()
+        self.put_files: list[str] = []
+
+    def put(self, file: Path) -> Artifact:
+        assert self.open.wait(PATIENCE_SECONDS), "nobody opened the gate"
+        self.put_files.append(f"{file.parent.name}/{file.name}")
+        return super().put(file)
+
+
+class PlayedRunner:
+    """What an attempt has of a runner."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._sent: queue.SimpleQueue[messages.RunJob] = queue.SimpleQueue()
+        self._under_way: list[messages.RunJob] = []
+        self.asked_to_stop = False
+
+    def send(self, message: messages.Message) -> None:
+        assert isinstance(message, messages.RunJob), "an attempt sends jobs"
+        self._under_way.append(message)
+        self._sent.put(message)
+
+    def stop_job(self) -> None:
+        self.asked_to_stop = True
+        for job in self._under_way:
+            self._inbox.put(messages.Stopped(job.job))
+        self._under_way = []
+
+    def end(self) -> None:
+        self._under_way = []
+
+    def log_tail(self) -> str:
+        return ""
+
+    def next_job(self) -> messages.RunJob:
+        return self._sent.get(timeout=PATIENCE_SECONDS)
+
+    def computes(self, job: messages.RunJob) -> None:
+        self._inbox.put(messages.Progress(job.job, 1, 40))
+
+    def finish(self, job: messages.RunJob, printed: str = "") -> None:
+        self._under_way.remove(job)
+        outputs = {"state": written(job, "state", f"the state after {job.job}")}
+        if printed:
+            outputs["log"] = written(job, "log.txt", printed)
+        self._inbox.put(messages.Finished(job.job, outputs, {"of": job.job}))
+
+    def checkpoint(self, job: messages.RunJob, step: int, seconds: float) -> None:
+        path = written(job, f"step{step}", f"{job.job} at {step}")
+        self._inbox.put(messages.CheckpointWritten(job.job, step, path, seconds))
+
+
+def written(job: messages.RunJob, name: str, text: str) -> str:
+    file = Path(job.directory, name)
+    file.write_text(text)
+    return str(file)
+
+
+class Scene:
+    """An attempt at the first job of a chain, on a thread of its own."""
+
+    def __init__(self, table: JobTable, place: Path) -> None:
+        self.table = table
+        self.inbox = Inbox()
+        self.runner = PlayedRunner(self.inbox)
+        self.store = GatedStore(place / "store")
+        self.threads = Threads()
+        self.directory = place / "attempt"
+        self.stopping = False
+        self.costs: list[float | None] = []
+        self.results: list[Result] = []
+        cache = InputCache(place / "cache", self.store)
+        worker = Worker(
+            claimant=WORKER,
+            runner=cast(RunnerProcess, self.runner),
+            transfers=Transfers(self.store, cache, self.threads, self.inbox.put),
+            inbox=self.inbox,
+            console=Console("w1", (place / "console").open("w")),
+            directory=self.directory,
+            checkpoint_seconds=lambda cost: self.costs.append(cost) or 1.0,  # type: ignore[func-returns-value]
+            stopping=lambda: self.stopping,
+            hung_seconds=PATIENCE_SECONDS,
+            chained=True,
+        )
+        (lease,) = table.exchange((), WORKER).leases
+        run = Attempt(table, lease, worker).run
+        self._thread = threading.Thread(target=lambda: self.results.append(run()), daemon=True)
+        self._thread.start()
+
+    def ended(self) -> Result:
+        self._thread.join(PATIENCE_SECONDS)
+        assert self.results, "the attempt has not ended"
+        return self.results[0]
+
+    def state(self, job: PlannedJob) -> JobState:
+        return self.table.job(job.id).state
+
+    def stop(self, job: messages.RunJob) -> None:
+        """Ask the worker to end, and wake it with a word of the runner's."""
+        self.stopping = True
+        self.inbox.put(messages.Progress(job.job, 10, 40))
+
+    def close(self) -> None:
+        """End what a test left under way; a hung attempt shows as a failure."""
+        self.store.open.set()
+        self.stopping = True
+        self.inbox.put(messages.Progress("nothing", 0, 0))
+        self.ended()
+        self.threads.shut_down(wait=True)
+
+
+@pytest.fixture
+def chain() -> list[PlannedJob]:
+    made: list[PlannedJob] = []
+    for name in "abcd":
+        made.append(planned_job(name, Stage.TRAIN, made[-1:]))
+    return made
+
+
+@pytest.fixture
+def begin(tmp_path: Path, chain: list[PlannedJob]) -> Iterator[Callable[[], Scene]]:
+    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
+        table = JobTable(place, "here")
+        table.create()
+        table.publish(plan_of(chain, seconds=3600))
+        scenes: list[Scene] = []
+
+        def one() -> Scene:
+            scenes.append(Scene(table, tmp_path))
+            return scenes[-1]
+
+        yield one
+        for scene in scenes:
+            scene.close()
+
+
+def test_the_next_training_computes_while_the_state_before_it_is_uploaded(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene, (a, b, *_) = begin(), chain
+    first = scene.runner.next_job()
+    second = scene.runner.next_job()
+    assert (first.job, first.follows, second.job, second.follows) == (a.id, None, b.id, a.id)
+    scene.runner.finish(first)
+    scene.runner.computes(second)
+    assert scene.runner.next_job().job == chain[2].id, "the one after it is fetched, too"
+    assert (scene.state(a), scene.state(b)) == (JobState.RUNNING, JobState.BLOCKED)
+    scene.store.open.set()
+    wait_until(lambda: scene.state(b) is JobState.RUNNING, "the claim of the second")
+    assert scene.state(a) is JobState.DONE
+    assert scene.table.job(b.id).worker == WORKER.name
+
+
+def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_one_state(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    for _ in chain:
+        job = scene.runner.next_job()
+        scene.runner.computes(job)
+        scene.runner.finish(job)
+    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.store.open.set()
+    assert scene.ended() is Result.DONE
+    assert scene.store.put_files == [f"{chain[0].id}/state", f"{chain[3].id}/state"]
+    assert [scene.state(job) for job in chain] == [JobState.DONE] * 4
+    assert [attempt.outcome for attempt in scene.table.attempts()] == [Ending.DONE] * 4
+    assert {job.id: scene.table.job(job.id).metrics for job in chain} == {job.id: {"of": job.id} for job in chain}
+
+
+def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_handed_in_with_all_that_is_its(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene, (_, b, c, _) = begin(), chain
+    held = scene.runner.next_job()
+    scene.runner.finish(held)
+    for _ in (b, c):
+        job = scene.runner.next_job()
+        scene.runner.computes(job)
+        scene.runner.finish(job, printed=f"{job.job} printed this")
+    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.table.cancel(c.id)
+    scene.store.open.set()
+    assert scene.ended() is Result.DONE
+    assert [scene.state(job) for job in (b, c)] == [JobState.DONE, JobState.CANCELLED]
+    assert scene.table.outputs(b.id).keys() == {"state", "log"}
+    assert scene.table.job(b.id).failures == 0
+
+
+def test_a_checkpoint_that_was_taken_ahead_of_the_claim_is_kept_once_the_job_is_held(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene, (a, b, *_) = begin(), chain
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.finish(first)
+    scene.runner.computes(second)
+    scene.runner.checkpoint(second, 7, seconds=0.5)
+    scene.runner.checkpoint(second, 9, seconds=0.25)
+    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    assert scene.table.checkpoints(b.id) == ()
+    scene.store.open.set()
+    wait_until(lambda: [held.step for held in scene.table.checkpoints(b.id)] == [9], "the newest of them")
+    assert scene.state(a) is JobState.DONE
+
+
+def test_what_a_checkpoint_cost_decides_about_the_next_job_of_the_same_chain(begin: Callable[[], Scene]) -> None:
+    scene = begin()
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.checkpoint(first, 3, seconds=0.25)
+    scene.runner.finish(first)
+    scene.runner.computes(second)
+    scene.runner.next_job()
+    assert scene.costs == [None, None, 0.25]
+
+
+def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was_at_with_its_checkpoint(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene, (a, b, *_) = begin(), chain
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.finish(first)
+    scene.runner.computes(second)
+    scene.runner.checkpoint(second, 9, seconds=0.1)
+    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.stop(second)
+    wait_until(lambda: scene.runner.asked_to_stop, "the wish to stop")
+    scene.store.open.set()
+    assert scene.ended() is Result.RELEASED
+    assert (scene.state(a), scene.state(b)) == (JobState.DONE, JobState.READY)
+    assert [held.step for held in scene.table.checkpoints(b.id)] == [9]
+
+
+def test_a_lost_lease_voids_the_whole_chain_and_leaves_no_file(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.finish(first)
+    scene.runner.computes(second)
+    scene.table.cancel(chain[0].id)
+    scene.store.open.set()
+    assert scene.ended() is Result.LOST
+    assert scene.runner.asked_to_stop, "what was computed ahead is of no use"
+    assert not scene.directory.exists()
+    assert {scene.state(job) for job in chain} == {JobState.CANCELLED}
+
+
+def test_a_training_that_fails_ahead_of_its_claim_fails_once_it_is_held(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene, (a, b, *_) = begin(), chain
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.finish(first)
+    scene.inbox.put(messages.Failed(second.job, "ValueError: no", "Traceback"))
+    scene.store.open.set()
+    assert scene.ended() is Result.FAILED
+    job: Any = scene.table.job(b.id)
+    assert (scene.state(a), job.failures) == (JobState.DONE, 1)
+    assert job.error.startswith("ValueError: no")
