@@ -67,5 +67,6 @@ def hand_on(
         is_last = number + 1 == len(finished)
         after = then if is_last else finished[number + 1].job
         # Whoever hands in the next one too needs no file of the state in between, and has not kept one.
-        held = claiming.claim_one(connection, claimant, after, now, without=() if is_last else ("state",))
+        without = () if is_last else ("state",)
+        held = None if after is None else claiming.claim_one(connection, claimant, after, now, without)
     return held, superseded

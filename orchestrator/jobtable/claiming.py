@@ -133,7 +133,6 @@ OPEN_ATTEMPTS = PreparedRows(
     job=str,
     number=int,
     step=int,
-    progress=str,
 )
 _DATA = Prepared(select(data.c.sha256, data.c.size, data.c.location).where(data.c.name == bindparam("called")))
 _OUTPUT_OF = Prepared(
@@ -155,14 +154,14 @@ def claim(connection: Connection, claimant: Claimant, now: float, most: int) -> 
 
 
 def claim_one(
-    connection: Connection, claimant: Claimant, job: str | None, now: float, without: Collection[str] = ()
+    connection: Connection, claimant: Claimant, job: str, now: float, without: Collection[str] = ()
 ) -> Lease | None:
     """Lease this very job; None if it is not ready.
 
     Args:
         without: inputs that the worker needs no file of.
     """
-    row = None if job is None else THIS_READY.first(connection, job=job, now=now)
+    row = THIS_READY.first(connection, job=job, now=now)
     return None if row is None else _leased(connection, [row], claimant, now, without)[0]
 
 

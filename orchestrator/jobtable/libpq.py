@@ -45,11 +45,11 @@ class LibpqStatement:
         """Raises psycopg's errors, as its own cursors do."""
         return pipelined(connection, [(self, values)])[0]
 
-    def prepare(self, server: psycopg.Connection[Any], prepared: dict[bytes, bool]) -> None:
+    def prepare(self, server: psycopg.Connection[Any], prepared: set[bytes]) -> None:
         """Once a connection, of which `prepared` is the record."""
         if self._name not in prepared:
             checked(server, server.pgconn.prepare(self._name, self.sql.encode()))
-            prepared[self._name] = True
+            prepared.add(self._name)
 
     def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
         server.pgconn.send_query_prepared(self._name, [_text(value) for value in self._arranged(values)])
@@ -71,7 +71,7 @@ class _Command:
     def __init__(self, sql: bytes) -> None:
         self._sql = sql
 
-    def prepare(self, server: psycopg.Connection[Any], prepared: dict[bytes, bool]) -> None:
+    def prepare(self, server: psycopg.Connection[Any], prepared: set[bytes]) -> None:
         """Nothing is prepared for it."""
 
     def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:  # noqa: ARG002
@@ -113,9 +113,12 @@ def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequen
     """
     executions = [*waiting(connection), *asked]
     waiting(connection).clear()
+    if not executions:
+        return []
     server: Any = connection.connection.driver_connection
+    prepared = connection.info.setdefault("prepared", set())
     for statement, _ in executions:
-        statement.prepare(server, connection.info)
+        statement.prepare(server, prepared)
     libpq: pq.abc.PGconn = server.pgconn
     libpq.enter_pipeline_mode()
     try:
