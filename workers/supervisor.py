@@ -190,11 +190,10 @@ class Supervisor:
         """Once: a worker that waits for what it can never do must not look as if it hung."""
         if self._told_what_is_missing or Device.GPU in self._has:
             return
-        waiting = self._reached(self._home.jobs.overview).waiting_for_gpu
-        if waiting:
+        if self._reached(self._home.jobs.overview).waiting_for_gpu:
             self._told_what_is_missing = True
             self._console.say(
-                f"{waiting} jobs need a GPU, and this machine has none; it waits for jobs that do not. "
+                "All that is ready needs a GPU, and this machine has none; it waits for jobs that do not. "
                 'device = "any" under [training] would let it train.'
             )
 

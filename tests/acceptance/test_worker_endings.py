@@ -198,6 +198,16 @@ def test_a_job_that_a_machine_cannot_do_is_left_to_others_with_the_reason(tmp_pa
     assert "waits for another worker" in told and "nowhere" in told
 
 
+def test_a_worker_without_a_gpu_says_that_what_is_left_needs_one_and_waits(tmp_path: Path) -> None:
+    home = planned(tmp_path, Study.parse(TEXT.replace("[training]", '[training]\ndevice = "gpu"')))
+    with workers(home.url, tmp_path) as start:
+        worker = start()
+        wait_until(lambda: "All that is ready needs a GPU" in worker.log.read_text(), "the reason for waiting")
+        assert not worker.ended, "another study's jobs, or a change of this one, may come yet"
+    (job,) = home.jobs.jobs()
+    assert (job.state, job.attempts) == (JobState.READY, 0)
+
+
 def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp_path: Path) -> None:
     broken = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.broken_network:build"').replace("tries = 3", "tries = 1")
     home = planned(tmp_path, Study.parse(broken))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
+from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Lives
 from orchestrator.jobtable import JobTable, LeaseLost, schema
 from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.jobtable_places import (
+    PlaceOf,
     SettablePlace,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
@@ -250,6 +252,51 @@ def test_a_silent_worker_is_seen_in_the_overview_before_anybody_takes_its_job(
     claimed(table, "w2")
     dead = next(worker for worker in table.overview().workers if worker.name == "w1")
     assert (dead.job, place.clock - dead.seen) == (None, pytest.approx(1005.1))
+
+
+def test_a_reader_sees_one_moment_whatever_others_change_meanwhile(
+    table: JobTable, place: SettablePlace, place_of: PlaceOf
+) -> None:
+    counted = select(func.count()).select_from(schema.jobs).where(schema.jobs.c.state == JobState.DONE)
+    with closing(place_of("jobs")) as another, another.reading() as reader:
+        before = reader.execute(counted).scalar_one()
+        lease = claimed(table)
+        table.complete(lease, outputs_of(lease), {})
+        assert reader.execute(counted).scalar_one() == before == 0
+    with place.reading() as reader:
+        assert reader.execute(counted).scalar_one() == 1
+
+
+def test_by_the_history_nothing_is_held_before_it_could_be_whatever_a_claims_clock_read(
+    table: JobTable, place: SettablePlace
+) -> None:
+    place.clock += 10
+    parent = claimed(table)
+    table.complete(parent, outputs_of(parent), {})
+    place.clock -= 3
+    child = claimed(table, "w2")
+    place.clock += 3
+    table.release(child, "the session ends")
+    place.clock -= 2
+    again = claimed(table, "w3")
+    assert again.job == child.job
+    (first,) = table.attempts(parent.job)
+    second, third = table.attempts(child.job)
+    assert first.ended == second.started
+    assert second.ended == third.started
+
+
+def test_the_time_that_workers_worked_and_their_deaths_are_summed_up(table: JobTable, place: SettablePlace) -> None:
+    assert table.lives() == Lives(0.0, 0)
+    dying = claimed(table)
+    place.clock += 2
+    table.renew(dying, {})
+    place.clock += 3600
+    survivor = claimed(table, "w2")
+    place.clock += 4
+    assert table.lives() == Lives(2.0, 1), "a dead worker worked until it was last heard of"
+    table.complete(survivor, outputs_of(survivor), {})
+    assert table.lives() == Lives(6.0, 1)
 
 
 def test_a_released_job_is_ready_again_at_no_cost(table: JobTable) -> None:
