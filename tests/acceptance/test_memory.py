@@ -43,6 +43,9 @@ def test_two_hundred_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
         worker.wait()
     assert all(late - early < LARGEST_GROWTH for early, late in zip(before, after, strict=True)), (before, after)
     assert len({attempt.worker for attempt in home.jobs.attempts()}) == 1
+    told = worker.log.read_text()
+    assert told.count("begins") == 1, "all of it is one chain, gone on with from memory"
+    assert told.count("goes on from it") > LAST / 10
 
 
 def done(home: Home) -> int:
