@@ -27,6 +27,7 @@ from workers.chain import Chain, Link, Standing, uploads
 from workers.console import Console, progress_line
 from workers.holding import Holding
 from workers.inbox import Event, Inbox, Overdue, StopAsked
+from workers.intervals import Pace
 from workers.runner_process import RunnerDied, RunnerProcess, tail
 from workers.transfers import (
     CheckpointNotKept,
@@ -64,8 +65,7 @@ class Worker:
     console: Console
     directory: Path
     """For the files of this attempt; removed at its end."""
-    checkpoint_seconds: Callable[[float | None], float]
-    """How long to compute between two checkpoints, given what the last one cost, if there was one."""
+    pace: Pace
     stopping: Callable[[], bool]
     hung_seconds: float
     chained: bool
@@ -94,8 +94,6 @@ class Attempt:
         """Whether a checkpoint is on its way."""
         self._heard = time.monotonic()
         self._deadline = math.inf
-        self.checkpoint_cost: float | None = None
-        """Seconds that the training stood still for the last checkpoint, if one was taken."""
 
     def run(self) -> Result:
         lease = self._holding.lease
@@ -209,8 +207,7 @@ class Attempt:
             case messages.Progress():
                 link.progress = event
                 self._worker.console.show(progress_line(link.name, event))
-            case messages.CheckpointWritten(_, step, path, seconds):
-                self.checkpoint_cost = seconds
+            case messages.CheckpointWritten(_, step, path):
                 link.forget_checkpoint()
                 link.checkpoint = (step, Path(path))
             case messages.Finished(_, outputs, metrics):
@@ -305,7 +302,7 @@ class Attempt:
                 state=paths.get("state"),
                 follows=link.follows,
                 directory=str(link.directory),
-                checkpoint_seconds=self._worker.checkpoint_seconds(self.checkpoint_cost),
+                pace=self._worker.pace,
             )
         )
 

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import TextIO
 
+from workers.intervals import Pace
 from workers.messages import Failed, Message, Progress, RunJob, Stop, decode, send
 
 # The supervisor needs to know that the job is alive and how far, not every step.
@@ -33,6 +34,8 @@ class Channel:
         self._tasks: queue.Queue[Callable[[], Message | None]] = queue.Queue(_MOST_WAITING)
         self._last_progress = 0.0
         self._last_checkpoint = time.monotonic()
+        self._cost: float | None = None
+        """Seconds that the training stood still for the last state, once there was one."""
         threading.Thread(target=self._listen, args=(incoming,), daemon=True).start()
         threading.Thread(target=self._write, daemon=True).start()
 
@@ -60,12 +63,15 @@ class Channel:
     def stop_asked(self) -> bool:
         return self._stop.is_set()
 
-    def checkpoint_due(self, seconds: float) -> bool:
+    def checkpoint_due(self, pace: Pace) -> bool:
         """Whether it is time for the next one, and the ones before it are written."""
-        return time.monotonic() - self._last_checkpoint >= seconds and not self._tasks.unfinished_tasks
+        since = time.monotonic() - self._last_checkpoint
+        return since >= pace.seconds(self._cost) and not self._tasks.unfinished_tasks
 
-    def checkpoint_taken(self) -> None:
+    def checkpoint_taken(self, cost: float) -> None:
+        """A state is in host memory, for which the training stood still for so many seconds."""
         self._last_checkpoint = time.monotonic()
+        self._cost = cost
 
     def _write(self) -> None:
         while True:

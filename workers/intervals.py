@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from orchestrator.jobs import Lives
 
 PRIOR_SECONDS_BETWEEN_DEATHS = 1800.0
 """What a free notebook is taken to live for before any death was seen; also keeps the estimate finite."""
+FIRST_CHECKPOINT_SECONDS = 5.0
+"""Until the first was taken, nobody knows what one costs on this machine: soon, because lives may be short."""
+
 LARGEST_STANDSTILL = 0.035
 """Share of the time that training may stand still for checkpoints, however often workers die."""
 
@@ -26,3 +30,23 @@ def checkpoint_interval(between_deaths: float, restart: float, cost: float) -> f
 def seconds_between_deaths(lives: Lives) -> float:
     """Mean working time per death, one death at the prior's rate counted in beforehand."""
     return (PRIOR_SECONDS_BETWEEN_DEATHS + lives.worked_seconds) / (1 + lives.deaths)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What decides how often a training is checkpointed, but for what a checkpoint costs: that the runner measures."""
+
+    between_deaths: float
+    """Seconds."""
+    restart: float
+    """Seconds."""
+    fixed: float | None = None
+    """Seconds between two checkpoints, if the person has said so."""
+
+    def seconds(self, cost: float | None) -> float:
+        """How long to compute between two checkpoints; the cost is the standstill for the last, None before it."""
+        if self.fixed is not None:
+            return self.fixed
+        if cost is None:
+            return FIRST_CHECKPOINT_SECONDS
+        return checkpoint_interval(self.between_deaths, self.restart, cost)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from workers.intervals import Pace
+
 LOG_NAME = "log.txt"
 """In a job's directory: all that the runner printed while it did the job."""
 
@@ -30,8 +32,8 @@ class RunJob:
     """The job whose state in the runner's memory this one goes on from; it was sent just before."""
     directory: str
     """An empty directory for whatever the job writes."""
-    checkpoint_seconds: float
-    """How long to compute between two checkpoints."""
+    pace: Pace
+    """How often to take a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,6 @@ class CheckpointWritten:
     job: str
     step: int
     path: str
-    seconds: float
-    """How long the training stood still for it."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,8 @@ def encode(message: Message) -> str:
 
 def decode(line: str) -> Message:
     values = json.loads(line)
+    if "pace" in values:
+        values["pace"] = Pace(**values["pace"])
     return _KINDS[values.pop("kind")](**values)
 
 

@@ -25,7 +25,7 @@ from workers.cache import InputCache
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
-from workers.intervals import checkpoint_interval, seconds_between_deaths
+from workers.intervals import Pace, seconds_between_deaths
 from workers.runner_process import RunnerDied, RunnerProcess
 from workers.transfers import Threads, Transfers
 
@@ -34,8 +34,6 @@ _IDLE_SECONDS = 1.0
 _UNREACHABLE_SECONDS = 10.0
 # Loading TensorFlow takes seconds, on a machine with a cold disk a minute or two.
 _LOAD_SECONDS = 600.0
-_GUESSED_CHECKPOINT_COST = 0.5
-"""Seconds, until the first checkpoint was measured."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
@@ -89,7 +87,6 @@ class Supervisor:
         self._load_seconds = 0.0
         self._cannot: frozenset[str] = frozenset()
         """Jobs that turned out not to be for this machine."""
-        self._checkpoint_cost = _GUESSED_CHECKPOINT_COST
         self._lives = Lives(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
@@ -212,22 +209,15 @@ class Supervisor:
             inbox=self._inbox,
             console=self._console,
             directory=self._directory / f"{lease.job}.{lease.attempt}",
-            checkpoint_seconds=self._checkpoint_seconds,
+            pace=Pace(self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds),
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
         )
-        attempt = Attempt(self._home.jobs, lease, worker)
-        result = attempt.run()
-        self._checkpoint_cost = attempt.checkpoint_cost or self._checkpoint_cost
+        result = Attempt(self._home.jobs, lease, worker).run()
         if result is Result.REFUSED:
             self._cannot |= {lease.job}
         return result
-
-    def _checkpoint_seconds(self, cost: float | None) -> float:
-        if self._settings.checkpoint_seconds is not None:
-            return self._settings.checkpoint_seconds
-        return checkpoint_interval(self._between_deaths(), self._load_seconds, cost or self._checkpoint_cost)
 
     def _between_deaths(self) -> float:
         """Asked of the table now and then, and not while it cannot be reached."""

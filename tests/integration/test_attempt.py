@@ -25,6 +25,7 @@ from workers.attempt import Attempt, Result, Worker
 from workers.cache import InputCache
 from workers.console import Console
 from workers.inbox import Inbox
+from workers.intervals import Pace
 from workers.runner_process import RunnerProcess
 from workers.transfers import Threads, Transfers
 
@@ -84,9 +85,9 @@ class PlayedRunner:
             outputs["log"] = written(job, "log.txt", printed)
         self._inbox.put(messages.Finished(job.job, outputs, {"of": job.job}))
 
-    def checkpoint(self, job: messages.RunJob, step: int, seconds: float) -> None:
+    def checkpoint(self, job: messages.RunJob, step: int) -> None:
         path = written(job, f"step{step}", f"{job.job} at {step}")
-        self._inbox.put(messages.CheckpointWritten(job.job, step, path, seconds))
+        self._inbox.put(messages.CheckpointWritten(job.job, step, path))
 
 
 def written(job: messages.RunJob, name: str, text: str) -> str:
@@ -106,7 +107,6 @@ class Scene:
         self.threads = Threads()
         self.directory = place / "attempt"
         self.stopping = False
-        self.costs: list[float | None] = []
         self.results: list[Result] = []
         cache = InputCache(place / "cache", self.store)
         worker = Worker(
@@ -116,7 +116,7 @@ class Scene:
             inbox=self.inbox,
             console=Console("w1", (place / "console").open("w")),
             directory=self.directory,
-            checkpoint_seconds=lambda cost: self.costs.append(cost) or 1.0,  # type: ignore[func-returns-value]
+            pace=Pace(between_deaths=1800, restart=10),
             stopping=lambda: self.stopping,
             hung_seconds=PATIENCE_SECONDS,
             chained=True,
@@ -233,23 +233,13 @@ def test_a_checkpoint_that_was_taken_ahead_of_the_claim_is_kept_once_the_job_is_
     first, second = scene.runner.next_job(), scene.runner.next_job()
     scene.runner.finish(first)
     scene.runner.computes(second)
-    scene.runner.checkpoint(second, 7, seconds=0.5)
-    scene.runner.checkpoint(second, 9, seconds=0.25)
+    scene.runner.checkpoint(second, 7)
+    scene.runner.checkpoint(second, 9)
     wait_until(lambda: scene.inbox.empty(), "all of it noted")
     assert scene.table.checkpoints(b.id) == ()
     scene.store.open.set()
     wait_until(lambda: [held.step for held in scene.table.checkpoints(b.id)] == [9], "the newest of them")
     assert scene.state(a) is JobState.DONE
-
-
-def test_what_a_checkpoint_cost_decides_about_the_next_job_of_the_same_chain(begin: Callable[[], Scene]) -> None:
-    scene = begin()
-    first, second = scene.runner.next_job(), scene.runner.next_job()
-    scene.runner.checkpoint(first, 3, seconds=0.25)
-    scene.runner.finish(first)
-    scene.runner.computes(second)
-    scene.runner.next_job()
-    assert scene.costs == [None, None, 0.25]
 
 
 def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was_at_with_its_checkpoint(
@@ -259,7 +249,7 @@ def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was
     first, second = scene.runner.next_job(), scene.runner.next_job()
     scene.runner.finish(first)
     scene.runner.computes(second)
-    scene.runner.checkpoint(second, 9, seconds=0.1)
+    scene.runner.checkpoint(second, 9)
     wait_until(lambda: scene.inbox.empty(), "all of it noted")
     scene.stop(second)
     wait_until(lambda: scene.runner.asked_to_stop, "the wish to stop")

@@ -18,6 +18,7 @@ from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from workers.channel import Channel
+from workers.intervals import Pace
 from workers.messages import CheckpointRefused, Finished, RunJob
 from workers.stages import merge, train
 from workers.stages.states import InputUnusable
@@ -56,7 +57,7 @@ class Files:
             for called, ref in job.inputs.items()
         }
         state = paths.pop("state", None)
-        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), 1e9)
+        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), Pace(1800.0, 10.0))
         if job.stage is Stage.MERGE:
             return merge.run(order, self._channel)
         outcome = train.run(order, self._channel)

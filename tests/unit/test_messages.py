@@ -7,14 +7,15 @@ import math
 import pytest
 
 from workers import messages
+from workers.intervals import Pace
 from workers.messages import decode, encode
 
 ALL = [
-    messages.RunJob("id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", 2.5),
+    messages.RunJob("id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", Pace(1800.0, 20.0, None)),
     messages.Stop(),
     messages.Ready("CPU", 3.2),
     messages.Progress("id", 3, 10, 1.5, None, "a note\nof two lines"),
-    messages.CheckpointWritten("id", 3, "/c", 0.1),
+    messages.CheckpointWritten("id", 3, "/c"),
     messages.CheckpointRefused("id", "it is damaged"),
     messages.Finished("id", {"state": "/s"}, {"top1": 0.5}),
     messages.Stopped("id"),

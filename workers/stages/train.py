@@ -44,14 +44,12 @@ def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
         if done.step == visit.last_step:
             break
         stopping = channel.stop_asked()
-        if stopping or channel.checkpoint_due(job.checkpoint_seconds):
+        if stopping or channel.checkpoint_due(job.pace):
             _take_checkpoint(job, trainer, visit, provenance, channel)
             clock.resume()
         if stopping:
             return Stopped(job.job)
-    # The state after the visit is kept like a checkpoint, and another so soon would be work for nothing.
-    channel.checkpoint_taken()
-    return _after(job, trainer, loss, clock, provenance)
+    return _after(job, trainer, loss, clock, provenance, channel)
 
 
 def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
@@ -103,30 +101,38 @@ def _going_on(training: Training, visit: Visit) -> Trainer:
 def _take_checkpoint(
     job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, channel: Channel
 ) -> None:
+    state = _in_memory(trainer, channel)
+    step = trainer.step - visit.first_step
+    channel.later(job, lambda: _written(job, state, step, provenance))
+
+
+def _in_memory(trainer: Trainer, channel: Channel) -> TrainState:
+    """The state of now: all that the training stands still for.  That after a visit is kept like a checkpoint, too."""
     began = time.monotonic()
     state = trainer.state()
-    seconds = time.monotonic() - began
-    channel.checkpoint_taken()
-    step = trainer.step - visit.first_step
-    channel.later(job, lambda: _written(job, state, step, seconds, provenance))
+    channel.checkpoint_taken(time.monotonic() - began)
+    return state
 
 
-def _written(
-    job: RunJob, state: TrainState, step: int, seconds: float, provenance: checkpoint.Provenance
-) -> CheckpointWritten | None:
+def _written(job: RunJob, state: TrainState, step: int, provenance: checkpoint.Provenance) -> CheckpointWritten | None:
     path = Path(job.directory) / f"step{state.step:08d}.safetensors"
     try:
         checkpoint.save(state, path, provenance)
     except OSError as error:
         print(f"The checkpoint at step {state.step} was not written, the training goes on: {error}")
         return None
-    return CheckpointWritten(job.job, step, str(path), seconds)
+    return CheckpointWritten(job.job, step, str(path))
 
 
 def _after(
-    job: RunJob, trainer: Trainer, loss: float | None, clock: _StepClock, provenance: checkpoint.Provenance
+    job: RunJob,
+    trainer: Trainer,
+    loss: float | None,
+    clock: _StepClock,
+    provenance: checkpoint.Provenance,
+    channel: Channel,
 ) -> Later:
-    state = trainer.state()
+    state = _in_memory(trainer, channel)
     metrics = {
         "step": trainer.step,
         "loss": loss,
