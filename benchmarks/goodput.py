@@ -1,8 +1,8 @@
 """Goodput: the share of wall time that a worker spends in training steps, over a slow link and through deaths.
 
-    python benchmarks/goodput.py                      jobs of about 10 s, 100 MB states, a link of 20 MB/s
-    python benchmarks/goodput.py --deaths 60 --passes 1 --jobs 90 --megabytes-per-second 200
-                                                      a tenth of everything, and the worker is killed every 60 s
+    python benchmarks/goodput.py --passes 6           jobs of about 10 s, 100 MB states, a link of 20 MB/s
+    python benchmarks/goodput.py --passes 6 --deaths 40 --scale 15 --megabytes-per-second 300
+                                                      the worker is killed every 40 s, which stands for ten minutes
 
 Aims: at least 97 % without deaths; with deaths, wasted work (steps that were taken again, and standing still) at most
 1.1 times what the best interval between checkpoints would waste.
@@ -81,10 +81,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=24)
     parser.add_argument("--passes", type=int, default=3, help="over its shard that a job takes: decides how long it is")
     parser.add_argument("--megabytes-per-second", type=float, default=20.0)
+    parser.add_argument("--scale", type=float, default=1.0, help="divides how long workers are taken to live at first")
     parser.add_argument("--home", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.home:
-        work(options.home, options.megabytes_per_second)
+        work(options.home, options.megabytes_per_second, options.scale)
         return
     study = Study.parse(STUDY.format(passes=options.passes, epochs=options.jobs // 2 * options.passes))
     with tempfile.TemporaryDirectory(prefix="orch-goodput-") as directory:
@@ -93,12 +94,14 @@ def main() -> None:
         report(home, wall, options)
 
 
-def work(url: str, megabytes_per_second: float) -> None:
+def work(url: str, megabytes_per_second: float, scale: float) -> None:
     """A worker, in a process of its own."""
+    from workers import intervals
     from workers.console import Console
     from workers.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
+    intervals.PRIOR_SECONDS_BETWEEN_DEATHS /= scale
     home = Home.open(url)
     slow = Home(home.url, home.jobs, SlowStore(home.artifacts, megabytes_per_second * 1e6), home.directory)
     name = fresh_worker_name(this_host())
@@ -108,7 +111,7 @@ def work(url: str, megabytes_per_second: float) -> None:
 def run(home: Home, options: argparse.Namespace) -> float:
     """Workers one after another until all is done; seconds from the first start."""
     command = [sys.executable, __file__, "--home", home.url]
-    command += ["--megabytes-per-second", str(options.megabytes_per_second)]
+    command += ["--megabytes-per-second", str(options.megabytes_per_second), "--scale", str(options.scale)]
     began = time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     while home.jobs.unfinished():
