@@ -85,8 +85,9 @@ class Orch:
         if self.where.startswith("postgresql:"):
             from sqlalchemy import text
 
-            with closing(self._place()) as place, place.transaction() as connection:
-                connection.execute(text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
+            anew = text("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            with closing(self._place()) as place:
+                place.transact(lambda connection: connection.execute(anew))
         else:
             for left in Path(self.where).parent.glob(f"{Path(self.where).name}*"):
                 left.unlink()

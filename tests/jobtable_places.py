@@ -20,14 +20,20 @@ import psycopg
 import pytest
 from sqlalchemy import Row, make_url, select
 
+from orchestrator.drive import signin
+from orchestrator.drive.client import DriveClient
 from orchestrator.jobs import Artifact, InputRef, PlannedJob, Stage
 from orchestrator.jobtable import schema
+from orchestrator.jobtable.drive_file import DriveFile
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable.snapshot import SnapshotPlace
 from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
+from tests.conditional_files import FileOnDisk
 from tests.conftest import SMALL
+from tests.drive import DriveServer
 from tests.postgres_server import fresh_database
 
 
@@ -38,8 +44,26 @@ class SettablePlace(Place, Protocol):
     """Seconds since 1970."""
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How much of a race a kind of place is asked for."""
+
+    jobs: int
+    lease_seconds: float
+    orders: int
+    """Of events, for a state machine."""
+
+
+AT_ONCE = Scale(jobs=2_000, lease_seconds=1.0, orders=30)
+IN_TURN = Scale(jobs=150, lease_seconds=5.0, orders=10)
+"""Where every change swaps the whole table, and those who meet pause for up to seconds."""
+
+
 class PlaceOf(Protocol):
     """Opens databases by name, new ones empty.  Can be pickled, so that other processes open the same database."""
+
+    @property
+    def scale(self) -> Scale: ...
 
     def __call__(self, database: str) -> SettablePlace: ...
 
@@ -70,6 +94,7 @@ class SqlitePlaceOf:
     """A file for each database."""
 
     directory: Path
+    scale: Scale = AT_ONCE
 
     def __call__(self, database: str) -> SettableSqlitePlace:
         return SettableSqlitePlace(self.directory / f"{database}.db")
@@ -83,6 +108,7 @@ class PostgresqlPlaceOf:
     """A schema for each, in one database: PostgreSQL makes it a hundred times quicker than a database."""
 
     url: str
+    scale: Scale = AT_ONCE
 
     def __call__(self, database: str) -> SettablePostgresqlPlace:
         return SettablePostgresqlPlace(self._schema(database))
@@ -108,9 +134,68 @@ def _postgresql(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
         yield PostgresqlPlaceOf(url)
 
 
+class SettableSnapshotPlace(_Settable, SnapshotPlace):
+    pass
+
+
+@dataclass(frozen=True)
+class SnapshotPlaceOf:
+    """A snapshot for each, in a file of this machine."""
+
+    directory: Path
+    scale: Scale = IN_TURN
+
+    def __call__(self, database: str) -> SettableSnapshotPlace:
+        return SettableSnapshotPlace(FileOnDisk(self.directory / database))
+
+    def in_real_time(self, database: str) -> SnapshotPlace:
+        return SnapshotPlace(FileOnDisk(self.directory / database))
+
+
+@contextmanager
+def _snapshot(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
+    yield SnapshotPlaceOf(request.getfixturevalue("tmp_path"))
+
+
+@dataclass(frozen=True)
+class DrivePlaceOf:
+    """A snapshot for each, in a file on the Drive server of the tests."""
+
+    url: str
+    token_file: Path
+    ids: Path
+    """A directory with a file for each database: its id on Drive."""
+    scale: Scale = IN_TURN
+
+    def __call__(self, database: str) -> SettableSnapshotPlace:
+        return SettableSnapshotPlace(self._file(database))
+
+    def in_real_time(self, database: str) -> SnapshotPlace:
+        return SnapshotPlace(self._file(database))
+
+    def _file(self, database: str) -> DriveFile:
+        client = DriveClient(signin.of_token_file(self.token_file), self.url)
+        note = self.ids / f"{database}.id"
+        if not note.exists():
+            file = client.new_id()
+            client.create(file, database, "root", b"", {})
+            note.write_text(file)
+        return DriveFile(client, note.read_text(), database)
+
+
+@contextmanager
+def _drive(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
+    directory: Path = request.getfixturevalue("tmp_path")
+    with DriveServer() as drive:
+        account = drive.account("ann@example.org")
+        yield DrivePlaceOf(drive.url, account.token_file(directory / "token"), directory)
+
+
 PLACES: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[PlaceOf]]] = {
     "sqlite": _sqlite,
+    "snapshot": _snapshot,
     "postgresql": _postgresql,
+    "drive": _drive,
 }
 """Every kind of place: a new one joins all proofs by one entry here."""
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import uuid
+import shutil
+import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
-from orchestrator.artifacts.store import ArtifactDamaged, copy_hashed
+from orchestrator.artifacts.incoming import TEMPORARY, appearing_in
+from orchestrator.artifacts.store import ArtifactDamaged, Stored, copy_hashed
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact
+
+SHORT_BYTES = 1e9
 
 
 class LocalStore:
@@ -25,7 +28,7 @@ class LocalStore:
 
     def put(self, file: Path) -> Artifact:
         try:
-            with file.open("rb") as source, _appearing_in(self.directory) as incoming:
+            with file.open("rb") as source, appearing_in(self.directory) as incoming:
                 sha256, size = copy_hashed(source, incoming.stream)
                 location = f"{sha256[:2]}/{sha256}"
                 incoming.appear_as(self.directory / location)
@@ -44,7 +47,7 @@ class LocalStore:
         except OSError as error:
             raise StoreError(f"The artifact {artifact.location} cannot be read: {error.strerror}.") from error
         try:
-            with source, _appearing_in(to.parent) as incoming:
+            with source, appearing_in(to.parent) as incoming:
                 sha256, size = copy_hashed(source, incoming.stream)
                 if (sha256, size) != (artifact.sha256, artifact.size):
                     raise ArtifactDamaged(
@@ -66,42 +69,22 @@ class LocalStore:
     def delete(self, artifact: Artifact) -> None:
         (self.directory / artifact.location).unlink(missing_ok=True)
 
+    def shortage(self) -> str | None:
+        try:
+            free = shutil.disk_usage(self.directory).free
+        except OSError:
+            return None
+        return f"{free / 1e9:.1f} GB are left on the disk of {self.directory}." if free < SHORT_BYTES else None
 
-class _Incoming:
-    """A file that is being written under a temporary name."""
-
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
-        self.stream = stream
-        self._path = path
-
-    def appear_as(self, final: Path) -> None:
-        """Give the file its name, after its bytes have reached the disk: a power cut leaves it whole or absent."""
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
-        final.parent.mkdir(parents=True, exist_ok=True)
-        self._path.replace(final)
-        _sync(final.parent)
-
-
-def _sync(directory: Path) -> None:
-    """The name reaches the disk too: a row of the job table must not outlive the file that it names."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _appearing_in(directory: Path) -> Iterator[_Incoming]:
-    """A new file in a directory (same file system, so that renaming is atomic), gone unless it was given a name.
-
-    With the rights that the umask leaves, unlike `tempfile`'s: workers of several people may share a store.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f".incoming-{uuid.uuid4().hex}"
-    try:
-        with path.open("xb") as stream:
-            yield _Incoming(stream, path)
-    finally:
-        path.unlink(missing_ok=True)
+    def stored(self) -> Iterator[Stored]:
+        now = time.time()
+        try:
+            for path in self.directory.glob("**/*"):
+                with suppress(FileNotFoundError):  # deleted since, as superseded files are at any time
+                    found = path.stat()
+                    if stat.S_ISREG(found.st_mode):
+                        sha256 = "" if path.name.startswith(TEMPORARY) else path.name
+                        location = path.relative_to(self.directory).as_posix()
+                        yield Stored(Artifact(sha256, found.st_size, location), now - found.st_mtime)
+        except OSError as error:
+            raise StoreError(f"The artifacts in {self.directory} cannot be listed: {error.strerror}.") from error

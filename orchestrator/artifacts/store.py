@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,6 +16,19 @@ _CHUNK_BYTES = 1 << 20
 
 class ArtifactDamaged(StoreError):
     """The store has no file of this content any more: it is missing, shorter, or other bytes."""
+
+
+class StoreFull(StoreError):
+    """There is no room left, and there will be when a person has made some."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that a store has, whether anybody names it or not."""
+
+    artifact: Artifact
+    """Of a file that was never finished the SHA-256 is empty."""
+    age_seconds: float
 
 
 class ArtifactStore(Protocol):
@@ -49,6 +63,18 @@ class ArtifactStore(Protocol):
 
     def delete(self, artifact: Artifact) -> None:
         """Remove the artifact; nothing happens if it is not there."""
+        ...
+
+    def stored(self) -> Iterator[Stored]:
+        """All files of the store that this account may delete; those of the last minutes may be left out.
+
+        Raises:
+            StoreError: they cannot be listed.
+        """
+        ...
+
+    def shortage(self) -> str | None:
+        """A sentence when there is hardly any room left for more files; None if there is, or nobody can tell."""
         ...
 
     def __str__(self) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 
 class Place(Protocol):
     """Runs transactions; knows nothing of jobs."""
 
-    def transaction(self, *, exclusive: bool = False) -> AbstractContextManager[Connection]:
-        """A connection whose changes are committed together at the end, or not at all after an exception.
+    def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
+        """What `change` does on a connection is committed together, or not at all after an exception.
+
+        A place where another was quicker runs `change` again on what that one left: it must do nothing besides.
 
         Args:
             exclusive: nobody else writes meanwhile; otherwise others may, but not the rows that this one locks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from orchestrator.errors import HomeError
 from orchestrator.jobtable import libpq, postgresql_url
+from orchestrator.jobtable.place import T
 
 # A server that was switched off, or a network that swallows packets, answers nothing.  The system waits for hours
 # then; a worker would neither notice that the server is back nor end when it is asked to.
@@ -64,12 +65,11 @@ class PostgresqlPlace:
         self._own = threading.local()
         self._opened: list[Connection] = []
 
-    @contextmanager
-    def transaction(self, *, exclusive: bool = False) -> Iterator[Connection]:
+    def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
         with self._begun(_WRITE_ALONE if exclusive else _WRITE) as connection:
             if exclusive:
                 _alone(connection)
-            yield connection
+            return change(connection)
 
     def reading(self) -> AbstractContextManager[Connection]:
         return self._begun(_READ)

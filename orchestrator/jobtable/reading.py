@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, inspect, or_, select, true
+from sqlalchemy import Connection, Row, inspect, or_, select, true, union
 
 from orchestrator.errors import UsageError
 from orchestrator.jobs import Artifact, Attempt, Ending, Job, JobState, Stage
 from orchestrator.jobtable import schema
-from orchestrator.jobtable.schema import data, jobs, outputs, study
+from orchestrator.jobtable.schema import checkpoints, data, jobs, outputs, study
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,12 @@ def outputs_of(connection: Connection, job: str) -> dict[str, Artifact]:
 
 def published_data(connection: Connection) -> dict[str, Artifact]:
     return {row.name: Artifact(row.sha256, row.size, row.location) for row in connection.execute(select(data))}
+
+
+def named_locations(connection: Connection) -> set[str]:
+    """Of all files that a row names."""
+    named = union(*(select(table.c.location) for table in (outputs, checkpoints, data)))
+    return set(connection.execute(named).scalars())
 
 
 def unfinished(connection: Connection, besides: Collection[str]) -> bool:

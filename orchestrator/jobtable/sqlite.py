@@ -6,8 +6,8 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 
 from orchestrator.errors import HomeError
 from orchestrator.jobtable import mounts
+from orchestrator.jobtable.place import T
 
 # Longer than any transaction here takes, so that a writer that meets another waits instead of failing with "locked";
 # short enough that a worker which is asked to end while the table is stuck can still end in good order.
@@ -41,25 +42,15 @@ class SqlitePlace:
         self._own = threading.local()
         self._opened: list[Connection] = []
 
-    def transaction(self, *, exclusive: bool = False) -> AbstractContextManager[Connection]:  # noqa: ARG002
+    def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:  # noqa: ARG002
         # SQLite has one writer at a time: every transaction is exclusive.
-        return self._begun("BEGIN IMMEDIATE")
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        return self._begun("BEGIN")
+        with self._explained(), begun(self._connection(), "BEGIN IMMEDIATE") as connection:
+            return change(connection)
 
     @contextmanager
-    def _begun(self, begin: str) -> Iterator[Connection]:
-        with self._explained():
-            connection = self._connection()
-            driver: Any = connection.connection.driver_connection
-            driver.execute(begin)
-            try:
-                yield connection
-            except BaseException:
-                _end(connection, driver, "rollback")
-                raise
-            _end(connection, driver, "commit")
+    def reading(self) -> Iterator[Connection]:
+        with self._explained(), begun(self._connection(), "BEGIN") as connection:
+            yield connection
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._own, "connection", None)
@@ -97,6 +88,19 @@ class SqlitePlace:
             if type(cause) is not sqlite3.DatabaseError:
                 raise
             raise HomeError(f"{self.path} is not a job table: {cause}; give the home that `orch plan` made.") from error
+
+
+@contextmanager
+def begun(connection: Connection, begin: str) -> Iterator[Connection]:
+    """A transaction on a connection whose driver begins none by itself: committed, or rolled back by an exception."""
+    driver: Any = connection.connection.driver_connection
+    driver.execute(begin)
+    try:
+        yield connection
+    except BaseException:
+        _end(connection, driver, "rollback")
+        raise
+    _end(connection, driver, "commit")
 
 
 def _end(connection: Connection, driver: Any, how: Literal["commit", "rollback"]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from orchestrator.jobs import (
     Artifact,
     Attempt,
@@ -61,13 +63,15 @@ class JobTable:
         Raises:
             HomeError: a newer Orch made them.
         """
-        with self._place.transaction(exclusive=True) as connection:
-            publishing.create_tables(connection)
-            if not publishing.is_current(connection, self._where):
-                # Here and not above: every command would wait until Alembic is loaded, and hardly one needs it.
-                from orchestrator.jobtable.migrating import migrate
+        self._place.transact(self._make_tables, exclusive=True)
 
-                migrate(connection)
+    def _make_tables(self, connection: Connection) -> None:
+        publishing.create_tables(connection)
+        if not publishing.is_current(connection, self._where):
+            # Here and not above: every command would wait until Alembic is loaded, and hardly one needs it.
+            from orchestrator.jobtable.migrating import migrate
+
+            migrate(connection)
 
     def exists(self) -> bool:
         """Whether the tables are there, of whichever version."""
@@ -95,21 +99,25 @@ class JobTable:
         Raises:
             UsageError: the table holds another study.
         """
-        with self._place.transaction(exclusive=True) as connection:
+
+        def all_of_it(connection: Connection) -> PlanChange:
             change = publishing.publish(connection, plan, data or {}, notes, self._place.now(connection))
             self._place.analyze(connection)
             return change
 
+        return self._place.transact(all_of_it, exclusive=True)
+
     def retry(self, job: str) -> Job:
         """Quarantined to ready, its failures forgotten.  Raises UsageError if it is not quarantined or unknown."""
-        with self._place.transaction() as connection:
-            settling.retry(connection, reading.find(connection, job))
+        self._place.transact(lambda connection: settling.retry(connection, reading.find(connection, job)))
         return self.job(job)
 
     def cancel(self, job: str) -> int:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
-        with self._place.transaction(exclusive=True) as connection:
-            return settling.cancel(connection, reading.find(connection, job), self._place.now(connection))
+        return self._place.transact(
+            lambda connection: settling.cancel(connection, reading.find(connection, job), self._place.now(connection)),
+            exclusive=True,
+        )
 
     # --- for a worker ---
 
@@ -136,13 +144,15 @@ class JobTable:
         Raises:
             StoreError: a claimed job's inputs were never published.  Nothing was handed in then.
         """
-        with self._place.transaction() as connection:
+
+        def both(connection: Connection) -> Exchange:
             now = self._place.now(connection)
             superseded, lost = handing_in.hand_in(connection, done, now)
-            leases = claiming.claim(connection, claimant, now, most)
-        if superseded:
-            self._place.make_durable()
-        return Exchange(leases, lost, superseded)
+            return Exchange(claiming.claim(connection, claimant, now, most), lost, superseded)
+
+        exchanged = self._place.transact(both)
+        self._let_go(exchanged.superseded)
+        return exchanged
 
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
@@ -164,11 +174,10 @@ class JobTable:
             LeaseLost: the lease's job is somebody else's.
             ChainBroken: another was cancelled or taken.  Nothing was handed in in either case.
         """
-        with self._place.transaction() as connection:
-            now = self._place.now(connection)
-            following, superseded = chains.hand_on(connection, lease, finished, then, claimant, now)
-        if superseded:
-            self._place.make_durable()
+        following, superseded = self._place.transact(
+            lambda connection: chains.hand_on(connection, lease, finished, then, claimant, self._place.now(connection))
+        )
+        self._let_go(superseded)
         return following, superseded
 
     def renew(
@@ -183,10 +192,10 @@ class JobTable:
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        with self._place.transaction() as connection:
-            renewed = settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
-        if renewed.superseded:
-            self._place.make_durable()
+        renewed = self._place.transact(
+            lambda connection: settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+        )
+        self._let_go(renewed.superseded)
         return renewed
 
     def refuse(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
@@ -195,8 +204,7 @@ class JobTable:
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        with self._place.transaction() as connection:
-            return settling.refuse(connection, lease, checkpoint)
+        return self._place.transact(lambda connection: settling.refuse(connection, lease, checkpoint))
 
     def complete(
         self, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
@@ -209,11 +217,11 @@ class JobTable:
         Raises:
             LeaseLost: somebody else holds the job or has done it; their result stands.
         """
-        with self._place.transaction() as connection:
-            done = Completion(lease, outputs, metrics)
-            superseded = handing_in.complete(connection, done, self._place.now(connection))
-        if superseded:
-            self._place.make_durable()
+        done = Completion(lease, outputs, metrics)
+        superseded = self._place.transact(
+            lambda connection: handing_in.complete(connection, done, self._place.now(connection))
+        )
+        self._let_go(superseded)
         return superseded
 
     def fail(self, lease: Lease, error: str) -> JobState:
@@ -221,8 +229,9 @@ class JobTable:
 
         Raises LeaseLost.
         """
-        with self._place.transaction() as connection:
-            return settling.fail(connection, lease, error, self._place.now(connection))
+        return self._place.transact(
+            lambda connection: settling.fail(connection, lease, error, self._place.now(connection))
+        )
 
     def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
         """Give the job back undone, at no cost to its tries.  Raises LeaseLost.
@@ -230,8 +239,14 @@ class JobTable:
         Args:
             refused: this worker can never do it; the reason is shown until another has done it.
         """
-        with self._place.transaction() as connection:
-            settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
+        self._place.transact(
+            lambda connection: settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
+        )
+
+    def _let_go(self, superseded: Collection[Artifact]) -> None:
+        """Before files are deleted: a power cut that took the commit back would leave rows that name them."""
+        if superseded:
+            self._place.make_durable()
 
     def unfinished(self, besides: Collection[str] = ()) -> bool:
         """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
@@ -284,6 +299,11 @@ class JobTable:
         """Shards and test set by name."""
         with self._place.reading() as connection:
             return reading.published_data(connection)
+
+    def named_locations(self) -> set[str]:
+        """Where the store has all files that any row names."""
+        with self._place.reading() as connection:
+            return reading.named_locations(connection)
 
     def close(self) -> None:
         self._place.close()

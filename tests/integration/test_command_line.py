@@ -164,15 +164,15 @@ def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None
     orch("plan", cwd=place)
     database = place / "small.orch" / "jobs.db"
     sqlite = SqlitePlace(database)
-    with sqlite.transaction() as connection:
-        connection.execute(update(schema.study).values(schema_version=schema.VERSION + 1))
+    newer = update(schema.study).values(schema_version=schema.VERSION + 1)
+    sqlite.transact(lambda connection: connection.execute(newer))
     sqlite.close()
     for command in ("status", "plan", "worker"):
         assert "upgrade Orch" in refused(orch(command, cwd=place), 4)
 
 
 def test_a_home_on_a_service_of_a_later_version_is_told(place: Path) -> None:
-    assert "gdrive" in refused(orch("plan", "--home", "gdrive:", cwd=place), 2)
+    assert "s3" in refused(orch("plan", "--home", "s3://bucket/study", cwd=place), 2)
 
 
 def test_a_plan_that_was_killed_before_its_tables_were_made_is_planned_again(place: Path) -> None:

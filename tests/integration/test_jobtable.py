@@ -457,13 +457,14 @@ def test_a_worker_is_given_what_follows_its_own_job_among_equals(place: Settable
 
 @pytest.mark.usefixtures("table")
 def test_the_schema_itself_refuses_a_running_job_without_a_token(place: SettablePlace) -> None:
-    with pytest.raises(IntegrityError, match="running_means_leased"), place.transaction() as connection:
-        connection.execute(update(schema.jobs).values(state="running"))
+    running = update(schema.jobs).values(state="running")
+    with pytest.raises(IntegrityError, match="running_means_leased"):
+        place.transact(lambda connection: connection.execute(running))
 
 
 def test_a_table_of_a_newer_schema_is_refused_with_both_numbers(table: JobTable, place: SettablePlace) -> None:
-    with place.transaction() as connection:
-        connection.execute(update(schema.study).values(schema_version=99))
+    newer = update(schema.study).values(schema_version=99)
+    place.transact(lambda connection: connection.execute(newer))
     with pytest.raises(HomeError, match=rf"has schema 99 and this Orch knows schemas up to {schema.VERSION}; upgrade"):
         table.check()
 

@@ -59,7 +59,7 @@ def test_the_table_keeps_its_promises_in_every_order_of_events(place_of: PlaceOf
     run_state_machine_as_test(
         lambda: JobTableMachine(place_of(next(names))),
         settings=settings(
-            max_examples=int(os.environ.get(EXAMPLES, 30)),
+            max_examples=int(os.environ.get(EXAMPLES, place_of.scale.orders)),
             stateful_step_count=30,
             deadline=None,
             derandomize=EXAMPLES not in os.environ,

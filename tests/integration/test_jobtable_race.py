@@ -7,12 +7,13 @@ import random
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -37,9 +38,7 @@ from tests.jobtable_places import (
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.jobtable_places"])
 
-JOBS = 2_000
 RACERS = 4
-LEASE_SECONDS = 1.0
 SECONDS_BETWEEN_KILLS = (0.05, 0.3)
 PATIENCE_SECONDS = 120.0
 
@@ -58,14 +57,15 @@ def table(place: SettablePlace) -> Iterator[JobTable]:
 def test_no_kill_makes_a_job_run_twice_at_once_or_get_lost_or_done_twice(place_of: PlaceOf, tmp_path: Path) -> None:
     table = JobTable(place_of.in_real_time("jobs"), "here")
     table.create()
-    graph = _groups(JOBS)
-    table.publish(plan_of(graph, seconds=LEASE_SECONDS, tries=JOBS))
+    scale = place_of.scale
+    graph = _groups(scale.jobs)
+    table.publish(plan_of(graph, seconds=scale.lease_seconds, tries=scale.jobs))
     race = Race(place_of, tmp_path)
     race.run_until_all_is_done(table)
     assert race.killed, "the race was over before anybody was killed"
-    assert table.overview().counts == {JobState.DONE: JOBS}
+    assert table.overview().counts == {JobState.DONE: scale.jobs}
     history = _history(table)
-    _check_runs_follow_each_other(history)
+    _check_runs_follow_each_other(history, scale.lease_seconds)
     _check_parents_were_done_first(history, graph)
     _check_told(race.told(), race.killed, history)
     table.close()
@@ -93,10 +93,10 @@ class Race:
 
     def run_until_all_is_done(self, table: JobTable) -> None:
         racers = [self._start() for _ in range(RACERS)]
-        late = self._start(pause=1.5 * LEASE_SECONDS)
+        late = self._start(pause=1.5 * self._place_of.scale.lease_seconds)
         deadline = time.monotonic() + PATIENCE_SECONDS
         while table.unfinished():
-            assert time.monotonic() < deadline, f"{JOBS} jobs were not done in {PATIENCE_SECONDS:.0f} s"
+            assert time.monotonic() < deadline, f"the jobs were not done in {PATIENCE_SECONDS:.0f} s"
             time.sleep(self._random.uniform(*SECONDS_BETWEEN_KILLS))
             place = self._random.randrange(RACERS)
             if racers[place].is_alive():
@@ -163,13 +163,13 @@ def _history(table: JobTable) -> History:
     return history
 
 
-def _check_runs_follow_each_other(history: History) -> None:
+def _check_runs_follow_each_other(history: History, lease_seconds: float) -> None:
     for attempts in history.values():
         assert [attempt.number for attempt in attempts] == list(range(1, len(attempts) + 1))
         assert [attempt.outcome for attempt in attempts] == [Ending.EXPIRED] * (len(attempts) - 1) + [Ending.DONE]
         assert all(_ended(earlier) <= later.started for earlier, later in pairwise(attempts))
         # Nobody was taken for dead before a whole lease of silence.
-        assert all(_ended(dead) - dead.seen > LEASE_SECONDS for dead in attempts[:-1])
+        assert all(_ended(dead) - dead.seen > lease_seconds for dead in attempts[:-1])
 
 
 def _check_parents_were_done_first(history: History, graph: list[PlannedJob]) -> None:
@@ -305,14 +305,12 @@ def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(table: 
 @contextmanager
 def _unreachable(place: Place, *, after_the_commit: bool = False) -> Iterator[None]:
     """No transaction succeeds; one that breaks after its commit has happened, and nobody is told so."""
-    real = place.transaction
+    real = place.transact
 
-    @contextmanager
-    def broken(*, exclusive: bool = False) -> Iterator[Connection]:
+    def broken(change: Callable[[Connection], Any], *, exclusive: bool = False) -> Any:
         if after_the_commit:
-            with real(exclusive=exclusive) as connection:
-                yield connection
+            real(change, exclusive=exclusive)
         raise HomeError("The table cannot be reached.")
 
-    with mock.patch.object(place, "transaction", broken):
+    with mock.patch.object(place, "transact", broken):
         yield

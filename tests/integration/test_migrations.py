@@ -190,8 +190,8 @@ def test_a_study_goes_on_in_a_migrated_home(place: Place) -> None:
 )
 def test_a_migrated_home_refuses_what_a_new_one_refuses(statement: str, place: Place) -> None:
     JobTable(place, "here").check()
-    with pytest.raises(IntegrityError), place.transaction() as connection:
-        connection.exec_driver_sql(statement)
+    with pytest.raises(IntegrityError):
+        place.transact(lambda connection: connection.exec_driver_sql(statement))
 
 
 def test_a_home_of_this_schema_is_opened_without_loading_alembic(tmp_path: Path) -> None:
@@ -296,19 +296,21 @@ STAGES = "stage IN ('train', 'compress', 'benchmark')"
 MORE_STAGES = "stage IN ('train', 'merge', 'compress', 'benchmark')"
 
 
-@contextmanager
-def as_a_revision(place: Place) -> Iterator[Connection]:
-    with (
-        place.transaction(exclusive=True) as connection,
-        Operations.context(MigrationContext.configure(connection)),
-    ):
-        yield connection
+def as_a_revision(place: Place, change: Callable[[Connection], object]) -> None:
+    def revise(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            change(connection)
+
+    place.transact(revise, exclusive=True)
+
+
+def know_merges(_: Connection) -> None:
+    replace_check("stage_is_known", "jobs", STAGES, MORE_STAGES)
 
 
 def test_a_check_is_replaced_and_everything_else_stays(place: Place) -> None:
     rows_before, before = rows(place), shape(place)
-    with as_a_revision(place):
-        replace_check("stage_is_known", "jobs", STAGES, MORE_STAGES)
+    as_a_revision(place, know_merges)
     after = shape(place)
     assert "'merge'" in after["jobs"]["checks"].pop("stage_is_known")
     assert "'merge'" not in before["jobs"]["checks"].pop("stage_is_known")
@@ -318,15 +320,16 @@ def test_a_check_is_replaced_and_everything_else_stays(place: Place) -> None:
 
 @pytest.mark.parametrize("statement", ["UPDATE jobs SET stage = 'lunch'", "DELETE FROM jobs WHERE state = 'done'"])
 def test_a_table_whose_check_was_replaced_refuses_what_it_refused(statement: str, place: Place) -> None:
-    with as_a_revision(place) as connection:
-        replace_check("stage_is_known", "jobs", STAGES, MORE_STAGES)
-        connection.exec_driver_sql("UPDATE jobs SET stage = 'merge' WHERE state = 'ready'")
-    with pytest.raises(IntegrityError), place.transaction() as connection:
-        connection.exec_driver_sql(statement)
+    as_a_revision(place, know_merges)
+    place.transact(
+        lambda connection: connection.exec_driver_sql("UPDATE jobs SET stage = 'merge' WHERE state = 'ready'")
+    )
+    with pytest.raises(IntegrityError):
+        place.transact(lambda connection: connection.exec_driver_sql(statement))
 
 
 def test_a_check_that_is_not_there_is_not_replaced(place: Place) -> None:
     before = shape(place)
-    with pytest.raises((LookupError, ProgrammingError)), as_a_revision(place):
-        replace_check("lunch_is_known", "jobs", STAGES, MORE_STAGES)
+    with pytest.raises((LookupError, ProgrammingError)):
+        as_a_revision(place, lambda _: replace_check("lunch_is_known", "jobs", STAGES, MORE_STAGES))
     assert shape(place) == before

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from orchestrator.jobtable import JobTable, claiming, handing_in, settling, stragglers
 from orchestrator.jobtable.place import Place
@@ -41,11 +41,14 @@ BY_KEY = {
 def filled(place: Place) -> Place:
     """A table of mostly done jobs, as in the middle of a large study, so that an index is worth its while."""
     JobTable(place, "here").create()
-    with place.transaction() as connection:
+
+    def fill(connection: Connection) -> None:
         connection.execute(insert(jobs), [row(number) for number in range(5000)])
         chain = [{"parent": f"{number:032x}", "child": f"{number + 1:032x}"} for number in range(4999)]
         connection.execute(insert(edges), chain)
         place.analyze(connection)
+
+    place.transact(fill)
     return place
 
 
@@ -70,7 +73,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 def sqlite_plan(place: Place, statement: Prepared) -> str:
-    with place.transaction() as connection:
+    with place.reading() as connection:
         sql = statement.on(connection).sql
         found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?")).all()
     return "\n".join(row.detail for row in found)
@@ -78,14 +81,17 @@ def sqlite_plan(place: Place, statement: Prepared) -> str:
 
 def postgresql_plan(place: Place, statement: Prepared) -> str:
     """Of the statement as the server keeps it prepared: one plan for all values."""
-    with place.transaction() as connection:
+
+    def explained(connection: Connection) -> Sequence[str]:
         sql = statement.on(connection).sql
         numbers = [int(number) for number in re.findall(r"\$(\d+)", sql)]
         connection.exec_driver_sql(f"PREPARE explained AS {sql}")
         explain = f"EXPLAIN EXECUTE explained({', '.join(['NULL'] * max(numbers))})"
         found = connection.exec_driver_sql(explain).scalars().all()
         connection.exec_driver_sql("DEALLOCATE explained")
-    return "\n".join(found)
+        return found
+
+    return "\n".join(place.transact(explained))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.jobs import (
@@ -289,14 +289,16 @@ def test_the_winner_deletes_the_checkpoints_of_both(table: JobTable, late: Lease
 def test_the_schema_refuses(values: dict[str, object], table: JobTable, place: SettablePlace, late: Lease) -> None:
     if "token" in values:
         claimed(table, IDLE)
-    with pytest.raises(IntegrityError), place.transaction() as connection:
-        connection.execute(update(jobs).where(jobs.c.id == late.job).values(**values))
+    change = update(jobs).where(jobs.c.id == late.job).values(**values)
+    with pytest.raises(IntegrityError):
+        place.transact(lambda connection: connection.execute(change))
 
 
 def test_the_schema_refuses_a_third_open_attempt(table: JobTable, place: SettablePlace, late: Lease) -> None:
     claimed(table, IDLE)
-    with pytest.raises(IntegrityError), place.transaction() as connection:
-        connection.execute(update(attempts).where(attempts.c.job == late.job).values(twin=False))
+    change = update(attempts).where(attempts.c.job == late.job).values(twin=False)
+    with pytest.raises(IntegrityError):
+        place.transact(lambda connection: connection.execute(change))
 
 
 def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> None:
@@ -310,7 +312,10 @@ def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> No
         table.create()
         publish(table, with_merge(shards(2)))
         late = begun_late(table, place)
-        with other.transaction() as writing:
+
+        def meanwhile(writing: Connection) -> Lease | None:
             writing.execute(select(jobs.c.id).where(jobs.c.id == late.job).with_for_update())
-            assert table.claim(IDLE) is None
+            return table.claim(IDLE)
+
+        assert other.transact(meanwhile) is None
         assert claimed(table, IDLE).job == late.job

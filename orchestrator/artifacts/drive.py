@@ -1,0 +1,163 @@
+"""Artifacts in a folder of Google Drive, each under the id that Drive gave it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from orchestrator.artifacts.incoming import appearing_in
+from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
+from orchestrator.drive.client import Account, DriveClient
+from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
+from orchestrator.errors import StoreError
+from orchestrator.jobs import Artifact
+
+_SECONDS_BETWEEN_LOOKS = 600.0
+
+_DOWNLOADS = 2
+"""Before a file is believed to be damaged there, and not on its way."""
+
+
+class DriveStore:
+    """Files of one folder, called by their SHA-256.  Whoever puts one owns it: it counts against their storage.
+
+    The same bytes are kept once by one store, and once more by every other: names on Drive are not unique, and a look
+    whether a file is there already would be minutes late.
+    """
+
+    def __init__(self, client: DriveClient, folder: str, where: str) -> None:
+        self._client = client
+        self._folder = folder
+        self._where = where
+        self._put: dict[str, Artifact] = {}
+        self._lock = threading.Lock()
+        self._shortage: str | None = None
+        self._shortage_due = -math.inf
+
+    def __str__(self) -> str:
+        return self._where
+
+    def put(self, file: Path) -> Artifact:
+        """Raises StoreFull if the account's storage is full."""
+        try:
+            sha256, md5 = _digests(file)
+            with self._lock:
+                known = self._put.get(sha256)
+            if known is not None and self.has(known):
+                return known
+            return self._uploaded(file, sha256, md5)
+        except DriveRefused as refused:
+            kind = StoreFull if refused.reason is Reason.FULL else StoreError
+            raise kind(f"{file.name} could not be kept in {self}: {refused}") from refused
+        except OSError as error:
+            raise StoreError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+    def fetch(self, artifact: Artifact, to: Path) -> None:
+        try:
+            self._fetch_whole(artifact, to)
+        except DriveRefused as refused:
+            if refused.reason is Reason.MISSING:
+                raise ArtifactDamaged(f"The artifact {artifact.location} is missing from {self}.") from None
+            raise StoreError(f"The artifact {artifact.location} cannot be read: {refused}") from refused
+        except OSError as error:
+            raise StoreError(f"{to} could not be written: {error.strerror or error}.") from error
+
+    def _fetch_whole(self, artifact: Artifact, to: Path) -> None:
+        for _ in range(_DOWNLOADS):
+            with appearing_in(to.parent) as incoming:
+                hashed = _Hashed(incoming.stream)
+                self._client.download(artifact.location, hashed)  # type: ignore[arg-type]
+                if (hashed.sha256, hashed.size) == (artifact.sha256, artifact.size):
+                    incoming.appear_as(to)
+                    return
+        raise ArtifactDamaged(
+            f"The artifact {artifact.location} is damaged: {hashed.size} bytes with SHA-256 {hashed.sha256[:12]}..., "
+            f"{artifact.size} with {artifact.sha256[:12]}... were kept."
+        )
+
+    def has(self, artifact: Artifact) -> bool:
+        try:
+            found = self._client.metadata(artifact.location)
+        except DriveRefused as refused:
+            if refused.reason is Reason.MISSING:
+                return False
+            raise StoreError(f"The artifacts in {self} cannot be read: {refused}") from refused
+        return found.size == artifact.size and not found.trashed
+
+    def delete(self, artifact: Artifact) -> None:
+        """Another account's file stays: only its owner may delete it, and does."""
+        with self._lock:
+            self._put.pop(artifact.sha256, None)
+        try:
+            self._client.delete(artifact.location)
+        except DriveRefused as refused:
+            if refused.reason is not Reason.FORBIDDEN:
+                raise StoreError(f"The artifact {artifact.location} cannot be deleted: {refused}") from refused
+
+    def shortage(self) -> str | None:
+        """Of the account that is signed in, asked for now and then."""
+        now = time.monotonic()
+        if now >= self._shortage_due:
+            self._shortage_due = now + _SECONDS_BETWEEN_LOOKS
+            with suppress(DriveRefused, SignInNeeded):
+                self._shortage = _shortage_of(self._client.account())
+        return self._shortage
+
+    def stored(self) -> Iterator[Stored]:
+        try:
+            for file in self._client.children(self._folder):
+                if file.mine:
+                    age = self._client.clock.now() - datetime.fromisoformat(file.modified).timestamp()
+                    yield Stored(Artifact(file.name, file.size, file.id), age)
+        except DriveRefused as refused:
+            raise StoreError(f"The artifacts in {self} cannot be listed: {refused}") from refused
+
+    def _uploaded(self, file: Path, sha256: str, md5: str) -> Artifact:
+        kept = self._client.upload(file, self._client.new_id(), sha256, self._folder)
+        artifact = Artifact(sha256, file.stat().st_size, kept.id)
+        if (kept.md5, kept.size) != (md5, artifact.size):
+            self.delete(artifact)
+            raise StoreError(f"{file.name} did not arrive whole in {self}; it will be tried again.")
+        with self._lock:
+            self._put[sha256] = artifact
+        return artifact
+
+
+def _shortage_of(account: Account) -> str | None:
+    if account.limit_bytes is None or not account.nearly_full:
+        return None
+    left = max(0, account.limit_bytes - account.used_bytes) / 1e9
+    return f"{left:.1f} GB of {account.limit_bytes / 1e9:.1f} GB are left in the Google storage of {account.email}."
+
+
+class _Hashed:
+    """Writes to a stream, and knows what it wrote."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, chunk: bytes) -> int:
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        return self._stream.write(chunk)
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _digests(file: Path) -> tuple[str, str]:
+    """SHA-256, by which an artifact is known, and MD5, which Drive confirms for every file."""
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+        stream.seek(0)
+        return sha256, hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

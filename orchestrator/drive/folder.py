@@ -1,0 +1,93 @@
+"""A study's folder on Drive: which of its files is the job table, and where the artifacts lie.
+
+The folder's own properties name them by id, so that one request finds them: a look by name is minutes late and may find
+two.  They are `properties`, which every app sees, because a notebook's sign-in is another app than `orch login`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.drive.client import DriveClient, Metadata
+from orchestrator.drive.refusals import DriveRefused, Reason
+
+_JOBS = "orch_jobs"
+_ARTIFACTS = "orch_artifacts"
+
+
+_WHEEL = "orch_wheel"
+_WHEEL_SHA256 = "orch_wheel_sha256"
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """The Orch that travels with the study."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The ids of what a home on Drive is made of."""
+
+    id: str
+    jobs: str
+    """The file with the job table's snapshot."""
+    artifacts: str
+    """The folder of the artifacts."""
+
+
+def id_in(url: str) -> str:
+    """The folder's id of `gdrive://ID`; empty in `gdrive:`, which is a folder that is not there yet."""
+    return url.removeprefix("gdrive:").strip("/")
+
+
+def found(client: DriveClient, folder: str) -> StudyFolder | None:
+    """The study's folder of this id; None if it, or what it names, is not there or in the bin.  Raises DriveRefused."""
+    there = _metadata(client, folder)
+    named = {} if there is None else there.properties
+    if _JOBS not in named or _ARTIFACTS not in named:
+        return None
+    complete = all(_metadata(client, named[part]) is not None for part in (_JOBS, _ARTIFACTS))
+    return StudyFolder(folder, named[_JOBS], named[_ARTIFACTS]) if complete else None
+
+
+def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:
+    """Put the wheel into the study's folder, unless the same is there already.  Raises DriveRefused."""
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    before = published_wheel(client, folder)
+    if before is not None and before.sha256 == sha256 and _metadata(client, before.id) is not None:
+        return before
+    published = Wheel(client.upload(wheel, client.new_id(), wheel.name, folder).id, sha256)
+    client.note(folder, {_WHEEL: published.id, _WHEEL_SHA256: sha256})
+    return published
+
+
+def published_wheel(client: DriveClient, folder: str) -> Wheel | None:
+    """What the folder says of it; None before it was published.  Raises DriveRefused."""
+    there = _metadata(client, folder)
+    named = {} if there is None else there.properties
+    return Wheel(named[_WHEEL], named[_WHEEL_SHA256]) if _WHEEL in named else None
+
+
+def made(client: DriveClient, name: str) -> StudyFolder:
+    """A new folder, with an empty job table.  Raises DriveRefused; what was made by then is an empty folder."""
+    folder = StudyFolder(client.new_id(), client.new_id(), client.new_id())
+    parts = {_JOBS: folder.jobs, _ARTIFACTS: folder.artifacts}
+    client.create_folder(folder.id, f"{name} (Orch)", None, parts)
+    client.create_folder(folder.artifacts, "artifacts", folder.id, {})
+    client.create(folder.jobs, "jobs", folder.id, b"", {})
+    return folder
+
+
+def _metadata(client: DriveClient, file: str) -> Metadata | None:
+    try:
+        told = client.metadata(file)
+    except DriveRefused as refused:
+        if refused.reason is Reason.MISSING:
+            return None
+        raise
+    return None if told.trashed else told

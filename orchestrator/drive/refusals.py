@@ -1,0 +1,98 @@
+"""What Drive answers when it does not do what it was asked, told apart by what can be done about it.
+
+Reasons are those of https://developers.google.com/workspace/drive/api/guides/handle-errors
+"""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from http import HTTPStatus
+from typing import Any
+
+from orchestrator.errors import ExitCode, HomeError, OrchError
+
+
+class Reason(Enum):
+    STALE = "another version is there by now"
+    EXISTS = "a file of this id is there already"
+    MISSING = "there is no such file, or this account may not see it"
+    FULL = "the account's storage is full"
+    FORBIDDEN = "this account may not do that"
+    BUSY = "too many requests"
+    UNREACHABLE = "it cannot be reached, or is in trouble"
+    OTHER = "it refuses"
+
+
+_ADVICE = {
+    Reason.STALE: "read it again",
+    Reason.EXISTS: "nothing has to be done",
+    Reason.MISSING: "check the folder's id, and that its owner has shared it: orch share ACCOUNT",
+    Reason.FULL: "free some space at drive.google.com (empty the bin, too), or sign in with another account of yours",
+    Reason.FORBIDDEN: "ask the folder's owner to share it for writing: orch share ACCOUNT",
+    Reason.BUSY: "wait a minute; with many workers, longer leases ask less often",
+    Reason.UNREACHABLE: "check the network, and try again",
+    Reason.OTHER: "orch doctor looks closer",
+}
+
+
+class DriveRefused(OrchError):
+    """A request that was not done, or of which nobody knows whether it was."""
+
+    def __init__(self, reason: Reason, said: str) -> None:
+        super().__init__(f"Google Drive: {reason.value} ({said}); {_ADVICE[reason]}.")
+        self.reason = reason
+
+
+class SignInNeeded(HomeError):
+    """Nobody is signed in, or not any more."""
+
+    exit_code = ExitCode.SIGN_IN
+
+
+_BY_REASON = {
+    "storageQuotaExceeded": Reason.FULL,
+    "teamDriveFileLimitExceeded": Reason.FULL,
+    "userRateLimitExceeded": Reason.BUSY,
+    "rateLimitExceeded": Reason.BUSY,
+    "dailyLimitExceeded": Reason.BUSY,
+    "sharingRateLimitExceeded": Reason.BUSY,
+    "insufficientFilePermissions": Reason.FORBIDDEN,
+    "insufficientPermissions": Reason.FORBIDDEN,
+    "forbidden": Reason.FORBIDDEN,
+    "fileIdInUse": Reason.EXISTS,
+    "conditionNotMet": Reason.STALE,
+}
+_BY_STATUS = {
+    HTTPStatus.NOT_FOUND: Reason.MISSING,
+    HTTPStatus.CONFLICT: Reason.EXISTS,
+    HTTPStatus.PRECONDITION_FAILED: Reason.STALE,
+    HTTPStatus.TOO_MANY_REQUESTS: Reason.BUSY,
+}
+
+
+def refusal(status: int, content: bytes) -> DriveRefused | SignInNeeded:
+    """What an answer says that is no success."""
+    name, said = _error(content)
+    if status == HTTPStatus.UNAUTHORIZED:
+        return not_signed_in(said or "the sign-in has expired or was revoked")
+    reason = _BY_REASON.get(name) or _BY_STATUS.get(HTTPStatus(status))
+    if reason is None:
+        reason = Reason.UNREACHABLE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Reason.OTHER
+    return DriveRefused(reason, said or f"HTTP {status}")
+
+
+def not_signed_in(said: str) -> SignInNeeded:
+    return SignInNeeded(
+        f"Google Drive needs a sign-in ({said}); run orch login, or in a notebook run the cell again and sign in."
+    )
+
+
+def _error(content: bytes) -> tuple[str, str]:
+    """Reason and message of an error as Google's services word them; empty where it is worded otherwise."""
+    try:
+        error: Any = json.loads(content)["error"]
+        first = error["errors"][0]
+        return str(first["reason"]), str(error["message"]).strip().rstrip(".")
+    except (ValueError, KeyError, IndexError, TypeError):
+        return "", ""

@@ -1,0 +1,14 @@
+"""What `orch doctor` finds; how it looks stands in `orchestrator.doctor` and `orchestrator.drive.live_checks`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    well: bool
+    told: str
+    """In a sentence."""
