@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator import entry
-from orchestrator.errors import UsageError
+from orchestrator.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.home import Home
@@ -178,6 +178,98 @@ def cancel(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption
 
 
 @app.command()
+def gc(
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+    older_than_hours: Annotated[
+        float, typer.Option(min=1, help="Leave younger files alone: a worker may be about to name them.")
+    ] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    only_home: Annotated[
+        bool, typer.Option("--only-home", help="No other home has files in the directory of this one on PostgreSQL.")
+    ] = False,
+) -> None:
+    """Delete files that no job names: what dead workers left behind.  On Drive every account deletes its own."""
+    from orchestrator import garbage
+
+    opened = _open(home, artifacts)
+    if opened.shares_artifacts and not only_home:
+        raise UsageError(
+            f"Other homes may have files in {opened.artifacts}, which would be deleted; give --only-home if none has."
+        )
+    swept = garbage.sweep(opened, older_than_hours, dry_run=dry_run)
+    files = f"{swept.files} file{'' if swept.files == 1 else 's'} ({swept.size / 1e6:.1f} MB)"
+    typer.echo(f"{'Would delete' if dry_run else 'Deleted'} {files} that no job names.")
+
+
+@app.command()
+def doctor(home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
+    """Check this machine and the home: what a worker needs, and whether the service keeps what Orch rests on."""
+    from orchestrator import address
+    from orchestrator import doctor as examination
+
+    well = True
+    for finding in examination.findings(address.known(home, artifacts)):
+        typer.echo(f"{'ok ' if finding.well else '!! '} {finding.told}")
+        well = well and finding.well
+    raise typer.Exit(ExitCode.DONE if well else ExitCode.FAILED)
+
+
+@app.command()
+def login(
+    client: Annotated[
+        Path, typer.Option("--client", help="JSON of an OAuth client of the kind 'desktop app', from Google Cloud.")
+    ] = Path("client_secrets.json"),
+    sign_out: Annotated[bool, typer.Option("--sign-out", help="Forget the sign-in, and void it at Google.")] = False,
+) -> None:
+    """Sign in to Google Drive with the browser; the sign-in is kept for you alone on this machine."""
+    from orchestrator import drive_account
+
+    typer.echo(drive_account.sign_out() if sign_out else drive_account.sign_in(client))
+
+
+@app.command()
+def snippet(
+    home: HomeOption = None,
+    colab: Annotated[bool, typer.Option("--colab", help="For Google Colab (the default).")] = False,
+    kaggle: Annotated[bool, typer.Option("--kaggle", help="For a Kaggle notebook.")] = False,
+    shell: Annotated[bool, typer.Option("--shell", help="For a shell with Python.")] = False,
+    notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with the cell there.")] = None,
+) -> None:
+    """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
+    from orchestrator import address, drive_account
+    from orchestrator import snippet as cells
+
+    if colab + kaggle + shell > 1:
+        raise UsageError("Give one of --colab, --kaggle and --shell.")
+    kind = cells.Notebook.KAGGLE if kaggle else cells.Notebook.SHELL if shell else cells.Notebook.COLAB
+    at = address.known(home, None)
+    travelling = drive_account.travelling(at.url, _snapshot(_open(home, None)).study)
+    if notebook is None:
+        typer.echo(cells.TERMS, err=True)
+        typer.echo(cells.cell(travelling, kind), nl=False)
+        return
+    if kind is cells.Notebook.SHELL:
+        raise UsageError("A notebook is for --colab or --kaggle.")
+    try:
+        notebook.write_text(cells.as_notebook(travelling, kind), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
+    typer.echo(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")
+
+
+@app.command()
+def share(
+    accounts: Annotated[list[str], typer.Argument(help="E-mail addresses of Google accounts.")],
+    home: HomeOption = None,
+) -> None:
+    """Let other accounts work on a study on Google Drive."""
+    from orchestrator import address, drive_account
+
+    typer.echo(drive_account.share(address.known(home, None).url, accounts))
+
+
+@app.command()
 def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where to put the home, the logs and the report.")] = Path(
         "orch-demo"
@@ -205,7 +297,7 @@ def _snapshot(home: Home) -> Snapshot:
     study = home.jobs.study()
     if study is None:
         raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
-    return snapshot(study.name, home.url, home.jobs.overview())
+    return snapshot(study.name, home.url, home.jobs.overview(), home.artifacts.shortage())
 
 
 def _watch(home: Home) -> None:

@@ -5,11 +5,14 @@ Which URL is meant, when a command is not told, stands in `orchestrator.address`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from orchestrator import drive
 from orchestrator.address import scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
@@ -17,7 +20,14 @@ from orchestrator.jobtable import JobTable, postgresql_url
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.sqlite import SqlitePlace
 
+if TYPE_CHECKING:  # only a home on Drive needs its libraries
+    from orchestrator.drive.client import DriveClient
+    from orchestrator.drive.folder import StudyFolder
+
 _JOBS_FILE = "jobs.db"
+
+# A worker reads the table several times between two claims; every look that is younger costs no request.
+_READS_GOOD_FOR_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,17 +65,25 @@ class Home:
         return home
 
     @classmethod
-    def create(cls, url: str | Path, artifacts: str | Path | None = None) -> Home:
+    def create(cls, url: str | Path, artifacts: str | Path | None = None, name: str = "study") -> Home:
         """Open a home, making what is missing of it; one of an older Orch is migrated.
+
+        Args:
+            name: of the study, for people who come across the home somewhere else.
 
         Raises:
             HomeError: it cannot be made or reached, or is of a newer schema.
         """
         kind = _kind(url, artifacts)
-        kind.make()
+        kind.make(name)
         home = kind.home()
         home.jobs.create()
         return home
+
+    @property
+    def shares_artifacts(self) -> bool:
+        """Whether other homes may have files in the same store."""
+        return self.directory is None and not self.url.startswith("gdrive:")
 
     def check_artifacts(self) -> None:
         """Nothing happens if the store can be this home's.  That of a directory is; lost shards are planned again.
@@ -89,7 +107,7 @@ class _Kind(Protocol):
 
     def exists(self) -> bool: ...
 
-    def make(self) -> None:
+    def make(self, name: str) -> None:
         """All that the job table and the store need to be made in."""
         ...
 
@@ -100,10 +118,14 @@ def _kind(url: str | Path, artifacts: str | Path | None) -> _Kind:
     named = scheme(url) if isinstance(url, str) else None
     if named in postgresql_url.SCHEMES:
         return _Database(str(url), artifacts)
-    if named is not None:
-        raise UsageError(f"Homes on {named} are not in this version of Orch; give a directory or postgresql://...")
+    if named not in (None, "gdrive"):
+        raise UsageError(
+            f"Homes on {named} are not in this version of Orch; give a directory, gdrive: or postgresql://..."
+        )
     if artifacts is not None:
-        raise UsageError(f"{url} is a directory and keeps its own files; --artifacts is for a home on PostgreSQL.")
+        raise UsageError(f"{url} keeps its own files; --artifacts is for a home on PostgreSQL.")
+    if named == "gdrive":
+        return _DriveHome(str(url), drive.connect())
     return _Directory(Path(url).expanduser().absolute())
 
 
@@ -120,7 +142,7 @@ class _Directory:
         except OSError as error:
             raise HomeError(f"{self.url} cannot be a home: {error.strerror}.") from None
 
-    def make(self) -> None:
+    def make(self, name: str) -> None:  # noqa: ARG002
         try:
             self._path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -142,11 +164,66 @@ class _Database:
     def exists(self) -> bool:
         return self._jobs.exists()
 
-    def make(self) -> None:
+    def make(self, name: str) -> None:
         """A database is made by whoever runs the server, a store when the first file is put."""
 
     def home(self) -> Home:
         return Home(self.url, self._jobs, self._store, None)
+
+
+class _DriveHome:
+    """A folder of Google Drive with everything in it, for workers of several accounts."""
+
+    def __init__(self, url: str, client: DriveClient) -> None:
+        self.url = url
+        self._client = client
+        self._folder: StudyFolder | None = None
+
+    def exists(self) -> bool:
+        from orchestrator.drive import folder
+
+        known = folder.id_in(self.url)
+        with _reaching_drive():
+            if not known and self._folder is None:
+                self._client.account()  # nothing is there yet, but Drive and a sign-in must be
+            elif self._folder is None:
+                self._folder = folder.found(self._client, known)
+        return self._folder is not None
+
+    def make(self, name: str) -> None:
+        from orchestrator.drive import folder
+
+        if self.exists():
+            return
+        if folder.id_in(self.url):
+            raise HomeError(
+                f"There is no home at {self.url} that this account may see; "
+                "give gdrive: to make a new one, or have its owner share it: orch share ACCOUNT."
+            )
+        with _reaching_drive():
+            self._folder = folder.made(self._client, name)
+        self.url = f"gdrive://{self._folder.id}"
+
+    def home(self) -> Home:
+        from orchestrator.artifacts.drive import DriveStore
+        from orchestrator.jobtable.drive_file import DriveFile
+        from orchestrator.jobtable.snapshot import SnapshotPlace
+
+        assert self._folder is not None, "a home is opened when it exists or was made"
+        place = SnapshotPlace(DriveFile(self._client, self._folder.jobs, self.url), _READS_GOOD_FOR_SECONDS)
+        return Home(
+            self.url, JobTable(place, self.url), DriveStore(self._client, self._folder.artifacts, self.url), None
+        )
+
+
+@contextmanager
+def _reaching_drive() -> Iterator[None]:
+    from orchestrator.drive.refusals import DriveRefused
+
+    try:
+        yield
+    except DriveRefused as refused:
+        raise HomeError(str(refused)) from refused
 
 
 def _store(artifacts: str | Path | None) -> ArtifactStore:

@@ -15,12 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models import datasets
+from orchestrator import drive_account
+from orchestrator.address import scheme
 from orchestrator.errors import OrchError, StudyError
 from orchestrator.home import Home
 from orchestrator.jobtable import PlanChange
 from orchestrator.planner import Plan, make_plan
 from orchestrator.sharding import publish_data
-from orchestrator.study import Study
+from orchestrator.study import SECONDS_ON_DRIVE, Study
 
 SYNTHETIC_NOTE = (
     "The data set is synthetic: images made by the program, not CIFAR-10. "
@@ -94,11 +96,12 @@ def publish(
         DataError: its data set cannot be had; the home is as it was.
         StoreError, HomeError: the home could not keep it; what was there is undamaged.
     """
+    study = _with_leases_for(str(url), study)
     made = _plan(study, directory)
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
         dataset = dataset or load(study.dataset, directory)
-    home = Home.create(url, artifacts)
+    home = Home.create(url, artifacts, study.name)
     home.check_artifacts()
     data = {}
     if not _has(home, {*made.shard_names, made.test_name}):
@@ -106,7 +109,16 @@ def publish(
     if study.dataset == "synthetic":
         notes = (*notes, SYNTHETIC_NOTE)
     change = home.jobs.publish(made, data, notes)
+    if scheme(home.url) == "gdrive":
+        drive_account.publish_wheel(home.url)
     return Planned(study.name, home.url, len(made.jobs), study.shards, change)
+
+
+def _with_leases_for(url: str, study: Study) -> Study:
+    """On Drive a lease that the study says nothing of is longer, because every renewal swaps the whole table."""
+    if scheme(url) != "gdrive" or "seconds" in study.leases.model_fields_set:
+        return study
+    return study.model_copy(update={"leases": study.leases.model_copy(update={"seconds": SECONDS_ON_DRIVE})})
 
 
 def _has(home: Home, names: set[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,8 +67,8 @@ class Snapshot:
         }
 
 
-def snapshot(study: str, home: str, seen: Overview) -> Snapshot:
-    """What the table's sums mean to a person."""
+def snapshot(study: str, home: str, seen: Overview, shortage: str | None = None) -> Snapshot:
+    """What the table's sums mean to a person, and what the home's store says that is nearly full."""
     models = tuple(_model(training) for training in seen.trainings)
     workers = tuple(_worker(worker, seen.now) for worker in seen.workers)
     return Snapshot(
@@ -78,7 +78,12 @@ def snapshot(study: str, home: str, seen: Overview) -> Snapshot:
         models=models,
         workers=workers,
         eta_seconds=_eta(models, seen.trainings, sum(worker.job is not None for worker in workers)),
-        problems=(*map(_problem, seen.troubled), *map(_silence, seen.silent), *_without_gpu(seen.waiting_for_gpu)),
+        problems=(
+            *map(_problem, seen.troubled),
+            *map(_silence, seen.silent),
+            *_without_gpu(seen.waiting_for_gpu),
+            *_shortages(seen.workers, shortage),
+        ),
     )
 
 
@@ -129,6 +134,12 @@ def _without_gpu(jobs: int) -> Iterator[str]:
             f"{jobs} job{'' if jobs == 1 else 's'} can only be done by a worker with a GPU, and none is at work; start "
             'one, or plan with device = "any" under [training].'
         )
+
+
+def _shortages(workers: Iterable[WorkerSeen], own: str | None) -> list[str]:
+    """Each once: several workers may be signed in with one account."""
+    told = (own, *(worker.progress.get("shortage") for worker in workers if worker.job is not None))
+    return [f"Make room, uploads will soon be refused: {one}" for one in dict.fromkeys(told) if one]
 
 
 def _silence(job: Job) -> str:

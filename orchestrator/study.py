@@ -165,6 +165,10 @@ class BenchmarkSection(_Section):
         return tuple(dict.fromkeys(value))
 
 
+SECONDS_ON_DRIVE = 900.0
+"""Of a lease in a home on Google Drive, if the study does not say."""
+
+
 class LeasesSection(_Section):
     """`[leases]`: when a silent worker has lost its job, and how often a failing job is tried."""
 

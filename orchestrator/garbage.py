@@ -1,0 +1,40 @@
+"""What `orch gc` does: delete files of a home's store that no row of its job table names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.artifacts import Stored
+from orchestrator.home import Home
+
+SAFE_HOURS = 24.0
+"""A worker names what it has uploaded within minutes; one that was cut off may come back within its session."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What was deleted, or would be."""
+
+    files: int
+    size: int
+    """Bytes."""
+
+
+def sweep(home: Home, older_than_hours: float = SAFE_HOURS, *, dry_run: bool = False) -> Swept:
+    """Delete what nobody names, is older than that, and is this account's to delete.
+
+    Raises:
+        StoreError, HomeError: the store or the table cannot be reached; what was deleted by then was garbage.
+    """
+    garbage = unnamed(home, older_than_hours)
+    if not dry_run:
+        for stored in garbage:
+            home.artifacts.delete(stored.artifact)
+    return Swept(len(garbage), sum(stored.artifact.size for stored in garbage))
+
+
+def unnamed(home: Home, older_than_hours: float) -> list[Stored]:
+    # First the files, then the names: what is uploaded in between is not looked at, what is named in between is kept.
+    old = [stored for stored in home.artifacts.stored() if stored.age_seconds > older_than_hours * 3600]
+    named = home.jobs.named_locations()
+    return [stored for stored in old if stored.artifact.location not in named]

@@ -1,0 +1,271 @@
+"""The commands about Google Drive, as a person runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from orchestrator.drive import signin
+from orchestrator.errors import ExitCode
+from orchestrator.home import Home
+from tests.conftest import SMALL
+from tests.drive import Account, DriveServer
+from tests.drive.signed_in import fixture_drive  # noqa: F401
+from tests.processes import orch
+
+DAY = 86_400.0
+
+
+class OAuth(BaseHTTPRequestHandler):
+    """Google's sign-in: whoever is sent there agrees."""
+
+    access_token = ""
+    refresh_token = "1//refresh-of-ann"
+    revoked: list[str] = []  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        self.send_response(302)
+        self.send_header("location", f"{asked['redirect_uri'][0]}?code=a-code")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        if self.path == "/revoke":
+            self.revoked.extend(form["token"])
+        told = {"access_token": self.access_token, "refresh_token": self.refresh_token, "expires_in": 3600}
+        content = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def ann(drive: DriveServer) -> Account:
+    return drive.account("ann@example.org")
+
+
+@pytest.fixture
+def place(ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a study, where Ann is signed in."""
+    monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(ann.token_file(tmp_path / "token")))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    (tmp_path / "study.toml").write_text(SMALL.replace("[leases]\nseconds = 5\n", "[leases]\n"))
+    return tmp_path
+
+
+@pytest.fixture
+def planned(place: Path) -> str:
+    """The URL of a study's home on Drive."""
+    done = orch("plan", "--home", "gdrive:", "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["home"])
+
+
+@pytest.fixture
+def oauth(ann: Account, place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[OAuth]]:
+    """Google's sign-in on loopback, a client file for it, and a browser that follows where it is sent."""
+    monkeypatch.delenv(signin.TOKEN_FILE_VARIABLE)
+    browser = place / "browser.py"
+    browser.write_text("import sys, urllib.request; urllib.request.urlopen(sys.argv[1]).read()")
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {browser} %s &")
+    handler = type("Handler", (OAuth,), {"access_token": ann.token, "revoked": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv(signin.REVOKE_URL_VARIABLE, f"{url}/revoke")
+    installed = {
+        "client_id": "an-id",
+        "client_secret": "not-so-secret",
+        "auth_uri": f"{url}/auth",
+        "token_uri": f"{url}/token",
+        "redirect_uris": ["http://localhost"],
+    }
+    (place / "client_secrets.json").write_text(json.dumps({"installed": installed}))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    yield handler
+    server.shutdown()
+    server.server_close()
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def refused(done: subprocess.CompletedProcess[str], code: ExitCode) -> str:
+    assert done.returncode == code, done.stdout + done.stderr
+    assert done.stderr.startswith("orch: ") and "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_signed_in_with_the_browser_the_sign_in_is_for_its_person_alone(place: Path, oauth: type[OAuth]) -> None:
+    printed = told(orch("login", cwd=place))
+    assert "Signed in as ann@example.org" in printed
+    assert oauth.refresh_token not in printed and oauth.access_token not in printed
+    stored = place / "config" / "orch" / "google.json"
+    assert stored.stat().st_mode & 0o777 == 0o600
+    assert json.loads(stored.read_text())["refresh_token"] == oauth.refresh_token
+    assert told(orch("login", "--sign-out", cwd=place)) == "Signed out.\n"
+    assert not stored.exists()
+    assert oauth.revoked == [oauth.refresh_token]
+    assert told(orch("login", "--sign-out", cwd=place)) == "Nobody was signed in here.\n"
+
+
+def test_without_an_oauth_client_it_is_told_where_one_is_made(place: Path) -> None:
+    assert "console.cloud.google.com" in refused(orch("login", cwd=place), ExitCode.USAGE)
+
+
+def test_a_home_on_drive_needs_a_sign_in(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(signin.TOKEN_FILE_VARIABLE)
+    assert "orch login" in refused(orch("plan", "--home", "gdrive:", cwd=place), ExitCode.SIGN_IN)
+
+
+def test_a_token_file_that_is_not_there_is_a_sign_in_that_is_needed(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(place / "nowhere"))
+    assert "cannot be read" in refused(orch("plan", "--home", "gdrive:", cwd=place), ExitCode.SIGN_IN)
+
+
+def test_a_planned_study_is_a_folder_that_the_next_commands_find(place: Path, planned: str, drive: DriveServer) -> None:
+    assert planned.startswith("gdrive://")
+    assert planned in (place / ".orch.toml").read_text()
+    status = json.loads(told(orch("status", "--json", cwd=place)))
+    assert (status["study"], status["home"], status["jobs"]["total"]) == ("small", planned, 8)
+    (folder,) = drive.files("small (Orch)")
+    assert folder.id == planned.removeprefix("gdrive://")
+    assert [file.name.endswith(".whl") for file in drive.files() if folder.id in file.parents].count(True) == 1
+
+
+def test_planned_again_everything_stays_and_nothing_is_uploaded(place: Path, planned: str, drive: DriveServer) -> None:
+    before = {file.id for file in drive.files()}
+    assert "8 kept" in told(orch("plan", cwd=place))
+    assert {file.id for file in drive.files()} == before
+    assert planned in (place / ".orch.toml").read_text()
+
+
+def test_a_lease_on_drive_is_longer_unless_the_study_says_how_long(place: Path, planned: str) -> None:
+    assert lease_seconds(planned) == 900.0
+    (place / "study.toml").write_text(SMALL)
+    told(orch("plan", cwd=place))
+    assert lease_seconds(planned) == 5.0
+
+
+def lease_seconds(home: str) -> float:
+    study = Home.open(home).jobs.study()
+    assert study is not None
+    return float(study.document["leases"]["seconds"])
+
+
+@pytest.mark.usefixtures("planned")
+def test_another_account_sees_the_study_once_it_is_shared(place: Path, drive: DriveServer) -> None:
+    ben = drive.account("ben@example.org")
+    his = {signin.TOKEN_FILE_VARIABLE: str(ben.token_file(place / "ben"))}
+    assert "There is no home" in refused(orch("status", cwd=place, **his), ExitCode.UNREACHABLE)
+    assert "ben@example.org" in told(orch("share", "ben@example.org", cwd=place))
+    assert "small" in told(orch("status", cwd=place, **his))
+    assert "no Google account" in refused(orch("share", "nobody@example.org", cwd=place), ExitCode.FAILED)
+
+
+@pytest.mark.parametrize("command", [("share", "ben@example.org"), ("snippet",)])
+def test_only_a_home_on_drive_is_shared_or_pasted(place: Path, command: tuple[str, ...]) -> None:
+    told(orch("plan", "--home", "here.orch", cwd=place))
+    assert "not on Google Drive" in refused(orch(*command, cwd=place), ExitCode.USAGE)
+
+
+def test_the_cell_and_the_notebook_name_the_wheel_that_travels(place: Path, planned: str, drive: DriveServer) -> None:
+    (wheel,) = [file for file in drive.files() if file.name.endswith(".whl")]
+    done = orch("snippet", "--kaggle", cwd=place)
+    cell = told(done)
+    assert wheel.id in cell and planned in cell and "kaggle_secrets" in cell
+    assert "One account per person" in done.stderr
+    told(orch("snippet", "--notebook", "worker.ipynb", cwd=place))
+    document = json.loads((place / "worker.ipynb").read_text())
+    assert wheel.id in "".join(document["cells"][1]["source"])
+    assert "one of" in refused(orch("snippet", "--kaggle", "--colab", cwd=place), ExitCode.USAGE)
+
+
+@pytest.mark.usefixtures("planned")
+def test_the_doctor_finds_a_good_service_good_and_leaves_nothing(place: Path, drive: DriveServer) -> None:
+    before = {file.id for file in drive.files()}
+    printed = told(orch("doctor", cwd=place))
+    assert "!!" not in printed
+    for found in ("Signed in as ann@example.org", "stale version is refused", "one won", "makes one file"):
+        assert found in printed
+    assert {file.id for file in drive.files()} == before
+
+
+@pytest.mark.usefixtures("planned")
+def test_the_doctor_finds_a_service_that_does_not_compare(place: Path, drive: DriveServer) -> None:
+    drive.compares = False
+    done = orch("doctor", cwd=place)
+    assert done.returncode == ExitCode.FAILED
+    assert "was NOT refused" in done.stdout and "believe that they won" in done.stdout
+
+
+def test_the_doctor_looks_at_a_home_on_this_disk_too(place: Path) -> None:
+    told(orch("plan", "--home", "here.orch", cwd=place))
+    assert "All shards" in told(orch("doctor", cwd=place))
+    for shard in (place / "here.orch" / "artifacts").glob("*/*"):
+        shard.unlink()
+    done = orch("doctor", cwd=place)
+    assert (done.returncode, "are missing" in done.stdout) == (ExitCode.FAILED, True)
+
+
+@pytest.mark.usefixtures("planned")
+def test_garbage_is_what_is_old_unnamed_and_this_accounts(place: Path, drive: DriveServer) -> None:
+    ben = drive.account("ben@example.org")
+    named = {file.id for file in drive.files()}
+    (artifacts,) = drive.files("artifacts")
+    told(orch("share", "ben@example.org", cwd=place))
+    with drive.state.lock:
+        state, owner = drive.state, drive.state.accounts["ann@example.org"]
+        young, his = (state.create(who, None, "unnamed", [artifacts.id], "", {}) for who in (owner, ben))
+        state.create(owner, None, "old", [artifacts.id], "", {})
+        for file in drive.files():
+            if file is not young:
+                file.modified -= 2 * DAY
+    assert "Would delete 1 file " in told(orch("gc", "--dry-run", cwd=place))
+    assert "Deleted 1 file " in told(orch("gc", cwd=place))
+    assert {file.id for file in drive.files()} == {*named, young.id, his.id}
+    assert "small" in told(orch("status", cwd=place))
+
+
+def test_garbage_on_this_disk_is_deleted_and_what_is_named_stays(place: Path) -> None:
+    told(orch("plan", "--home", "here.orch", cwd=place))
+    artifacts = place / "here.orch" / "artifacts"
+    named = {path for path in artifacts.rglob("*") if path.is_file()}
+    for left in (artifacts / "ab" / ("ab" * 32), artifacts / ".incoming-0"):
+        left.parent.mkdir(exist_ok=True)
+        left.write_bytes(b"left behind")
+    for path in artifacts.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    assert "Deleted 2 files" in told(orch("gc", cwd=place))
+    assert {path for path in artifacts.rglob("*") if path.is_file()} == named
+
+
+def test_a_storage_that_is_nearly_full_is_told_before_it_hurts(place: Path, planned: str, ann: Account) -> None:
+    ann.quota_bytes = 1 << 40
+    assert "Make room" not in told(orch("status", cwd=place))
+    used: Any = json.loads(told(orch("status", "--json", cwd=place)))
+    assert used["problems"] == [] and used["home"] == planned
+    ann.quota_bytes = 1
+    problems = json.loads(told(orch("status", "--json", cwd=place)))["problems"]
+    assert len(problems) == 1
+    assert "Make room" in problems[0] and "ann@example.org" in problems[0]

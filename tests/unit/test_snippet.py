@@ -1,0 +1,40 @@
+"""The cell is for anybody to read and paste: it says what it does, whose Orch it runs, and holds no secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from orchestrator.snippet import SECRET, Notebook, Travelling, as_notebook, cell
+
+TRAVELLING = Travelling("alexnet-vs-vit", "gdrive://FOLDER", "WHEEL", "ab" * 32)
+
+
+@pytest.mark.parametrize("notebook", [Notebook.COLAB, Notebook.KAGGLE])
+def test_the_cell_is_python_that_names_study_home_and_wheel(notebook: Notebook) -> None:
+    text = cell(TRAVELLING, notebook)
+    compile(text, "cell", "exec")
+    for told in (TRAVELLING.study, TRAVELLING.home, TRAVELLING.wheel, TRAVELLING.sha256):
+        assert told in text
+    assert "{{" not in text
+
+
+def test_each_notebook_signs_in_in_its_own_way() -> None:
+    texts = {notebook: cell(TRAVELLING, notebook) for notebook in Notebook}
+    assert "google.colab" in texts[Notebook.COLAB] and "kaggle" not in texts[Notebook.COLAB]
+    assert SECRET in texts[Notebook.KAGGLE] and "google.colab" not in texts[Notebook.KAGGLE]
+    assert texts[Notebook.SHELL].startswith("python3 - <<'ORCH'\n")
+    assert texts[Notebook.SHELL].endswith("\nORCH\n")
+
+
+def test_a_notebook_has_an_explanation_the_terms_and_the_cell() -> None:
+    document = json.loads(as_notebook(TRAVELLING, Notebook.COLAB))
+    assert (document["nbformat"], document["nbformat_minor"]) == (4, 5)
+    about, code = document["cells"]
+    assert (about["cell_type"], code["cell_type"]) == ("markdown", "code")
+    assert len({about["id"], code["id"]}) == 2
+    assert code["outputs"] == [] and code["execution_count"] is None
+    told = "".join(about["source"])
+    assert TRAVELLING.study in told and "one account a person" in told and "free tier may not" in told
+    assert "".join(code["source"]) == cell(TRAVELLING, Notebook.COLAB)
