@@ -19,14 +19,14 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactDamaged
-from orchestrator.errors import HomeError, OrchError
+from orchestrator.errors import HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers import messages
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import Console, progress_line
 from workers.holding import Holding
-from workers.inbox import Event, Inbox, Overdue, StopAsked
+from workers.inbox import Event, Inbox, Overdue, StopAsked, UploadDue
 from workers.intervals import Pace
 from workers.runner_process import RunnerDied, RunnerProcess, tail
 from workers.transfers import (
@@ -41,6 +41,8 @@ from workers.transfers import (
 
 # Between the wish to stop and the end of the attempt.  A notebook service that gives notice gives 30 seconds.
 _STOP_SECONDS = 18.0
+
+_STORE_WAIT_SECONDS = 10.0
 
 
 class Result(Enum):
@@ -90,6 +92,10 @@ class Attempt:
         self._at_runner: set[str] = set()
         self._uploading = 0
         """How many jobs the outputs on their way are of."""
+        self._upload_due = math.inf
+        """When outputs that the store did not take are offered again, on the monotonic clock."""
+        self._shortage: str | None = None
+        """What the store said that is nearly full, for `orch status` to tell."""
         self._saving = False
         """Whether a checkpoint is on its way."""
         self._heard = time.monotonic()
@@ -127,9 +133,12 @@ class Attempt:
                 return Overdue()
             if now >= hung:
                 return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
+            if now >= self._upload_due:
+                self._upload_due = math.inf
+                return UploadDue()
             if now >= self._holding.next_beat:
                 self._holding.renew(self._progress())
-            until = min(self._holding.next_beat, self._deadline, hung)
+            until = min(self._holding.next_beat, self._upload_due, self._deadline, hung)
             try:
                 return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
@@ -149,8 +158,9 @@ class Attempt:
                 self._start(job, files)
             case FetchFailed(job, name, error):
                 self._not_fetched(job, name, error)
-            case CheckpointUploaded(job, step, artifact):
+            case CheckpointUploaded(job, step, artifact, shortage):
                 self._saving = False
+                self._shortage = shortage
                 if job == self._holding.lease.job:
                     self._holding.renew(self._progress(), Checkpoint(step, artifact))
             case CheckpointNotKept(job, error):
@@ -160,14 +170,22 @@ class Attempt:
                 self._hand_on(artifacts)
             case OutputsNotKept(error):
                 self._uploading = 0
-                self._fail(self._chain.held, str(error))
+                self._not_kept(error)
             case RunnerDied(reason):
                 self._runner_died(reason)
-            case messages.Ready() | messages.RunJob() | messages.Stop():
+            case UploadDue() | messages.Ready() | messages.RunJob() | messages.Stop():
                 pass
             case _:
                 self._heard = time.monotonic()
                 self._from_runner(event)
+
+    def _not_kept(self, error: OrchError) -> None:
+        """A store that is full or out of reach is no fault of the job: what was computed waits for it."""
+        if not isinstance(error, StoreError):
+            self._fail(self._chain.held, str(error))
+            return
+        self._upload_due = time.monotonic() + _STORE_WAIT_SECONDS
+        self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
 
     def _stop(self) -> None:
         """What is computed is checkpointed, what is finished is committed, what was not begun is given back."""
@@ -250,7 +268,7 @@ class Attempt:
             case Standing.STOPPED if not self._saving:
                 self._release()
                 return Result.RELEASED
-            case Standing.FINISHED if not self._uploading:
+            case Standing.FINISHED if not self._uploading and self._upload_due == math.inf:
                 run = self._chain.finished()
                 self._uploading = len(run)
                 self._worker.transfers.upload_outputs(uploads(run))
@@ -259,9 +277,8 @@ class Attempt:
 
     def _save(self, link: Link) -> None:
         assert link.checkpoint is not None, "there is a checkpoint to save"
-        step, file = link.checkpoint
+        self._worker.transfers.upload_checkpoint(link.job, *link.checkpoint)
         link.checkpoint, self._saving = None, True
-        self._worker.transfers.upload_checkpoint(link.job, step, file)
 
     def _look_ahead(self) -> None:
         """While the last job computes, have what goes on from it fetched: the runner will not wait for it."""
@@ -346,7 +363,8 @@ class Attempt:
 
     def _progress(self) -> Mapping[str, object] | None:
         said = self._chain.held.progress
-        return None if said is None else {key: value for key, value in asdict(said).items() if key != "job"}
+        told = {} if said is None else asdict(said) | {"shortage": self._shortage}
+        return {key: value for key, value in told.items() if key != "job"} or None
 
     def _failed(self, link: Link) -> Result:
         state = self._holding.fail(link.error)

@@ -33,7 +33,10 @@ def work(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the worker is called in status and report.")] = None,
-    max_hours: Annotated[float | None, typer.Option(min=0, help="Stop in good order after so many hours.")] = None,
+    max_hours: Annotated[
+        float | None,
+        typer.Option(min=0, help="Stop in good order after so many hours; default: before a notebook's session ends."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Do one job, and no more.")] = False,
     checkpoint_seconds: Annotated[
         float | None,
@@ -61,13 +64,15 @@ def work(
         name=name or fresh_worker_name(host),
         host=host,
         once=once,
-        max_seconds=None if max_hours is None else max_hours * 3600,
+        max_seconds=host.seconds_left if max_hours is None else max_hours * 3600,
         checkpoint_seconds=checkpoint_seconds,
     )
     at = address.known(home, artifacts)
     opened = Home.open(at.url, at.artifacts)
     opened.check_artifacts()
-    code = Supervisor(opened, settings, Console(settings.name)).run()
+    console = Console(settings.name)
+    console.say(f"works on {host}")
+    code = Supervisor(opened, settings, console).run()
     sys.stdout.flush()
     # Not sys.exit, which waits for threads: a transfer that hangs must not keep a worker that was asked to end.
     os._exit(code)

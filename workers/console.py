@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -9,6 +10,9 @@ from io import StringIO
 from typing import TextIO
 
 from workers.messages import Progress
+
+ONE_LINE_VARIABLE = "ORCH_ONE_LINE"
+"""Set by a notebook's cell: what it shows can be written over, though it is no terminal."""
 
 # In a file or a notebook's output, where a line cannot be written over.
 _SECONDS_BETWEEN_LINES = 30.0
@@ -20,8 +24,9 @@ class Console:
     def __init__(self, name: str, stream: TextIO | None = None) -> None:
         self._name = name
         self._stream = stream or sys.stdout
-        self._over = self._stream.isatty()
+        self._over = self._stream.isatty() or ONE_LINE_VARIABLE in os.environ
         self._open_line = 0
+        self._said_once = ""
         self._last_line = 0.0
         self._lock = threading.Lock()
 
@@ -30,6 +35,12 @@ class Console:
         with self._lock:
             self._end_line()
             self._print(f"{time.strftime('%H:%M:%S')}  {self._name}  {text}\n")
+
+    def say_once(self, text: str) -> None:
+        """The same, unless it was the last that was said so."""
+        if text != self._said_once:
+            self._said_once = text
+            self.say(text)
 
     def show(self, text: str) -> None:
         """How far things are, in place of what was shown before."""

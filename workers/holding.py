@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from orchestrator.jobtable import JobTable
 
 # Three renewals fit into a lease: two may fail before the job is given to another.
 _BEATS_PER_LEASE = 3
+# Each beat comes a little early, at random: workers that began together would else meet at the table for hours.
+_EARLIEST_BEAT = 0.8
 _UNREACHABLE_WAIT_SECONDS = 2.0
 
 T = TypeVar("T")
@@ -45,7 +48,7 @@ class Holding:
         """Uploaded, but the table could not be told yet."""
         self.next_beat = -math.inf
         """When the lease is to be renewed, on the monotonic clock."""
-        self._beat_in(lease.seconds / _BEATS_PER_LEASE)
+        self._beat_within(lease.seconds)
 
     def renew(self, progress: Mapping[str, Any] | None, checkpoint: Checkpoint | None = None) -> None:
         """Unreachable is not dead: while the home cannot be reached the job goes on, and the lease may hold."""
@@ -57,7 +60,7 @@ class Holding:
             self._say(f"The lease of {self.lease.name} could not be renewed now: {error}")
             return
         self._unnamed = None
-        self._beat_in(self.lease.seconds / _BEATS_PER_LEASE)
+        self._beat_within(self.lease.seconds)
         self._delete(self.lease.superseded)
 
     def refuse(self, artifact: Artifact | None) -> None:
@@ -73,7 +76,7 @@ class Holding:
         self._unnamed = None
         if lease is not None:
             self.lease = lease
-            self._beat_in(lease.seconds / _BEATS_PER_LEASE)
+            self._beat_within(lease.seconds)
         return lease
 
     def fail(self, error: str) -> JobState:
@@ -95,6 +98,9 @@ class Holding:
                     raise
                 self._say(f"{error} Trying again.")
                 time.sleep(_UNREACHABLE_WAIT_SECONDS)
+
+    def _beat_within(self, lease_seconds: float) -> None:
+        self._beat_in(lease_seconds / _BEATS_PER_LEASE * random.uniform(_EARLIEST_BEAT, 1.0))
 
     def _beat_in(self, seconds: float) -> None:
         self.next_beat = time.monotonic() + seconds

@@ -1,24 +1,61 @@
-"""What is known of the machine a worker runs on: its name, and which kind of notebook it is."""
+"""What is known of the machine a worker runs on: its name, which kind of notebook it is, and how long that lives.
+
+How one signs in there stands in the cell that `orchestrator.snippet` makes; what is computed on, the runner tells.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+_HOURS = 3600.0
+
+SESSION_SECONDS = {"colab": 12 * _HOURS, "kaggle": 12 * _HOURS}
+"""The longest that a session lives there (research.google.com/colaboratory/faq.html; kaggle.com/docs/notebooks)."""
+
+_IN_HAND_SECONDS = 600.0
+"""Before the session's end: to checkpoint, to upload at a slow hour, and because nobody counts to the second."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """The machine as a job's history names it."""
+    """The machine as a job's history names it, and as its worker sees it."""
 
     name: str
     kind: str
     """`colab`, `kaggle` or `own`."""
+    accelerator: str | None = None
+    """As NVIDIA's driver names it."""
+    memory_bytes: int = 0
+    seconds_left: float | None = None
+    """Until a worker should end in good order; None where sessions have no limit."""
+
+    def __str__(self) -> str:
+        """In a few words, for the line that a worker begins with."""
+        kinds = {"colab": "a Colab notebook", "kaggle": "a Kaggle notebook", "own": "a machine"}
+        parts = [
+            f"{kinds[self.kind]} with {self.accelerator or 'no GPU'}",
+            f"{self.memory_bytes / 1e9:.0f} GB of memory",
+        ]
+        if self.seconds_left is not None:
+            parts.append(f"ends in good order in {self.seconds_left / _HOURS:.1f} h")
+        return ", ".join(parts)
 
 
-def this_host() -> Host:
-    return Host(socket.gethostname(), _kind())
+def this_host(root: Path = Path("/")) -> Host:
+    """Look at this machine; `root` is where its /proc and /sys are."""
+    kind = _kind()
+    return Host(socket.gethostname(), kind, _accelerator(), _memory_bytes(root), _seconds_left(kind, root))
+
+
+def fresh_worker_name(host: Host) -> str:
+    """A name that no other worker is likely to have: notebooks of one kind often share a host name."""
+    return f"{host.kind if host.kind != 'own' else host.name}-{secrets.token_hex(4)}"
 
 
 def _kind() -> str:
@@ -29,6 +66,42 @@ def _kind() -> str:
     return "own"
 
 
-def fresh_worker_name(host: Host) -> str:
-    """A name that no other worker is likely to have: notebooks of one kind often share a host name."""
-    return f"{host.kind if host.kind != 'own' else host.name}-{secrets.token_hex(4)}"
+def _accelerator() -> str | None:
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    try:
+        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split("\n")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told[0].strip() or None
+
+
+def _memory_bytes(root: Path) -> int:
+    """What this process may use: a container has less than its machine."""
+    limits = [_machine_memory(root)]
+    for file in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # "max" is no number: no limit
+            limits.append(int((root / file).read_text()))
+    return min(filter(None, limits), default=0)
+
+
+def _machine_memory(root: Path) -> int:
+    with suppress(OSError, ValueError, IndexError):
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemTotal:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _seconds_left(kind: str, root: Path) -> float | None:
+    limit = SESSION_SECONDS.get(kind)
+    return None if limit is None else max(0.0, limit - _session_age(root) - _IN_HAND_SECONDS)
+
+
+def _session_age(root: Path) -> float:
+    """Seconds since the container's first process began: the cell may be run hours after that."""
+    with suppress(OSError, ValueError, IndexError):
+        up = float((root / "proc/uptime").read_text().split()[0])
+        # Field 22 of stat(5); the second, a name in parentheses, may have spaces in it.
+        started = int((root / "proc/1/stat").read_text().rpartition(")")[2].split()[19])
+        return up - started / os.sysconf("SC_CLK_TCK")
+    return 0.0

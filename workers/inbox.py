@@ -20,5 +20,10 @@ class Overdue:
     """The time that stopping may take is over."""
 
 
-Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue
+@dataclass(frozen=True)
+class UploadDue:
+    """The store has had its pause, and is tried again."""
+
+
+Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue | UploadDue
 Inbox = queue.SimpleQueue[Event]

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
@@ -98,6 +99,7 @@ class Supervisor:
             OrchError: the table says what cannot be worked on.
         """
         self._listen_for_the_end()
+        self._transferring.up.submit(self._sweep)
         try:
             return self._serve()
         except _Interrupted:
@@ -109,6 +111,12 @@ class Supervisor:
                 self._runner.end()
             self._transferring.shut_down(wait=not self._stopping())
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Delete what dead workers left: on Drive nobody but a worker of the same account can, and it pays for it."""
+        with suppress(OrchError):
+            if not self._home.shares_artifacts:
+                garbage.sweep(self._home)
 
     def _listen_for_the_end(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -41,6 +41,8 @@ class CheckpointUploaded:
     job: str
     step: int
     artifact: Artifact
+    shortage: str | None
+    """What the store says when it is nearly full."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class OutputsUploaded:
 @dataclass(frozen=True)
 class OutputsNotKept:
     error: OrchError
+    """A StoreError is the store's, and will pass; another is this machine's."""
+
+
+class DiskError(OrchError):
+    """A file of this machine cannot be read or written."""
 
 
 Transferred = Fetched | FetchFailed | CheckpointUploaded | CheckpointNotKept | OutputsUploaded | OutputsNotKept
@@ -123,7 +130,7 @@ class Transfers:
             file.unlink(missing_ok=True)
         except (OrchError, OSError) as error:
             return CheckpointNotKept(job, _told(error))
-        return CheckpointUploaded(job, step, artifact)
+        return CheckpointUploaded(job, step, artifact, self._store.shortage())
 
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:
@@ -154,4 +161,4 @@ def _patiently(fetch: Callable[[], Path]) -> Path:
 
 
 def _told(error: OrchError | OSError) -> OrchError:
-    return error if isinstance(error, OrchError) else StoreError(f"This machine's disk: {error}.")
+    return error if isinstance(error, OrchError) else DiskError(f"This machine's disk: {error}.")

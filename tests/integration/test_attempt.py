@@ -14,13 +14,13 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.artifacts import LocalStore
+from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.jobs import Artifact, Claimant, Ending, JobState, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
-from workers import messages
+from workers import attempt, messages
 from workers.attempt import Attempt, Result, Worker
 from workers.cache import InputCache
 from workers.console import Console
@@ -39,9 +39,14 @@ class GatedStore(LocalStore):
         super().__init__(directory)
         self.open = threading.Event()
         self.put_files: list[str] = []
+        self.full = False
+        self.refused = 0
 
     def put(self, file: Path) -> Artifact:
         assert self.open.wait(PATIENCE_SECONDS), "nobody opened the gate"
+        if self.full:
+            self.refused += 1
+            raise StoreFull("The storage is full; free some space.")
         self.put_files.append(f"{file.parent.name}/{file.name}")
         return super().put(file)
 
@@ -203,7 +208,7 @@ def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_o
     assert scene.ended() is Result.DONE
     assert scene.store.put_files == [f"{chain[0].id}/state", f"{chain[3].id}/state"]
     assert [scene.state(job) for job in chain] == [JobState.DONE] * 4
-    assert [attempt.outcome for attempt in scene.table.attempts()] == [Ending.DONE] * 4
+    assert [ended.outcome for ended in scene.table.attempts()] == [Ending.DONE] * 4
     assert {job.id: scene.table.job(job.id).metrics for job in chain} == {job.id: {"of": job.id} for job in chain}
 
 
@@ -257,6 +262,25 @@ def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was
     assert scene.ended() is Result.RELEASED
     assert (scene.state(a), scene.state(b)) == (JobState.DONE, JobState.READY)
     assert [held.step for held in scene.table.checkpoints(b.id)] == [9]
+
+
+def test_while_the_store_is_full_a_finished_training_waits_and_nothing_is_lost(
+    begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    scene, (a, b, *_) = begin(), chain
+    scene.store.full = True
+    scene.store.open.set()
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.checkpoint(first, 3)
+    scene.runner.finish(first)
+    scene.runner.computes(second)
+    wait_until(lambda: scene.store.refused > 3, "several tries")
+    assert (scene.state(a), scene.table.job(a.id).failures) == (JobState.RUNNING, 0)
+    scene.store.full = False
+    wait_until(lambda: scene.state(b) is JobState.RUNNING, "the claim of the second")
+    assert scene.state(a) is JobState.DONE
+    assert [ended.outcome for ended in scene.table.attempts(a.id)] == [Ending.DONE]
 
 
 def test_a_lost_lease_voids_the_whole_chain_and_leaves_no_file(

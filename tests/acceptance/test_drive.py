@@ -1,0 +1,215 @@
+"""A study on Google Drive: one account plans, three work on it, in notebooks that run the cell of `orch snippet`."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.drive import signin
+from orchestrator.home import Home
+from orchestrator.jobs import Ending, JobState
+from orchestrator.planning import publish
+from orchestrator.study import Study
+from tests.deaths import assert_one_holder_at_a_time
+from tests.drive import Account, DriveServer, Fault
+from tests.drive.signed_in import fixture_drive  # noqa: F401
+from tests.processes import PATIENCE_SECONDS, orch, wait_until, workers
+
+TEXT = """
+name = "on-drive"
+dataset = "synthetic"
+train_images = 2600
+test_images = 200
+shards = 2
+
+[training]
+epochs = 4
+epochs_per_visit = 4
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = ["float32"]
+
+[[models]]
+architecture = "vit-tiny"
+compress = []
+
+[benchmark]
+batch_sizes = [1]
+threads = [1]
+
+[leases]
+seconds = 6
+tries = 5
+"""
+PASSING = (Fault.ERROR_BEFORE, Fault.ERROR_AFTER, Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.RATE_LIMIT, Fault.STALE_ETAG)
+
+
+class Coordinator:
+    """Ann's laptop: plans, and looks."""
+
+    def __init__(self, drive: DriveServer, place: Path) -> None:
+        self.place = place
+        self.account = drive.account("ann@example.org")
+        self._environment = {signin.TOKEN_FILE_VARIABLE: str(self.account.token_file(place / "ann.token"))}
+        (place / "study.toml").write_text(TEXT)
+
+    def orch(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        ended = orch(*arguments, cwd=self.place, **self._environment)
+        assert ended.returncode == 0, ended.stderr
+        return ended
+
+    def home(self, monkeypatch: pytest.MonkeyPatch) -> Home:
+        """As this account sees it, in this process."""
+        url = self.orch("plan", "--home", "gdrive:", "--json").stdout
+        for name, value in self._environment.items():
+            monkeypatch.setenv(name, value)
+        return Home.open(json.loads(url)["home"])
+
+
+@pytest.fixture
+def coordinator(drive: DriveServer, tmp_path: Path) -> Coordinator:
+    return Coordinator(drive, tmp_path)
+
+
+class Notebook:
+    """A session in which an account runs the cell, in a process group of its own."""
+
+    def __init__(self, cell: Path, account: Account, place: Path, number: int) -> None:
+        self.log = place / f"notebook{number}.log"
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PIP_NO_INDEX": "1",  # the notebook has all that a worker needs
+            signin.TOKEN_FILE_VARIABLE: str(account.token_file(place / f"notebook{number}.token")),
+        }
+        with self.log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                ["sh", str(cell)],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=place,
+                env=environment,
+                start_new_session=True,
+            )
+
+    @property
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def die(self) -> None:
+        """As a notebook does: all of it at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Notebooks:
+    """Sessions of several accounts; whatever is left of them ends with the test."""
+
+    def __init__(self, cell: Path, accounts: list[Account], place: Path) -> None:
+        self._cell, self.accounts, self._place = cell, accounts, place
+        self.all: list[Notebook] = []
+
+    def start(self, account: int) -> Notebook:
+        self.all.append(Notebook(self._cell, self.accounts[account], self._place, len(self.all)))
+        return self.all[-1]
+
+    def end(self) -> None:
+        for notebook in self.all:
+            if not notebook.ended:
+                notebook.die()
+
+
+@pytest.fixture
+def notebooks(coordinator: Coordinator, drive: DriveServer, tmp_path: Path) -> Iterator[Notebooks]:
+    accounts = [coordinator.account, *(drive.account(f"{name}@example.org") for name in ("ben", "cas"))]
+    started = Notebooks(tmp_path / "cell.sh", accounts, tmp_path)
+    yield started
+    started.end()
+
+
+def weights(home: Home) -> dict[str, str]:
+    return {job.name: job.metrics["weights_sha256"] for job in home.jobs.jobs() if job.metrics and job.stage == "train"}
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path) -> dict[str, str]:
+    """The weights when one worker does everything in a home on this disk."""
+    home = Home.open(publish(Study.parse(TEXT), tmp_path / "local", None).home)
+    with workers(home.url, tmp_path) as start:
+        start().wait()
+    return weights(home)
+
+
+def test_three_accounts_that_die_and_meet_faults_end_with_the_bits_of_a_local_home(
+    coordinator: Coordinator,
+    drive: DriveServer,
+    notebooks: Notebooks,
+    undisturbed: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    home = coordinator.home(monkeypatch)
+    coordinator.orch("share", "ben@example.org", "cas@example.org")
+    (tmp_path / "cell.sh").write_text(coordinator.orch("snippet", "--shell").stdout)
+    left_behind = left_by_a_dead_worker(drive, notebooks)
+    drive.faults.at_random(0.03, seed=5, kinds=PASSING)
+
+    crew = {account: notebooks.start(account) for account in range(3)}
+    chance = random.Random(7)
+    for _ in range(3):
+        before = len(home.jobs.attempts())
+        wait_until(lambda before=before: has_moved_on(home, before), "a new attempt")  # type: ignore[misc]
+        victim = chance.randrange(3)
+        crew[victim].die()
+        crew[victim] = notebooks.start(victim)
+    wait_until(lambda: not home.jobs.unfinished() or not crew_works(crew), "the end of the study")
+    for notebook in crew.values():
+        assert notebook.process.wait(PATIENCE_SECONDS) == 0, notebook.log.read_text()
+    drive.faults.clear()
+
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}, [job.error for job in home.jobs.jobs()]
+    assert weights(home) == undisturbed
+    assert_one_holder_at_a_time(home)
+    assert all(attempt.outcome in (Ending.DONE, Ending.EXPIRED) for attempt in home.jobs.attempts())
+    assert "on-drive" in coordinator.orch("status").stdout
+    coordinator.orch("report", "--out", str(tmp_path / "report"))
+    assert (tmp_path / "report" / "report.html").exists()
+    assert left_behind not in {file.id for file in drive.files()}, "a worker sweeps what its account left before"
+    assert_no_token_is_anywhere(drive, notebooks, tmp_path)
+
+
+def left_by_a_dead_worker(drive: DriveServer, notebooks: Notebooks) -> str:
+    """A file of two days ago that no row names."""
+    (artifacts,) = drive.files("artifacts")
+    with drive.state.lock:
+        file = drive.state.create(notebooks.accounts[1], None, "left", [artifacts.id], "", {})
+        file.modified -= 2 * 86_400
+    return file.id
+
+
+def crew_works(crew: dict[int, Notebook]) -> bool:
+    return not all(notebook.ended for notebook in crew.values())
+
+
+def has_moved_on(home: Home, before: int) -> bool:
+    return len(home.jobs.attempts()) > before or not home.jobs.unfinished()
+
+
+def assert_no_token_is_anywhere(drive: DriveServer, notebooks: Notebooks, place: Path) -> None:
+    """Not in a cell, in the table, in an artifact, or in what was printed."""
+    tokens = [account.token.encode() for account in drive.state.accounts.values()]
+    written = [path.read_bytes() for path in place.rglob("*") if path.is_file() and path.suffix != ".token"]
+    kept = [file.content for file in drive.files()]
+    assert len(notebooks.all) >= 3 and len(kept) > 5
+    for content in (*written, *kept):
+        assert not any(token in content for token in tokens)
