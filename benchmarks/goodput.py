@@ -19,11 +19,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from orchestrator.artifacts import ArtifactStore
+from orchestrator.artifacts import LocalStore
 from orchestrator.home import Home
 from orchestrator.jobs import Artifact, Attempt, Ending, Job
 from orchestrator.planning import publish
@@ -53,26 +52,20 @@ tries = 100
 """
 
 
-@dataclass(frozen=True)
-class SlowStore:
+class SlowStore(LocalStore):
     """A store at the far end of a link."""
 
-    store: ArtifactStore
-    bytes_per_second: float
+    def __init__(self, directory: Path, bytes_per_second: float) -> None:
+        super().__init__(directory)
+        self._bytes_per_second = bytes_per_second
 
     def put(self, file: Path) -> Artifact:
-        time.sleep(file.stat().st_size / self.bytes_per_second)
-        return self.store.put(file)
+        time.sleep(file.stat().st_size / self._bytes_per_second)
+        return super().put(file)
 
     def fetch(self, artifact: Artifact, to: Path) -> None:
-        time.sleep(artifact.size / self.bytes_per_second)
-        self.store.fetch(artifact, to)
-
-    def has(self, artifact: Artifact) -> bool:
-        return self.store.has(artifact)
-
-    def delete(self, artifact: Artifact) -> None:
-        self.store.delete(artifact)
+        time.sleep(artifact.size / self._bytes_per_second)
+        super().fetch(artifact, to)
 
 
 def main() -> None:
@@ -103,7 +96,9 @@ def work(url: str, megabytes_per_second: float, scale: float) -> None:
 
     intervals.PRIOR_SECONDS_BETWEEN_DEATHS /= scale
     home = Home.open(url)
-    slow = Home(home.url, home.jobs, SlowStore(home.artifacts, megabytes_per_second * 1e6), home.directory)
+    assert home.directory is not None, "the benchmark's home is a directory"
+    store = SlowStore(home.directory / "artifacts", megabytes_per_second * 1e6)
+    slow = Home(home.url, home.jobs, store, home.directory)
     name = fresh_worker_name(this_host())
     os._exit(Supervisor(slow, Settings(name, this_host()), Console(name)).run())
 
