@@ -52,11 +52,19 @@ class Scale:
     lease_seconds: float
     orders: int
     """Of events, for a state machine."""
+    rounds: int
+    """In which two want the same job."""
+    beats: int
+    """Of a lease, of which every other one meets nobody."""
+    skew_seconds: float = 0.0
+    """By how much two processes may read the place's clock differently."""
 
 
-AT_ONCE = Scale(jobs=2_000, lease_seconds=1.0, orders=30)
-IN_TURN = Scale(jobs=150, lease_seconds=5.0, orders=10)
+AT_ONCE = Scale(jobs=2_000, lease_seconds=1.0, orders=30, rounds=50, beats=1_000)
+IN_TURN = Scale(jobs=80, lease_seconds=3.0, orders=8, rounds=12, beats=150)
 """Where every change swaps the whole table, and those who meet pause for up to seconds."""
+ON_DRIVE = dataclasses.replace(IN_TURN, skew_seconds=1.0)
+"""Its clock is told in whole seconds."""
 
 
 class PlaceOf(Protocol):
@@ -165,7 +173,7 @@ class DrivePlaceOf:
     token_file: Path
     ids: Path
     """A directory with a file for each database: its id on Drive."""
-    scale: Scale = IN_TURN
+    scale: Scale = ON_DRIVE
 
     def __call__(self, database: str) -> SettableSnapshotPlace:
         return SettableSnapshotPlace(self._file(database))

@@ -258,14 +258,14 @@ def test_a_revision_that_fails_leaves_the_old_home(old: str, place: Place) -> No
 def open_with_another(address: str, other: Barrier, told: SimpleQueue[str]) -> None:
     """Begins to migrate only when the other process, too, has seen that the home is old."""
     with closing(opened(address)) as place:
-        transaction = place.transaction
+        transact = place.transact
 
-        def together(*, exclusive: bool = False) -> Any:
+        def together(change: Callable[[Connection], Any], *, exclusive: bool = False) -> Any:
             other.wait(PATIENCE_SECONDS)
-            return transaction(exclusive=exclusive)
+            return transact(change, exclusive=exclusive)
 
         table = JobTable(place, "here")
-        with mock.patch.object(place, "transaction", together), at_the_new_number(lambda: told.put("migrated")):
+        with mock.patch.object(place, "transact", together), at_the_new_number(lambda: told.put("migrated")):
             table.check()
         lease = table.claim(f"worker {os.getpid()}")
         while lease is None:  # the other is just now taking back the expired job
