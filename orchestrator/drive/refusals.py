@@ -63,7 +63,7 @@ _BY_REASON = {
     "fileIdInUse": Reason.EXISTS,
     "conditionNotMet": Reason.STALE,
 }
-_BY_STATUS = {
+_BY_STATUS: dict[int, Reason] = {
     HTTPStatus.NOT_FOUND: Reason.MISSING,
     HTTPStatus.CONFLICT: Reason.EXISTS,
     HTTPStatus.PRECONDITION_FAILED: Reason.STALE,
@@ -76,7 +76,7 @@ def refusal(status: int, content: bytes) -> DriveRefused | SignInNeeded:
     name, said = _error(content)
     if status == HTTPStatus.UNAUTHORIZED:
         return not_signed_in(said or "the sign-in has expired or was revoked")
-    reason = _BY_REASON.get(name) or _BY_STATUS.get(HTTPStatus(status))
+    reason = _BY_REASON.get(name) or _BY_STATUS.get(status)
     if reason is None:
         reason = Reason.UNREACHABLE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Reason.OTHER
     return DriveRefused(reason, said or f"HTTP {status}")

@@ -1,16 +1,161 @@
-"""A store keeps what it was given or says that it could not; nothing damaged is ever believed."""
+"""A store keeps what it was given or says that it could not; nothing damaged is ever believed.
+
+The first part is the contract, over every kind of store.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from orchestrator.artifacts import ArtifactDamaged, LocalStore
+from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore
+from orchestrator.artifacts.drive import DriveStore
+from orchestrator.drive import folder, signin
+from orchestrator.drive.client import DriveClient
 from orchestrator.errors import StoreError
+from tests.drive import DriveServer
+
+BYTES = 3_000_000
+
+
+class Kept(Protocol):
+    """A store, and what a test does to it behind its back."""
+
+    @property
+    def store(self) -> ArtifactStore: ...
+
+    def contents(self) -> list[bytes]: ...
+
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        """What the one file holds that is kept."""
+        ...
+
+
+class KeptInDirectory:
+    def __init__(self, directory: Path) -> None:
+        self.store = LocalStore(directory)
+
+    def contents(self) -> list[bytes]:
+        return [path.read_bytes() for path in files_in(self.store)]
+
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        (file,) = files_in(self.store)
+        file.write_bytes(change(file.read_bytes()))
+
+
+class KeptOnDrive:
+    def __init__(self, drive: DriveServer, token: Path) -> None:
+        self._drive = drive
+        client = DriveClient(signin.of_token_file(drive.account("ann@example.org").token_file(token)), drive.url)
+        self._folder = folder.made(client, "study").artifacts
+        self.store = DriveStore(client, self._folder, "the study's folder")
+
+    def contents(self) -> list[bytes]:
+        return [file.content for file in self._drive.files() if self._folder in file.parents]
+
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        (file,) = [file for file in self._drive.files() if self._folder in file.parents]
+        file.content = change(file.content)
+
+
+@contextmanager
+def _in_directory(place: Path) -> Iterator[Kept]:
+    yield KeptInDirectory(place / "store")
+
+
+@contextmanager
+def _on_drive(place: Path) -> Iterator[Kept]:
+    with DriveServer() as drive:
+        yield KeptOnDrive(drive, place / "token")
+
+
+STORES: Mapping[str, Callable[[Path], AbstractContextManager[Kept]]] = {
+    "directory": _in_directory,
+    "drive": _on_drive,
+}
+"""Every kind of store: a new one joins the contract by one entry here."""
+
+
+@pytest.fixture(params=STORES)
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
+    with STORES[request.param](tmp_path) as kept:
+        yield kept
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(BYTES))
+    return file
+
+
+def test_what_was_put_is_fetched_to_the_byte(kept: Kept, file: Path, tmp_path: Path) -> None:
+    artifact = kept.store.put(file)
+    assert artifact.size == BYTES
+    assert kept.store.has(artifact)
+    kept.store.fetch(artifact, tmp_path / "sub" / "copy")
+    assert (tmp_path / "sub" / "copy").read_bytes() == file.read_bytes()
+
+
+def test_the_same_bytes_are_kept_once(kept: Kept, file: Path) -> None:
+    assert kept.store.put(file) == kept.store.put(file)
+    assert kept.contents() == [file.read_bytes()]
+
+
+def test_a_truncated_artifact_is_refused_and_nothing_appears(kept: Kept, file: Path, tmp_path: Path) -> None:
+    artifact = kept.store.put(file)
+    kept.change(lambda content: content[:1000])
+    assert not kept.store.has(artifact)
+    with pytest.raises(ArtifactDamaged, match="1000 bytes"):
+        kept.store.fetch(artifact, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_one_flipped_bit_is_refused(kept: Kept, file: Path, tmp_path: Path) -> None:
+    artifact = kept.store.put(file)
+    kept.change(lambda content: content[:12345] + bytes([content[12345] ^ 1]) + content[12346:])
+    with pytest.raises(ArtifactDamaged, match="is damaged"):
+        kept.store.fetch(artifact, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_deleted_artifact_is_told_as_missing_and_can_be_put_again(kept: Kept, file: Path, tmp_path: Path) -> None:
+    artifact = kept.store.put(file)
+    kept.store.delete(artifact)
+    kept.store.delete(artifact)
+    assert not kept.store.has(artifact)
+    with pytest.raises(ArtifactDamaged, match="is missing"):
+        kept.store.fetch(artifact, tmp_path / "copy")
+    assert kept.store.has(kept.store.put(file))
+
+
+def test_what_is_stored_is_listed_with_its_age(kept: Kept, file: Path) -> None:
+    assert list(kept.store.stored()) == []
+    artifact = kept.store.put(file)
+    (stored,) = kept.store.stored()
+    assert stored.artifact == artifact
+    assert -2 < stored.age_seconds < 60
+
+
+def test_a_file_that_is_not_there_is_told_in_a_sentence(kept: Kept, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="No such file"):
+        kept.store.put(tmp_path / "nothing")
+
+
+def test_a_place_that_cannot_be_written_is_told(kept: Kept, file: Path) -> None:
+    artifact = kept.store.put(file)
+    with pytest.raises(StoreError, match="could not be written"):
+        kept.store.fetch(artifact, file / "below a file")
+
+
+# --- a directory ---
 
 
 @pytest.fixture
@@ -18,21 +163,8 @@ def store(tmp_path: Path) -> LocalStore:
     return LocalStore(tmp_path / "store")
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    file = tmp_path / "file"
-    file.write_bytes(os.urandom(3_000_000))
-    return file
-
-
 def files_in(store: LocalStore) -> list[Path]:
     return [path for path in store.directory.rglob("*") if path.is_file()]
-
-
-def test_what_was_put_is_fetched_to_the_byte(store: LocalStore, file: Path, tmp_path: Path) -> None:
-    artifact = store.put(file)
-    store.fetch(artifact, tmp_path / "sub" / "copy")
-    assert (tmp_path / "sub" / "copy").read_bytes() == file.read_bytes()
 
 
 def test_what_is_kept_may_be_read_by_whom_the_umask_lets(store: LocalStore, file: Path) -> None:
@@ -49,39 +181,6 @@ def test_a_store_that_is_no_directory_holds_nothing(tmp_path: Path, store: Local
     assert store.has(artifact)
     assert not LocalStore(tmp_path / "nowhere").has(artifact)
     assert not LocalStore(file).has(artifact)
-
-
-def test_the_same_bytes_are_kept_once(store: LocalStore, file: Path) -> None:
-    assert store.put(file) == store.put(file)
-    assert len(files_in(store)) == 1
-
-
-def test_a_truncated_artifact_is_refused_and_nothing_appears(store: LocalStore, file: Path, tmp_path: Path) -> None:
-    artifact = store.put(file)
-    with files_in(store)[0].open("r+b") as stream:
-        stream.truncate(1000)
-    with pytest.raises(ArtifactDamaged, match="1000 bytes"):
-        store.fetch(artifact, tmp_path / "copy")
-    assert not (tmp_path / "copy").exists()
-
-
-def test_one_flipped_bit_is_refused(store: LocalStore, file: Path, tmp_path: Path) -> None:
-    artifact = store.put(file)
-    with files_in(store)[0].open("r+b") as stream:
-        stream.seek(12345)
-        byte = stream.read(1)[0]
-        stream.seek(12345)
-        stream.write(bytes([byte ^ 1]))
-    with pytest.raises(ArtifactDamaged, match="is damaged"):
-        store.fetch(artifact, tmp_path / "copy")
-
-
-def test_a_missing_artifact_is_told(store: LocalStore, file: Path, tmp_path: Path) -> None:
-    artifact = store.put(file)
-    store.delete(artifact)
-    store.delete(artifact)
-    with pytest.raises(ArtifactDamaged, match="is missing"):
-        store.fetch(artifact, tmp_path / "copy")
 
 
 def test_a_disk_without_room_gives_a_sentence_and_leaves_nothing(store: LocalStore, file: Path) -> None:

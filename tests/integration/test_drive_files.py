@@ -62,17 +62,6 @@ def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     return file
 
 
-def test_what_was_put_is_fetched_to_the_byte_and_is_there_once(
-    store: DriveStore, file: Path, tmp_path: Path, drive: DriveServer
-) -> None:
-    artifact = store.put(file)
-    assert store.put(file) == artifact
-    store.fetch(artifact, tmp_path / "sub" / "copy")
-    assert (tmp_path / "sub" / "copy").read_bytes() == file.read_bytes()
-    assert len(drive.files(artifact.sha256)) == 1
-    assert store.has(artifact)
-
-
 @pytest.mark.parametrize("fault", PASSING)
 def test_whichever_request_meets_a_fault_a_file_is_kept_once_and_fetched_whole(
     fault: Fault, file: Path, client: DriveClient, place: folder.StudyFolder, tmp_path: Path, drive: DriveServer
@@ -103,18 +92,6 @@ def test_a_flipped_bit_and_a_cut_download_are_refused_and_nothing_appears(
     with pytest.raises(StoreError):
         store.fetch(artifact, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
-
-
-def test_a_missing_artifact_is_told_and_deleting_it_again_is_nothing(store: DriveStore, tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"some bytes")
-    artifact = store.put(file)
-    store.delete(artifact)
-    store.delete(artifact)
-    assert not store.has(artifact)
-    with pytest.raises(ArtifactDamaged, match="is missing"):
-        store.fetch(artifact, tmp_path / "copy")
-    assert store.put(file).location != artifact.location
 
 
 def test_a_full_storage_is_told_with_what_to_do_and_keeps_nothing(
@@ -197,6 +174,18 @@ def test_a_token_that_was_replaced_in_its_file_is_read_again(table: DriveFile, a
     table.version()
     ann.renew_token()
     table.version()
+
+
+def test_a_slow_service_is_waited_for_and_one_that_does_not_answer_is_given_up(
+    place: folder.StudyFolder, client: DriveClient, drive: DriveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive.faults.at(1, Fault.SLOW)
+    DriveFile(client, place.jobs, "the study").version()
+    monkeypatch.setattr(drive_client, "_TIMEOUT_SECONDS", 0.05)
+    impatient = DriveFile(DriveClient(client._credentials, drive.url), place.jobs, "the study")
+    drive.faults.every(lambda *_: True, Fault.SLOW)
+    with pytest.raises(HomeError, match="check the network"):
+        impatient.version()
 
 
 def test_a_service_that_is_down_is_told(table: DriveFile, drive: DriveServer) -> None:
