@@ -19,7 +19,7 @@ from orchestrator.drive import signin
 from orchestrator.errors import ExitCode
 from orchestrator.home import Home
 from tests.conftest import SMALL
-from tests.drive import Account, DriveServer
+from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import fixture_drive  # noqa: F401
 from tests.processes import orch
 
@@ -181,6 +181,14 @@ def test_another_account_sees_the_study_once_it_is_shared(place: Path, drive: Dr
     assert "ben@example.org" in told(orch("share", "ben@example.org", cwd=place))
     assert "small" in told(orch("status", cwd=place, **his))
     assert "no Google account" in refused(orch("share", "nobody@example.org", cwd=place), ExitCode.FAILED)
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_request_that_was_tried_again_is_not_told(place: Path, drive: DriveServer) -> None:
+    drive.faults.at(1, Fault.RATE_LIMIT)
+    done = orch("status", cwd=place)
+    assert "small" in told(done) and done.stderr == ""
+    assert drive.faults.met == 1
 
 
 @pytest.mark.parametrize("command", [("share", "ben@example.org"), ("snippet",)])
