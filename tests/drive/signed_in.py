@@ -22,6 +22,17 @@ def fixture_drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[DriveServer]:
         yield drive
 
 
+@pytest.fixture(name="ann")
+def fixture_ann(drive: DriveServer) -> Account:
+    return drive.account("ann@example.org")
+
+
+@pytest.fixture(name="client")
+def fixture_client(ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DriveClient:
+    """Drive as Ann sees it."""
+    return client_of(ann, tmp_path, monkeypatch)
+
+
 def client_of(account: Account, directory: Path, monkeypatch: pytest.MonkeyPatch) -> DriveClient:
     """Drive as this account sees it."""
     token = account.token_file(directory / f"{account.email}.{len(account.files)}.token")

@@ -20,7 +20,10 @@ from orchestrator.errors import ExitCode
 from orchestrator.home import Home
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import fixture_drive  # noqa: F401
+from tests.drive.signed_in import (
+    fixture_ann,  # noqa: F401
+    fixture_drive,  # noqa: F401
+)
 from tests.processes import orch
 
 DAY = 86_400.0
@@ -53,11 +56,6 @@ class OAuth(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@pytest.fixture
-def ann(drive: DriveServer) -> Account:
-    return drive.account("ann@example.org")
 
 
 @pytest.fixture

@@ -18,22 +18,16 @@ from orchestrator.errors import HomeError, StoreError
 from orchestrator.jobs import Artifact, Ending, JobState, Lease, PlannedJob, Stage
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.drive_file import DriveFile
-from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import client_of, fixture_drive  # noqa: F401
+from tests.drive import DriveServer, Fault
+from tests.drive.signed_in import (
+    fixture_ann,  # noqa: F401
+    fixture_client,  # noqa: F401
+    fixture_drive,  # noqa: F401
+)
 from tests.jobtable_places import SettableSnapshotPlace, output_names, plan_of, planned_job
 
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
-
-
-@pytest.fixture
-def ann(drive: DriveServer) -> Account:
-    return drive.account("ann@example.org")
-
-
-@pytest.fixture
-def client(ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DriveClient:
-    return client_of(ann, tmp_path, monkeypatch)
 
 
 @pytest.fixture

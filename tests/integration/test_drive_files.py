@@ -19,7 +19,12 @@ from orchestrator.jobs import Artifact
 from orchestrator.jobtable.conditional import Conflict
 from orchestrator.jobtable.drive_file import DriveFile
 from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import client_of, fixture_drive  # noqa: F401
+from tests.drive.signed_in import (
+    client_of,
+    fixture_ann,  # noqa: F401
+    fixture_client,  # noqa: F401
+    fixture_drive,  # noqa: F401
+)
 
 PASSING = [
     fault
@@ -27,16 +32,6 @@ PASSING = [
     if fault not in (Fault.FULL, Fault.CORRUPT, Fault.CUT_IN_BODY, Fault.STALE_ETAG, Fault.SLOW)
 ]
 """Those that the client itself gets over."""
-
-
-@pytest.fixture
-def ann(drive: DriveServer) -> Account:
-    return drive.account("ann@example.org")
-
-
-@pytest.fixture
-def client(ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DriveClient:
-    return client_of(ann, tmp_path, monkeypatch)
 
 
 @pytest.fixture

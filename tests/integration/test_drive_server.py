@@ -14,7 +14,11 @@ from googleapiclient.http import MediaIoBaseUpload
 
 from orchestrator.drive.client import FOLDER, DriveClient
 from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import client_of, fixture_drive  # noqa: F401
+from tests.drive.signed_in import (
+    client_of,
+    fixture_ann,  # noqa: F401
+    fixture_drive,  # noqa: F401
+)
 
 Client = Callable[[Account], DriveClient]
 
@@ -22,11 +26,6 @@ Client = Callable[[Account], DriveClient]
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     return lambda account: client_of(account, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def ann(drive: DriveServer) -> Account:
-    return drive.account("ann@example.org")
 
 
 @pytest.fixture

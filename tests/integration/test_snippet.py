@@ -18,7 +18,11 @@ from orchestrator.drive import signin
 from orchestrator.drive.client import ROOT_URL_VARIABLE, DriveClient
 from orchestrator.snippet import Notebook, Travelling, cell
 from tests.drive import Account, DriveServer
-from tests.drive.signed_in import client_of, fixture_drive  # noqa: F401
+from tests.drive.signed_in import (
+    fixture_ann,  # noqa: F401
+    fixture_client,  # noqa: F401
+    fixture_drive,  # noqa: F401
+)
 from tests.processes import PATIENCE_SECONDS, wait_until
 
 WORKER = """
@@ -59,16 +63,6 @@ class Session:
         with self.run(text) as process:
             printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, printed
-
-
-@pytest.fixture
-def ann(drive: DriveServer) -> Account:
-    return drive.account("ann@example.org")
-
-
-@pytest.fixture
-def client(ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DriveClient:
-    return client_of(ann, tmp_path, monkeypatch)
 
 
 @pytest.fixture
