@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +29,9 @@ from tests.processes import PATIENCE_SECONDS, wait_until
 
 WORKER = """
 import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print("given back", flush=True), os._exit(0)))
 print("a worker of", sys.argv[1:], "signed in by", os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"), flush=True)
 if "WAIT" in os.environ:
-    signal.signal(signal.SIGTERM, lambda *_: (print("given back", flush=True), os._exit(0)))
     time.sleep(600)
 """
 METADATA = "Metadata-Version: 2.1\nName: orch\nVersion: 0.1.0\nProvides-Extra: notebook\n"
@@ -49,15 +51,25 @@ class Session:
     place: Path
     environment: dict[str, str]
 
-    def run(self, text: str, **more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextmanager
+    def run(self, text: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+        """As a notebook's kernel runs a cell; ended with all that it started when a test fails."""
+        with subprocess.Popen(
             [sys.executable, "-u", "-c", text],
             env={**self.environment, **more},
             cwd=self.place,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
+            start_new_session=True,
+            # Whoever starts the tests in the background may have them ignore it, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        ) as process:
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def told(self, text: str) -> tuple[int, str]:
         with self.run(text) as process:
