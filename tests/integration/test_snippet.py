@@ -154,6 +154,16 @@ def test_an_interrupted_cell_lets_the_worker_give_its_job_back(session: Session,
     assert "given back" in printed
 
 
+def test_pip_is_held_to_the_tensorflow_that_the_notebook_has(session: Session, travelling: Travelling) -> None:
+    information = session.place / "modules" / "tensorflow-2.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorflow\nVersion: 2.0\n")
+    code, told = session.told(cell(travelling, Notebook.COLAB))
+    assert code == 0, told
+    (held,) = session.place.glob("orch-*/held.txt")
+    assert "tensorflow==2.0" in held.read_text().splitlines()
+
+
 def test_no_token_is_printed_or_left(session: Session, travelling: Travelling, ann: Account) -> None:
     _, told = session.told(cell(travelling, Notebook.KAGGLE))
     assert ann.token not in told
