@@ -15,8 +15,12 @@ from pathlib import Path
 
 _HOURS = 3600.0
 
-SESSION_SECONDS = {"colab": 12 * _HOURS, "kaggle": 12 * _HOURS}
-"""The longest that a session lives there (research.google.com/colaboratory/faq.html; kaggle.com/docs/notebooks)."""
+SESSION_SECONDS = {"colab": (12 * _HOURS, 24 * _HOURS), "kaggle": (12 * _HOURS,), "kaggle-tpu": (9 * _HOURS,)}
+"""The longest that a session lives there, and the longest that a paid one does
+(research.google.com/colaboratory/faq.html; kaggle.com/docs/notebooks).
+"""
+
+_TPU = "TPU_ACCELERATOR_TYPE"
 
 _IN_HAND_SECONDS = 600.0
 """Before the session's end: to checkpoint, to upload at a slow hour, and because nobody counts to the second."""
@@ -93,8 +97,11 @@ def _machine_memory(root: Path) -> int:
 
 
 def _seconds_left(kind: str, root: Path) -> float | None:
-    limit = SESSION_SECONDS.get(kind)
-    return None if limit is None else max(0.0, limit - _session_age(root) - _IN_HAND_SECONDS)
+    """A session that is older than a limit has another one: else a paid notebook's worker would end as it begins."""
+    age = _session_age(root)
+    limits = SESSION_SECONDS.get("kaggle-tpu" if kind == "kaggle" and _TPU in os.environ else kind, ())
+    limit = next((limit for limit in limits if age < limit), None)
+    return None if limit is None else max(0.0, limit - age - _IN_HAND_SECONDS)
 
 
 def _session_age(root: Path) -> float:

@@ -16,7 +16,7 @@ MACHINE_KB = 13_290_472
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine whose container began an hour ago, and that has neither GPU nor a service's variables."""
-    for name in ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE"):
+    for name in ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "TPU_ACCELERATOR_TYPE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
@@ -53,6 +53,12 @@ def test_a_kaggle_notebook_whose_memory_is_limited(root: Path, monkeypatch: pyte
     assert host.seconds_left == pytest.approx(12 * 3600 - 3600 - 600, abs=1)
 
 
+def test_a_kaggle_notebook_with_a_tpu_lives_nine_hours(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5e-8")
+    assert this_host(root).seconds_left == pytest.approx(9 * 3600 - 3600 - 600, abs=1)
+
+
 def test_a_machine_of_ones_own_lives_as_long_as_it_lives(root: Path) -> None:
     (root / "sys" / "fs" / "cgroup").mkdir(parents=True)
     (root / "sys" / "fs" / "cgroup" / "memory.max").write_text("max\n")
@@ -65,6 +71,15 @@ def test_a_session_that_is_nearly_over_leaves_no_time(root: Path, monkeypatch: p
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
     (root / "proc" / "uptime").write_text(f"{3600 + 12 * 3600 - 100} 0\n")
     assert this_host(root).seconds_left == 0.0
+
+
+@pytest.mark.parametrize(("hours", "left"), [(13, 11 * 3600 - 600), (25, None)])
+def test_a_session_that_outlived_a_limit_was_not_under_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, hours: int, left: float | None
+) -> None:
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    (root / "proc" / "uptime").write_text(f"{3600 + hours * 3600} 0\n")
+    assert this_host(root).seconds_left == (left if left is None else pytest.approx(left, abs=1))
 
 
 def test_a_machine_that_tells_nothing_is_a_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
