@@ -28,9 +28,19 @@ from tests.drive.signed_in import (
 from tests.processes import PATIENCE_SECONDS, wait_until
 
 WORKER = """
-import os, signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: (print("given back", flush=True), os._exit(0)))
-print("a worker of", sys.argv[1:], "signed in by", os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"), flush=True)
+import os, pathlib, signal, sys, time
+def say(text):  # in one system call: a handler may interrupt it
+    os.write(1, f"{text}\\n".encode())
+def end(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say("saving")
+    while "SLOW" in os.environ and not pathlib.Path(os.environ["SLOW"]).exists():
+        time.sleep(0.02)
+    say("given back")
+    os._exit(0)
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, end)
+say(f"a worker of {sys.argv[1:]} signed in by {os.environ.get('GOOGLE_APPLICATION_CREDENTIALS')}")
 if "WAIT" in os.environ:
     time.sleep(600)
 """
@@ -51,30 +61,39 @@ class Session:
     place: Path
     environment: dict[str, str]
 
+    @property
+    def printed(self) -> str:
+        return (self.place / "printed").read_text()
+
     @contextmanager
-    def run(self, text: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    def run(self, text: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
         """As a notebook's kernel runs a cell; ended with all that it started when a test fails."""
-        with subprocess.Popen(
-            [sys.executable, "-u", "-c", text],
-            env={**self.environment, **more},
-            cwd=self.place,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # Whoever starts the tests in the background may have them ignore it, which is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        ) as process:
+        with (
+            (self.place / "printed").open("wb") as printed,
+            subprocess.Popen(
+                [sys.executable, "-u", "-c", text],
+                env={**self.environment, **more},
+                cwd=self.place,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # Whoever starts the tests in the background may have them ignore it, which is inherited.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            ) as process,
+        ):
             try:
                 yield process
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
+    def until(self, awaited: str) -> None:
+        wait_until(lambda: awaited in self.printed, awaited)
+
     def told(self, text: str) -> tuple[int, str]:
         with self.run(text) as process:
-            printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
-        return process.returncode, printed
+            code = process.wait(PATIENCE_SECONDS)
+        return code, self.printed
 
 
 @pytest.fixture
@@ -130,7 +149,31 @@ def test_an_orch_of_another_digest_is_not_run_and_not_unpacked(session: Session,
     code, told = session.told(cell(other, Notebook.COLAB))
     assert code != 0
     assert "ask for a new cell" in told and "a worker of" not in told
-    assert list(session.place.rglob("workers")) == []
+    assert list(session.place.glob("orch-*")) == []
+
+
+def test_a_refused_orch_leaves_no_sign_in_behind(session: Session, travelling: Travelling) -> None:
+    other = Travelling(travelling.study, travelling.home, travelling.wheel, "0" * 64)
+    code, told = session.told(cell(other, Notebook.KAGGLE))
+    assert code != 0
+    assert "ask for a new cell" in told
+    assert list(session.place.glob("orch-*")) == []
+
+
+def test_whoever_is_not_signed_in_is_told_so_in_a_sentence(session: Session, travelling: Travelling) -> None:
+    del session.environment[signin.TOKEN_FILE_VARIABLE]
+    session.environment["NO_GCE_CHECK"] = "true"
+    code, told = session.told(cell(travelling, Notebook.COLAB))
+    assert code != 0
+    assert "sign in again" in told and "Traceback" not in told
+
+
+def test_a_machine_without_googles_packages_is_told_which(session: Session, travelling: Travelling) -> None:
+    del session.environment[signin.TOKEN_FILE_VARIABLE]
+    (session.place / "modules" / "google" / "__init__.py").touch()  # hides the google.auth that is installed
+    code, told = session.told(cell(travelling, Notebook.COLAB))
+    assert code != 0
+    assert "pip install google-auth requests" in told and "Traceback" not in told
 
 
 def test_a_folder_that_the_account_may_not_see_is_told(session: Session, travelling: Travelling) -> None:
@@ -143,15 +186,24 @@ def test_a_folder_that_the_account_may_not_see_is_told(session: Session, travell
 
 def test_an_interrupted_cell_lets_the_worker_give_its_job_back(session: Session, travelling: Travelling) -> None:
     with session.run(cell(travelling, Notebook.COLAB), WAIT="yes") as process:
-        assert process.stdout is not None
-        lines: list[str] = []
-        while not any("a worker of" in line for line in lines):
-            lines.append(process.stdout.readline())
-            assert lines[-1], "".join(lines)
+        session.until("a worker of")
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 0, printed
-    assert "given back" in printed
+        assert process.wait(PATIENCE_SECONDS) == 0, session.printed
+    assert "given back" in session.printed and "Traceback" not in session.printed
+
+
+def test_a_cell_that_is_interrupted_twice_still_waits_for_its_worker(session: Session, travelling: Travelling) -> None:
+    saved = session.place / "saved"
+    with session.run(cell(travelling, Notebook.COLAB), WAIT="yes", SLOW=str(saved)) as process:
+        session.until("a worker of")
+        os.killpg(process.pid, signal.SIGINT)  # as Jupyter and a terminal do: to all that the cell has started
+        session.until("saving")
+        os.killpg(process.pid, signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        saved.touch()
+        assert process.wait(PATIENCE_SECONDS) == 0, session.printed
+    assert "given back" in session.printed and "Traceback" not in session.printed
 
 
 def test_pip_is_held_to_the_tensorflow_that_the_notebook_has(session: Session, travelling: Travelling) -> None:
