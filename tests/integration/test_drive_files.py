@@ -49,11 +49,20 @@ def table(client: DriveClient, place: folder.StudyFolder) -> DriveFile:
     return DriveFile(client, place.jobs, "the study")
 
 
-@pytest.fixture(params=[0, 1000, 700_000], ids=["empty", "small", "in chunks"])
+CONTENTS = {
+    "empty": b"",
+    "small": os.urandom(999) + b".",
+    "small and ends like a line": os.urandom(998) + b"\r\n",
+    "small and ends like half of a separator": os.urandom(999) + b"\r",
+    "in chunks": os.urandom(700_000),
+}
+
+
+@pytest.fixture(params=CONTENTS)
 def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(drive_client, "_CHUNK_BYTES", 256 << 10)
     file = tmp_path / "file"
-    file.write_bytes(os.urandom(request.param))
+    file.write_bytes(CONTENTS[request.param])
     return file
 
 
