@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -98,9 +99,8 @@ def work(url: str, megabytes_per_second: float, scale: float) -> None:
     home = Home.open(url)
     assert home.directory is not None, "the benchmark's home is a directory"
     store = SlowStore(home.directory / "artifacts", megabytes_per_second * 1e6)
-    slow = Home(home.url, home.jobs, store, home.directory)
     name = fresh_worker_name(this_host())
-    os._exit(Supervisor(slow, Settings(name, this_host()), Console(name)).run())
+    os._exit(Supervisor(replace(home, artifacts=store), Settings(name, this_host()), Console(name)).run())
 
 
 def run(home: Home, options: argparse.Namespace) -> float:

@@ -44,6 +44,8 @@ class Home:
     artifacts: ArtifactStore
     directory: Path | None
     """What the home is on this machine, if it is a directory."""
+    shares_artifacts: bool
+    """Whether other homes may have files in the same store."""
 
     @classmethod
     def exists(cls, url: str | Path, artifacts: str | Path | None = None) -> bool:
@@ -79,11 +81,6 @@ class Home:
         home = kind.home()
         home.jobs.create()
         return home
-
-    @property
-    def shares_artifacts(self) -> bool:
-        """Whether other homes may have files in the same store."""
-        return self.directory is None and not self.url.startswith("gdrive:")
 
     def check_artifacts(self) -> None:
         """Nothing happens if the store can be this home's.  That of a directory is; lost shards are planned again.
@@ -150,7 +147,7 @@ class _Directory:
 
     def home(self) -> Home:
         jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
-        return Home(self.url, jobs, LocalStore(self._path / "artifacts"), self._path)
+        return Home(self.url, jobs, LocalStore(self._path / "artifacts"), self._path, shares_artifacts=False)
 
 
 class _Database:
@@ -168,7 +165,7 @@ class _Database:
         """A database is made by whoever runs the server, a store when the first file is put."""
 
     def home(self) -> Home:
-        return Home(self.url, self._jobs, self._store, None)
+        return Home(self.url, self._jobs, self._store, None, shares_artifacts=True)
 
 
 class _DriveHome:
@@ -211,9 +208,8 @@ class _DriveHome:
 
         assert self._folder is not None, "a home is opened when it exists or was made"
         place = SnapshotPlace(DriveFile(self._client, self._folder.jobs, self.url), _READS_GOOD_FOR_SECONDS)
-        return Home(
-            self.url, JobTable(place, self.url), DriveStore(self._client, self._folder.artifacts, self.url), None
-        )
+        store = DriveStore(self._client, self._folder.artifacts, self.url)
+        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False)
 
 
 @contextmanager

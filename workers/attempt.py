@@ -13,22 +13,21 @@ import math
 import queue
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactDamaged
 from orchestrator.errors import HomeError, OrchError, StoreError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, Lease, Stage, Upcoming
+from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers import messages
 from workers.chain import Chain, Link, Standing, uploads
-from workers.console import Console, progress_line
+from workers.console import progress_line
 from workers.holding import Holding
-from workers.inbox import Event, Inbox, Overdue, StopAsked, UploadDue
-from workers.intervals import Pace
-from workers.runner_process import RunnerDied, RunnerProcess, tail
+from workers.inbox import Event, Overdue, StopAsked, UploadDue
+from workers.runner_process import RunnerDied, tail
 from workers.transfers import (
     CheckpointNotKept,
     CheckpointUploaded,
@@ -36,8 +35,8 @@ from workers.transfers import (
     FetchFailed,
     OutputsNotKept,
     OutputsUploaded,
-    Transfers,
 )
+from workers.worker import Worker
 
 # Between the wish to stop and the end of the attempt.  A notebook service that gives notice gives 30 seconds.
 _STOP_SECONDS = 18.0
@@ -54,24 +53,6 @@ class Result(Enum):
     REFUSED = "refused"
     """This machine cannot do the job."""
     LOST = "lost"
-
-
-@dataclass(frozen=True)
-class Worker:
-    """What an attempt has of its worker."""
-
-    claimant: Claimant
-    runner: RunnerProcess
-    transfers: Transfers
-    inbox: Inbox
-    console: Console
-    directory: Path
-    """For the files of this attempt; removed at its end."""
-    pace: Pace
-    stopping: Callable[[], bool]
-    hung_seconds: float
-    chained: bool
-    """Whether to go on with what follows a job."""
 
 
 class Attempt:

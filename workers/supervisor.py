@@ -21,7 +21,7 @@ from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
 from workers import messages, scratch
-from workers.attempt import Attempt, Result, Worker
+from workers.attempt import Attempt, Result
 from workers.cache import InputCache
 from workers.console import Console
 from workers.hosts import Host
@@ -29,6 +29,7 @@ from workers.inbox import Inbox, StopAsked
 from workers.intervals import Pace, seconds_between_deaths
 from workers.runner_process import RunnerDied, RunnerProcess
 from workers.transfers import Threads, Transfers
+from workers.worker import Worker
 
 # Long enough that a hundred idle workers do not burden the table, short enough that nobody notices.
 _IDLE_SECONDS = 1.0

@@ -21,13 +21,14 @@ from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import attempt, messages
-from workers.attempt import Attempt, Result, Worker
+from workers.attempt import Attempt, Result
 from workers.cache import InputCache
 from workers.console import Console
 from workers.inbox import Inbox
 from workers.intervals import Pace
 from workers.runner_process import RunnerProcess
 from workers.transfers import Threads, Transfers
+from workers.worker import Worker
 
 WORKER = Claimant("w1")
 
