@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -60,7 +60,7 @@ def _home_with_jobs(directory: Path) -> str:
     return home.url
 
 
-def _in_turns(commands: dict[str, Sequence[str]]) -> dict[str, float]:
+def _in_turns(commands: Mapping[str, Sequence[str]]) -> dict[str, float]:
     """Median seconds of each, after one round that warms the disk's cache and is not counted."""
     taken: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(ROUNDS + 1):

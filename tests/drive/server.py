@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.message
 import email.parser
 import email.policy
 import json
@@ -339,7 +340,7 @@ class _Handler(BaseHTTPRequestHandler):
         head = f"content-type: {kind}\r\nmime-version: 1.0\r\n\r\n".encode()
         message = email.parser.BytesParser(policy=email.policy.HTTP).parsebytes(head + self.body)
         metadata, media = message.iter_parts()
-        return json.loads(metadata.get_payload(decode=True)), media.get_payload(decode=True)
+        return json.loads(_bytes_of(metadata)), _bytes_of(media)
 
     def _session(self, finish: Callable[[bytes], dict[str, Any]]) -> tuple[int, dict[str, str], bytes]:
         session = secrets.token_urlsafe(16)
@@ -355,6 +356,12 @@ class _Handler(BaseHTTPRequestHandler):
         if begin > len(session.received):
             raise Refused(400, "badRequest", "Bytes are missing before this chunk.")
         session.received[begin : begin + len(self.body)] = self.body
+
+
+def _bytes_of(part: email.message.Message) -> bytes:
+    content = part.get_payload(decode=True)
+    assert isinstance(content, bytes), "a part of an upload has no parts of its own"
+    return content
 
 
 _RAISED = {

@@ -88,11 +88,11 @@ def run(current: Trainer, stop: int, steps_per_call: int = 1) -> TrainState:
 
 
 def save_at(network: str, stop: int, path: Path) -> None:
-    checkpoint.save(run(trainer(network, **AVERAGED), stop), path, {})
+    checkpoint.save(run(trainer(network, "float32", **AVERAGED), stop), path, {})
 
 
 def weights_after_resuming(network: str, path: Path) -> str:
     state, _ = checkpoint.load(path)
-    current = trainer(network, **AVERAGED)
+    current = trainer(network, "float32", **AVERAGED)
     current.restore(state)
     return digest(run(current, VISIT.last_step, steps_per_call=5))

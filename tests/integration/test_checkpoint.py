@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from models import checkpoint
 from models.checkpoint import CheckpointDamaged
@@ -16,7 +18,7 @@ PROVENANCE: dict[str, str | int] = {"device": "CPU", "threads": 2, "tensorflow":
 
 @pytest.fixture
 def state() -> TrainState:
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "model/head/kernel": np.arange(6, dtype=np.float32).reshape(2, 3),
         "optimizer/iteration": np.array(12, np.int64),
         "random/0": np.array([3, 4], np.uint32),

@@ -114,9 +114,9 @@ class Race:
     def told(self) -> list[tuple[str, str, str]]:
         """What the workers wrote down: who, "done" or "lost", and the job."""
         return [
-            (file.stem, *line.split())
+            (file.stem, said, job)
             for file in sorted(self._directory.glob("*.told"))
-            for line in file.read_text().splitlines()
+            for said, job in map(str.split, file.read_text().splitlines())
         ]
 
     def _start(self, pause: float = 0.0) -> BaseProcess:
@@ -294,7 +294,7 @@ def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(table: 
     assert silent is not None
     with _unreachable(place), pytest.raises(HomeError):
         table.renew(silent)
-    taken = []
+    taken: list[Lease] = []
     for _ in range(100):
         place.clock += LEASE / 10
         claims = [table.claim(worker) for worker in ("w2", "w3")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import keras
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ def test_a_training_too_short_to_warm_up_begins_at_the_peak(total_steps: int) ->
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_weights_decay_and_biases_and_normalisation_do_not(optimizer: str) -> None:
+def test_weights_decay_and_biases_and_normalisation_do_not(optimizer: Literal["adamw", "sgd"]) -> None:
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2, bias_initializer="ones"), keras.layers.BatchNormalization()]
     )

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.errors import HomeError
 from orchestrator.jobs import Artifact, Ending, JobState, Lease, PlannedJob, Stage
 from orchestrator.jobtable import JobTable, LeaseLost, snapshot
+from orchestrator.jobtable.conditional import Version
 from orchestrator.jobtable.snapshot_format import EMPTY, REMEMBERED_SWAPS, Snapshot, decoded, encoded
 from tests.conditional_files import Fault, Faulty, FileOnDisk
 from tests.jobtable_places import SettableSnapshotPlace, artifact, output_names, plan_of, planned_job
@@ -111,8 +112,8 @@ def test_whoever_was_second_decides_again_on_what_the_first_left(file: FileOnDis
     table, place, _ = through(file, [])
     read = place._load
 
-    def and_meanwhile(*arguments: object) -> None:
-        read(*arguments)  # type: ignore[arg-type]
+    def and_meanwhile(content: bytes, version: Version) -> None:
+        read(content, version)
         place._load = read  # type: ignore[method-assign]
         assert other.claim("quicker") is not None
 

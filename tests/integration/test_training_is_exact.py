@@ -85,10 +85,11 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
 
 
 def test_float16_arithmetic_resumes_exactly_too(process: ProcessPoolExecutor) -> None:
-    arguments = (exact_training.weights_after, "attention", 4)
+    def weights(stops: tuple[int, ...]) -> str:
+        return process.submit(exact_training.weights_after, "attention", 4, stops, "mixed_float16").result()
 
-    whole = process.submit(*arguments, (), "mixed_float16").result()
-    stopped = process.submit(*arguments, (8,), "mixed_float16").result()
+    whole = weights(())
+    stopped = weights((8,))
 
     assert stopped == whole
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def some_split(labels: list[int]) -> Split:
 
 
 def write_npz(path: Path, **changes: np.ndarray) -> Path:
-    arrays = {
+    arrays: dict[str, Any] = {
         "x_train": np.zeros((4, 8, 8, 3), np.uint8),
         "y_train": np.array([[0], [1], [2], [1]]),
         "x_test": np.ones((2, 8, 8, 3), np.uint8),

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from orchestrator.jobs import JobState
+from orchestrator.jobs import Job, JobState
 from orchestrator.report.answer import Answer, answer
 from orchestrator.report.results import collect
 from tests.report_jobs import benchmark, compress, latency, small_study, train
 
 
-def answered(*jobs) -> Answer:
+def answered(*jobs: Job) -> Answer:
     return answer(collect("study", "cifar10", jobs, []))
 
 

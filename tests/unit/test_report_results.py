@@ -6,13 +6,13 @@ import random
 import subprocess
 import sys
 
-from orchestrator.jobs import JobState, Stage
+from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import summarize
 from tests.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, merge, small_study, train
 
 
-def collected(*jobs, dataset: str = "cifar10") -> Results:
+def collected(*jobs: Job, dataset: str = "cifar10") -> Results:
     return collect("study", dataset, jobs, [])
 
 
