@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.errors import HomeError
+from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import postgresql_url
 
 NOTE_FILE = Path(".orch.toml")
@@ -34,6 +34,17 @@ def scheme(url: str) -> str | None:
     """`postgresql` of `postgresql://...`; None for a directory."""
     match = re.match(r"([a-z][a-z0-9+.-]*)://|(gdrive):", url)
     return match and (match[1] or match[2])
+
+
+def drive_folder(url: str) -> str:
+    """The folder's id of `gdrive://ID`; empty in `gdrive:`, which is a folder that is not there yet.
+
+    Raises:
+        UsageError: the home is elsewhere.
+    """
+    if scheme(url) != "gdrive":
+        raise UsageError(f"{url} is not on Google Drive, and other accounts' notebooks reach nothing else.")
+    return url.removeprefix("gdrive:").strip("/")
 
 
 def without_password(url: str) -> str:

@@ -237,22 +237,22 @@ def snippet(
     notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with the cell there.")] = None,
 ) -> None:
     """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
-    from orchestrator import address, drive_account
+    from orchestrator import address, travelling
     from orchestrator import snippet as cells
 
     if colab + kaggle + shell > 1:
         raise UsageError("Give one of --colab, --kaggle and --shell.")
     kind = cells.Notebook.KAGGLE if kaggle else cells.Notebook.SHELL if shell else cells.Notebook.COLAB
     at = address.known(home, None)
-    travelling = drive_account.travelling(at.url, _snapshot(_open(home, None)).study)
+    orch = travelling.found(at.url, _snapshot(_open(home, None)).study)
     if notebook is None:
         typer.echo(cells.TERMS, err=True)
-        typer.echo(cells.cell(travelling, kind), nl=False)
+        typer.echo(cells.cell(orch, kind), nl=False)
         return
     if kind is cells.Notebook.SHELL:
         raise UsageError("A notebook is for --colab or --kaggle.")
     try:
-        notebook.write_text(cells.as_notebook(travelling, kind), encoding="utf-8")
+        notebook.write_text(cells.as_notebook(orch, kind), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
     typer.echo(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")

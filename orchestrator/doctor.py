@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator import drive
-from orchestrator.address import Address, scheme
+from orchestrator.address import Address, drive_folder, scheme
 from orchestrator.errors import OrchError
 from orchestrator.findings import Finding
 from orchestrator.home import Home
@@ -54,6 +54,6 @@ def _drive(url: str) -> Iterator[Finding]:
     from orchestrator.drive import folder, live_checks
 
     client = drive.connect()
-    study = folder.found(client, folder.id_in(url))
+    study = folder.found(client, drive_folder(url))
     assert study is not None, "a home that was opened is there"
     yield from live_checks.all_checks(client, study.id)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import drive
-from orchestrator.address import scheme
+from orchestrator.address import drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import JobTable, postgresql_url
@@ -179,7 +179,7 @@ class _DriveHome:
     def exists(self) -> bool:
         from orchestrator.drive import folder
 
-        known = folder.id_in(self.url)
+        known = drive_folder(self.url)
         with _reaching_drive():
             if not known and self._folder is None:
                 self._client.account()  # nothing is there yet, but Drive and a sign-in must be
@@ -192,7 +192,7 @@ class _DriveHome:
 
         if self.exists():
             return
-        if folder.id_in(self.url):
+        if drive_folder(self.url):
             raise HomeError(
                 f"There is no home at {self.url} that this account may see; "
                 "give gdrive: to make a new one, or have its owner share it: orch share ACCOUNT."

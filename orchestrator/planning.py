@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models import datasets
-from orchestrator import drive_account
+from orchestrator import travelling
 from orchestrator.address import scheme
 from orchestrator.errors import OrchError, StudyError
 from orchestrator.home import Home
@@ -110,7 +110,7 @@ def publish(
         notes = (*notes, SYNTHETIC_NOTE)
     change = home.jobs.publish(made, data, notes)
     if scheme(home.url) == "gdrive":
-        drive_account.publish_wheel(home.url)
+        travelling.publish(home.url)
     return Planned(study.name, home.url, len(made.jobs), study.shards, change)
 
 

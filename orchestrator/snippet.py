@@ -6,11 +6,12 @@ What the cell does stands in `cells/worker.py.txt`, to be read as the person who
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import Enum
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
+
+from orchestrator.travelling import Travelling
 
 
 class Notebook(Enum):
@@ -19,19 +20,6 @@ class Notebook(Enum):
     COLAB = "colab"
     KAGGLE = "kaggle"
     SHELL = "shell"
-
-
-@dataclass(frozen=True)
-class Travelling:
-    """What a worker needs to know to find its study."""
-
-    study: str
-    home: str
-    """`gdrive://FOLDER_ID`."""
-    wheel: str
-    """The wheel's id on Drive."""
-    sha256: str
-    """Of the wheel."""
 
 
 EXPLANATION = """\

@@ -15,8 +15,6 @@ from orchestrator.drive.refusals import DriveRefused, Reason
 
 _JOBS = "orch_jobs"
 _ARTIFACTS = "orch_artifacts"
-
-
 _WHEEL = "orch_wheel"
 _WHEEL_SHA256 = "orch_wheel_sha256"
 
@@ -40,11 +38,6 @@ class StudyFolder:
     """The folder of the artifacts."""
 
 
-def id_in(url: str) -> str:
-    """The folder's id of `gdrive://ID`; empty in `gdrive:`, which is a folder that is not there yet."""
-    return url.removeprefix("gdrive:").strip("/")
-
-
 def found(client: DriveClient, folder: str) -> StudyFolder | None:
     """The study's folder of this id; None if it, or what it names, is not there or in the bin.  Raises DriveRefused."""
     there = _metadata(client, folder)
@@ -56,7 +49,10 @@ def found(client: DriveClient, folder: str) -> StudyFolder | None:
 
 
 def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:
-    """Put the wheel into the study's folder, unless the same is there already.  Raises DriveRefused."""
+    """Put the wheel into the study's folder, unless the same is there already.  Raises DriveRefused.
+
+    The one before stays beside it: cells that were given out name it.
+    """
     sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
     before = published_wheel(client, folder)
     if before is not None and before.sha256 == sha256 and _metadata(client, before.id) is not None:

@@ -18,7 +18,8 @@ import pytest
 
 from orchestrator.drive import signin
 from orchestrator.drive.client import ROOT_URL_VARIABLE, DriveClient
-from orchestrator.snippet import Notebook, Travelling, cell
+from orchestrator.snippet import Notebook, cell
+from orchestrator.travelling import Travelling
 from tests.drive import Account, DriveServer
 from tests.drive.signed_in import (
     fixture_ann,  # noqa: F401

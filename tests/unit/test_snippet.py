@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from orchestrator.snippet import SECRET, Notebook, Travelling, as_notebook, cell
+from orchestrator.snippet import SECRET, Notebook, as_notebook, cell
+from orchestrator.travelling import Travelling
 
 TRAVELLING = Travelling("alexnet-vs-vit", "gdrive://FOLDER", "WHEEL", "ab" * 32)
 

@@ -1,0 +1,57 @@
+"""The Orch that travels with a study on Google Drive: put into its folder by `orch plan`, fetched by a notebook's cell.
+
+How its wheel is built stands in `orchestrator.bundle`, what the cell does in `orchestrator.snippet`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator import drive
+from orchestrator.address import drive_folder
+from orchestrator.errors import HomeError
+
+
+@dataclass(frozen=True)
+class Travelling:
+    """What a worker needs to know to find its study."""
+
+    study: str
+    home: str
+    """`gdrive://FOLDER_ID`."""
+    wheel: str
+    """The wheel's id on Drive."""
+    sha256: str
+    """Of the wheel."""
+
+
+def publish(url: str) -> None:
+    """Put the Orch that is running into the folder of a home on Drive.
+
+    Raises:
+        UsageError: the home is elsewhere.
+        DriveRefused: this account may not write there, or has no room.
+    """
+    from orchestrator import bundle
+    from orchestrator.drive import folder
+
+    with TemporaryDirectory(prefix="orch-wheel-") as directory:
+        folder.publish_wheel(drive.connect(), drive_folder(url), bundle.build(Path(directory)))
+
+
+def found(url: str, study: str) -> Travelling:
+    """What was published with a study.
+
+    Raises:
+        UsageError: the home is not on Drive.
+        HomeError: no wheel was published there.
+    """
+    there, client = drive_folder(url), drive.connect()
+    from orchestrator.drive import folder  # needs the libraries that `connect` has found
+
+    wheel = folder.published_wheel(client, there)
+    if wheel is None:
+        raise HomeError(f"No Orch travels with {url} yet; run `orch plan` again.")
+    return Travelling(study, url, wheel.id, wheel.sha256)
