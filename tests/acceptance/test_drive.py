@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.drive import signin
+from orchestrator.drive.client import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.planning import publish
@@ -87,9 +88,11 @@ class Notebook:
     def __init__(self, cell: Path, account: Account, place: Path, number: int) -> None:
         self.log = place / f"notebook{number}.log"
         environment = {
-            **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(place),
+            "TMPDIR": str(place),
             "PIP_NO_INDEX": "1",  # the notebook has all that a worker needs
+            ROOT_URL_VARIABLE: os.environ[ROOT_URL_VARIABLE],
             signin.TOKEN_FILE_VARIABLE: str(account.token_file(place / f"notebook{number}.token")),
         }
         with self.log.open("wb") as stream:

@@ -42,6 +42,10 @@ class GatedStore(LocalStore):
         self.put_files: list[str] = []
         self.full = False
         self.refused = 0
+        self.nearly_full: str | None = None
+
+    def shortage(self) -> str | None:
+        return self.nearly_full
 
     def put(self, file: Path) -> Artifact:
         assert self.open.wait(PATIENCE_SECONDS), "nobody opened the gate"
@@ -137,8 +141,23 @@ class Scene:
         assert self.results, "the attempt has not ended"
         return self.results[0]
 
+    def shortage(self) -> str | None:
+        (seen,) = self.table.overview().workers
+        return cast(str | None, seen.progress.get("shortage"))
+
     def state(self, job: PlannedJob) -> JobState:
         return self.table.job(job.id).state
+
+    def first_done_second_under_way(self) -> messages.RunJob:
+        """The second, which the runner is at while the first one's state waits at the store's gate."""
+        first, second = self.runner.next_job(), self.runner.next_job()
+        self.runner.finish(first)
+        self.runner.computes(second)
+        return second
+
+    def noted(self) -> None:
+        """Wait until the attempt knows all that has happened."""
+        wait_until(self.inbox.empty, "all of it noted")
 
     def stop(self, job: messages.RunJob) -> None:
         """Ask the worker to end, and wake it with a word of the runner's."""
@@ -204,7 +223,7 @@ def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_o
         job = scene.runner.next_job()
         scene.runner.computes(job)
         scene.runner.finish(job)
-    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.noted()
     scene.store.open.set()
     assert scene.ended() is Result.DONE
     assert scene.store.put_files == [f"{chain[0].id}/state", f"{chain[3].id}/state"]
@@ -223,7 +242,7 @@ def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_handed_i
         job = scene.runner.next_job()
         scene.runner.computes(job)
         scene.runner.finish(job, printed=f"{job.job} printed this")
-    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.noted()
     scene.table.cancel(c.id)
     scene.store.open.set()
     assert scene.ended() is Result.DONE
@@ -236,12 +255,10 @@ def test_a_checkpoint_that_was_taken_ahead_of_the_claim_is_kept_once_the_job_is_
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (a, b, *_) = begin(), chain
-    first, second = scene.runner.next_job(), scene.runner.next_job()
-    scene.runner.finish(first)
-    scene.runner.computes(second)
+    second = scene.first_done_second_under_way()
     scene.runner.checkpoint(second, 7)
     scene.runner.checkpoint(second, 9)
-    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.noted()
     assert scene.table.checkpoints(b.id) == ()
     scene.store.open.set()
     wait_until(lambda: [held.step for held in scene.table.checkpoints(b.id)] == [9], "the newest of them")
@@ -252,11 +269,9 @@ def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (a, b, *_) = begin(), chain
-    first, second = scene.runner.next_job(), scene.runner.next_job()
-    scene.runner.finish(first)
-    scene.runner.computes(second)
+    second = scene.first_done_second_under_way()
     scene.runner.checkpoint(second, 9)
-    wait_until(lambda: scene.inbox.empty(), "all of it noted")
+    scene.noted()
     scene.stop(second)
     wait_until(lambda: scene.runner.asked_to_stop, "the wish to stop")
     scene.store.open.set()
@@ -284,13 +299,23 @@ def test_while_the_store_is_full_a_finished_training_waits_and_nothing_is_lost(
     assert [ended.outcome for ended in scene.table.attempts(a.id)] == [Ending.DONE]
 
 
+def test_a_storage_that_is_nearly_full_is_told_to_the_table_with_the_next_checkpoint(
+    begin: Callable[[], Scene],
+) -> None:
+    scene = begin()
+    scene.store.nearly_full = "The storage of ann@example.org is nearly full."
+    scene.store.open.set()
+    job = scene.runner.next_job()
+    scene.runner.computes(job)
+    scene.runner.checkpoint(job, 3)
+    wait_until(lambda: scene.shortage() == scene.store.nearly_full, "what the store said")
+
+
 def test_a_lost_lease_voids_the_whole_chain_and_leaves_no_file(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene = begin()
-    first, second = scene.runner.next_job(), scene.runner.next_job()
-    scene.runner.finish(first)
-    scene.runner.computes(second)
+    scene.first_done_second_under_way()
     scene.table.cancel(chain[0].id)
     scene.store.open.set()
     assert scene.ended() is Result.LOST

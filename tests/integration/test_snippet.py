@@ -161,6 +161,11 @@ def test_a_refused_orch_leaves_no_sign_in_behind(session: Session, travelling: T
     assert list(session.place.glob("orch-*")) == []
 
 
+def test_an_old_python_is_told_before_anything_is_done(session: Session, travelling: Travelling) -> None:
+    code, told = session.told("import sys; sys.version_info = (3, 10, 12)\n" + cell(travelling, Notebook.COLAB))
+    assert (code, told) == (1, "Orch needs Python 3.11 or newer.\n")
+
+
 def test_whoever_is_not_signed_in_is_told_so_in_a_sentence(session: Session, travelling: Travelling) -> None:
     del session.environment[signin.TOKEN_FILE_VARIABLE]
     session.environment["NO_GCE_CHECK"] = "true"

@@ -85,6 +85,15 @@ def test_durations_are_told_in_their_own_unit(seconds: float | None, told: str) 
     assert status_view.duration(seconds) == told
 
 
+def test_a_storage_that_is_nearly_full_is_told_once_and_while_somebody_works_with_it() -> None:
+    short = [dataclasses.replace(worker(name, "j"), progress={"shortage": "ben's is full."}) for name in ("w1", "w2")]
+    between = dataclasses.replace(worker("w3", None), progress={"shortage": "cas's is full."})
+    assert snapshot("s", "h", seen(workers=(*short, between)), shortage="ann's is full.").problems == (
+        "Make room, uploads will soon be refused: ann's is full.",
+        "Make room, uploads will soon be refused: ben's is full.",
+    )
+
+
 def test_the_terminal_shows_models_workers_and_problems() -> None:
     view = snapshot("mine", "h", seen(training("vit", 40, 50, 100.0), workers=(worker("w1", "vit/j"),)))
     console = Console(width=100, record=True, file=StringIO())
