@@ -62,7 +62,7 @@ TRAININGS = STUDY.model_copy(
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The weights of every training when one worker does everything and nobody is killed."""
     place = tmp_path_factory.mktemp("undisturbed")
-    home = Home.open(publish(STUDY, place / "home", None).home)
+    home = Home.open(publish(TRAININGS, place / "home", None).home)
     with workers(home.url, place) as start:
         start().wait()
     assert all(attempt.outcome is Ending.DONE for attempt in home.jobs.attempts())

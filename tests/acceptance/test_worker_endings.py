@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -126,37 +127,29 @@ def computing(home: Home) -> bool:
     return int(job.progress.get("step", 0)) > 0
 
 
-def test_asked_to_end_while_its_runner_is_frozen_a_worker_ends_within_its_time(tmp_path: Path) -> None:
-    home = planned(tmp_path, ENDLESS)
-    with workers(home.url, tmp_path, *OFTEN) as start:
-        worker = start()
-        wait_until(lambda: computing(home), "the first steps")
-        runner = worker.runner_pid()
+def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_within_its_time(tmp_path: Path) -> None:
+    (tmp_path / "frozen").mkdir()
+    (tmp_path / "locked").mkdir()
+    frozen, locked = planned(tmp_path / "frozen", ENDLESS), planned(tmp_path / "locked", ENDLESS)
+    with (
+        workers(frozen.url, tmp_path / "frozen", *OFTEN) as start_frozen,
+        workers(locked.url, tmp_path / "locked") as start_locked,
+        closing(sqlite3.connect(tmp_path / "locked" / "home" / "jobs.db", isolation_level=None)) as lock,
+    ):
+        with_frozen_runner, with_locked_table = crew = start_frozen(), start_locked()
+        wait_until(lambda: computing(frozen) and computing(locked), "the first steps")
+        runner = with_frozen_runner.runner_pid()
         os.kill(runner, signal.SIGSTOP)
+        lock.execute("BEGIN IMMEDIATE")
         asked = time.monotonic()
-        worker.process.send_signal(signal.SIGTERM)
-        assert worker.wait() == ExitCode.DONE
+        for worker in crew:
+            worker.process.send_signal(signal.SIGTERM)
+        assert [worker.wait() for worker in crew] == [ExitCode.DONE, ExitCode.DONE]
         assert time.monotonic() - asked < 30
         assert not alive(runner)
-    (attempt,) = home.jobs.attempts()
+    (attempt,) = frozen.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
-
-
-def test_asked_to_end_while_the_table_is_locked_a_worker_ends_within_its_time(tmp_path: Path) -> None:
-    home = planned(tmp_path, ENDLESS)
-    with workers(home.url, tmp_path) as start:
-        worker = start()
-        wait_until(lambda: computing(home), "the first steps")
-        lock = sqlite3.connect(tmp_path / "home" / "jobs.db", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        try:
-            asked = time.monotonic()
-            worker.process.send_signal(signal.SIGTERM)
-            assert worker.wait() == ExitCode.DONE
-            assert time.monotonic() - asked < 30
-        finally:
-            lock.execute("ROLLBACK")
-    assert "is left to its lease" in worker.log.read_text()
+    assert "is left to its lease" in with_locked_table.log.read_text()
 
 
 def test_a_worker_whose_output_nobody_reads_works_on(tmp_path: Path) -> None:
