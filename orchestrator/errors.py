@@ -44,4 +44,8 @@ class HomeError(OrchError):
 
 
 class StoreError(OrchError):
-    """An artifact could not be written, read or believed."""
+    """An artifact could not be written, read or believed: the store's trouble, which will pass or be mended."""
+
+
+class DiskError(OrchError):
+    """A file of this machine cannot be read or written: its own trouble, which another machine may not have."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models import datasets
 from orchestrator.artifacts import ArtifactStore
-from orchestrator.errors import StoreError
+from orchestrator.errors import DiskError
 from orchestrator.jobs import Artifact
 from orchestrator.planner import SHARDING_SEED, Plan, train_images
 
@@ -17,6 +17,7 @@ def publish_data(plan: Plan, dataset: datasets.Dataset, store: ArtifactStore) ->
 
     Raises:
         StoreError: the store could not keep one; those before it are garbage, and nothing names them.
+        DiskError: this machine has no room for one.
     """
     study, description = plan.study, plan.description
     train = datasets.subset(dataset.train, train_images(study, description), SHARDING_SEED)
@@ -32,7 +33,7 @@ def _kept(split: datasets.Split, file: Path, store: ArtifactStore) -> Artifact:
     try:
         datasets.save_split(split, file)
     except OSError as error:
-        raise StoreError(
+        raise DiskError(
             f"A shard could not be written to {file.parent}: {error.strerror}; free some space and plan again."
         ) from error
     return store.put(file)

@@ -19,14 +19,14 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactDamaged
-from orchestrator.errors import HomeError, OrchError, StoreError
+from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers import messages
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.holding import Holding
-from workers.inbox import Event, Overdue, StopAsked, UploadDue
+from workers.inbox import Event, FetchDue, Overdue, StopAsked, UploadDue
 from workers.runner_process import RunnerDied, tail
 from workers.transfers import (
     CheckpointNotKept,
@@ -73,10 +73,10 @@ class Attempt:
         self._at_runner: set[str] = set()
         self._uploading = 0
         """How many jobs the outputs on their way are of."""
-        self._upload_due = math.inf
-        """When outputs that the store did not take are offered again, on the monotonic clock."""
+        self._due: dict[UploadDue | FetchDue, float] = {}
+        """What the store did not do, and when it is asked again, on the monotonic clock."""
         self._shortage: str | None = None
-        """What the store said that is nearly full, for `orch status` to tell."""
+        """What the store said that is full, or nearly, for `orch status` to tell."""
         self._saving = False
         """Whether a checkpoint is on its way."""
         self._heard = time.monotonic()
@@ -114,12 +114,13 @@ class Attempt:
                 return Overdue()
             if now >= hung:
                 return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
-            if now >= self._upload_due:
-                self._upload_due = math.inf
-                return UploadDue()
+            for again, due in self._due.items():
+                if now >= due:
+                    del self._due[again]
+                    return again
             if now >= self._holding.next_beat:
                 self._holding.renew(self._progress())
-            until = min(self._holding.next_beat, self._upload_due, self._deadline, hung)
+            until = min(self._holding.next_beat, self._deadline, hung, *self._due.values())
             try:
                 return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
@@ -144,29 +145,40 @@ class Attempt:
                 self._shortage = shortage
                 if job == self._holding.lease.job:
                     self._holding.renew(self._progress(), Checkpoint(step, artifact))
-            case CheckpointNotKept(job, error):
+            case CheckpointNotKept(job, error, shortage):
                 self._saving = False
+                self._shortage = shortage
                 self._say(f"A checkpoint of {self._holding.lease.name} was not kept, the training goes on: {error}")
-            case OutputsUploaded(artifacts):
+            case OutputsUploaded(artifacts, shortage):
+                self._shortage = shortage
                 self._hand_on(artifacts)
-            case OutputsNotKept(error):
+            case OutputsNotKept(error, shortage):
                 self._uploading = 0
-                self._not_kept(error)
+                self._shortage = shortage
+                self._not_done(self._chain.held, UploadDue(), error)
             case RunnerDied(reason):
                 self._runner_died(reason)
+            case FetchDue(job):
+                self._fetch_again(job)
             case UploadDue() | messages.Ready() | messages.RunJob() | messages.Stop():
                 pass
             case _:
                 self._heard = time.monotonic()
                 self._from_runner(event)
 
-    def _not_kept(self, error: OrchError) -> None:
-        """A store that is full or out of reach is no fault of the job: what was computed waits for it."""
-        if not isinstance(error, StoreError):
-            self._fail(self._chain.held, str(error))
-            return
-        self._upload_due = time.monotonic() + _STORE_WAIT_SECONDS
-        self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
+    def _not_done(self, link: Link, again: UploadDue | FetchDue, error: OrchError) -> None:
+        """A store that is full or out of reach is no fault of the job, which waits for it; nor is this machine's disk,
+        with which another machine need not bother.
+        """
+        match error:
+            case StoreError():
+                self._due[again] = time.monotonic() + _STORE_WAIT_SECONDS
+                self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
+            case DiskError():
+                self._fail(link, str(error))
+                link.standing = Standing.UNSUITABLE
+            case _:
+                self._fail(link, str(error))
 
     def _stop(self) -> None:
         """What is computed is checkpointed, what is finished is committed, what was not begun is given back."""
@@ -178,12 +190,20 @@ class Attempt:
 
     def _not_fetched(self, job: str, name: str, error: OrchError) -> None:
         link = self._chain.find(job)
-        if link is None:
+        if link is None or link.standing is not Standing.FETCHING:
             return
-        if link is self._chain.held and name == "state" and isinstance(error, ArtifactDamaged):
-            self._fall_back(str(error))
-        else:
-            self._fail(link, f"The input {name!r} cannot be had: {error}")
+        match error:
+            case ArtifactDamaged() if link is self._chain.held and name == "state":
+                self._fall_back(str(error))
+            case ArtifactDamaged():
+                self._fail(link, f"The input {name!r} cannot be had: {error}")
+            case _:
+                self._not_done(link, FetchDue(job), error)
+
+    def _fetch_again(self, job: str) -> None:
+        link = self._chain.find(job)
+        if link is not None and link.standing is Standing.FETCHING:
+            self._fetch(link, link.wanted)
 
     def _runner_died(self, reason: str) -> None:
         self._worker.runner.end()
@@ -249,7 +269,7 @@ class Attempt:
             case Standing.STOPPED if not self._saving:
                 self._release()
                 return Result.RELEASED
-            case Standing.FINISHED if not self._uploading and self._upload_due == math.inf:
+            case Standing.FINISHED if not self._uploading and UploadDue() not in self._due:
                 run = self._chain.finished()
                 self._uploading = len(run)
                 self._worker.transfers.upload_outputs(uploads(run))
@@ -276,12 +296,16 @@ class Attempt:
             return  # it can be claimed when it is ready, and says then what is wrong with it
         if upcoming is not None:
             self._chain.append(self._link(upcoming, follows=last.job))
-            self._worker.transfers.fetch(upcoming.job, upcoming.inputs)
+            self._fetch(self._chain.last, upcoming.inputs)
 
     def _fetch_first(self) -> None:
         state = self._states[0]
         others = {name: artifact for name, artifact in self._holding.lease.inputs.items() if name != "state"}
-        self._worker.transfers.fetch(self._holding.lease.job, {**others, "state": state} if state else others)
+        self._fetch(self._chain.held, {**others, "state": state} if state else others)
+
+    def _fetch(self, link: Link, wanted: Mapping[str, Artifact]) -> None:
+        link.wanted = wanted
+        self._worker.transfers.fetch(link.job, wanted)
 
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
         link = self._chain.find(job)
@@ -344,8 +368,11 @@ class Attempt:
 
     def _progress(self) -> Mapping[str, object] | None:
         said = self._chain.held.progress
-        told = {} if said is None else asdict(said) | {"shortage": self._shortage}
-        return {key: value for key, value in told.items() if key != "job"} or None
+        if said is None and self._shortage is None:
+            return None
+        held = self._holding.lease.checkpoints
+        told = {"step": held[0].step if held else 0} if said is None else asdict(said)
+        return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._shortage}
 
     def _failed(self, link: Link) -> Result:
         state = self._holding.fail(link.error)

@@ -23,7 +23,7 @@ class InputCache:
         directory.mkdir(parents=True, exist_ok=True)
 
     def path(self, artifact: Artifact) -> Path:
-        """The artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged."""
+        """The artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged, DiskError, OSError."""
         file = self._directory / artifact.sha256
         if not file.exists():
             self._make_room(artifact.size)

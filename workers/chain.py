@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from orchestrator.jobs import Stage
+from orchestrator.jobs import Artifact, Stage
 from workers.messages import Progress
 
 
@@ -44,6 +44,8 @@ class Link:
     follows: str | None = None
     """The job before, whose state the runner has in memory; None for the job that the chain begins with."""
     standing: Standing = Standing.FETCHING
+    wanted: Mapping[str, Artifact] = field(default_factory=dict)
+    """What is to be on this machine before it begins."""
     progress: Progress | None = None
     checkpoint: tuple[int, Path] | None = None
     """The newest that is not uploaded yet: its step in the job, and the file."""

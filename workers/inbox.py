@@ -22,8 +22,15 @@ class Overdue:
 
 @dataclass(frozen=True)
 class UploadDue:
-    """The store has had its pause, and is tried again."""
+    """Outputs that the store did not take are offered again."""
 
 
-Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue | UploadDue
+@dataclass(frozen=True)
+class FetchDue:
+    """A job's inputs that the store did not give are asked for again."""
+
+    job: str
+
+
+Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue | UploadDue | FetchDue
 Inbox = queue.SimpleQueue[Event]

@@ -6,19 +6,16 @@ fetches do not wait for them.
 
 from __future__ import annotations
 
-import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.artifacts import ArtifactDamaged, ArtifactStore
-from orchestrator.errors import OrchError, StoreError
+from orchestrator.artifacts import ArtifactStore, StoreFull
+from orchestrator.errors import DiskError, OrchError
 from orchestrator.jobs import LOG, Artifact
 from workers.cache import InputCache
-
-_WAITS = (1.0, 2.0, 4.0)
-"""Seconds between tries of a fetch, before the attempt is given up."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,14 @@ class CheckpointUploaded:
     step: int
     artifact: Artifact
     shortage: str | None
-    """What the store says when it is nearly full."""
+    """What the store says when it is full, or nearly."""
 
 
 @dataclass(frozen=True)
 class CheckpointNotKept:
     job: str
     error: OrchError
+    shortage: str | None
 
 
 @dataclass(frozen=True)
@@ -57,16 +55,13 @@ class OutputsUploaded:
 
     artifacts: Mapping[str, Mapping[str, Artifact]]
     """By job and name."""
+    shortage: str | None
 
 
 @dataclass(frozen=True)
 class OutputsNotKept:
     error: OrchError
-    """A StoreError is the store's, and will pass; another is this machine's."""
-
-
-class DiskError(OrchError):
-    """A file of this machine cannot be read or written."""
+    shortage: str | None
 
 
 Transferred = Fetched | FetchFailed | CheckpointUploaded | CheckpointNotKept | OutputsUploaded | OutputsNotKept
@@ -87,6 +82,8 @@ class Threads:
 
 class Transfers:
     """The transfers of one attempt.  What is asked for here ends as one event in `deliver`, on another thread.
+
+    What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError), or Orch's own (any other).
 
     Every attempt has transfers of its own, so that one which ends late speaks to nobody, and not to the attempt
     at another job; the threads are the worker's.
@@ -119,8 +116,8 @@ class Transfers:
         files: dict[str, Path] = {}
         for name, artifact in artifacts.items():
             try:
-                files[name] = _patiently(lambda artifact=artifact: self._cache.path(artifact))  # type: ignore[misc]
-            except (OrchError, OSError) as error:
+                files[name] = self._cache.path(artifact)
+            except Exception as error:
                 return FetchFailed(job, name, _told(error))
         return Fetched(job, files)
 
@@ -128,37 +125,35 @@ class Transfers:
         try:
             artifact = self._store.put(file)
             file.unlink(missing_ok=True)
-        except (OrchError, OSError) as error:
-            return CheckpointNotKept(job, _told(error))
-        return CheckpointUploaded(job, step, artifact, self._store.shortage())
+            return CheckpointUploaded(job, step, artifact, self._store.shortage())
+        except Exception as error:
+            return CheckpointNotKept(job, _told(error), self._shortage_after(error))
 
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:
-            return OutputsUploaded(
-                {job: {name: self._kept(name, file) for name, file in named.items()} for job, named in files.items()}
-            )
-        except (OrchError, OSError) as error:
-            return OutputsNotKept(_told(error))
+            kept = {job: {name: self._store.put(file) for name, file in named.items()} for job, named in files.items()}
+            # Not before all are kept: what is refused is offered again, and must be where it was.
+            for job, named in kept.items():
+                self._adopt(files[job], named)
+            return OutputsUploaded(kept, self._store.shortage())
+        except Exception as error:
+            return OutputsNotKept(_told(error), self._shortage_after(error))
 
-    def _kept(self, name: str, file: Path) -> Artifact:
-        artifact = self._store.put(file)
-        # A log is no job's input; and it must stay where it is until its job is handed in, perhaps at a second try.
-        if name != LOG:
-            self._cache.adopt(file, artifact)
-        return artifact
+    def _adopt(self, files: Mapping[str, Path], kept: Mapping[str, Artifact]) -> None:
+        """A log is no job's input; and it must stay where it is until its job is handed in, perhaps at a second try."""
+        for name, artifact in kept.items():
+            if name != LOG:
+                self._cache.adopt(files[name], artifact)
 
-
-def _patiently(fetch: Callable[[], Path]) -> Path:
-    """A store may be out of reach for a moment; a damaged artifact stays damaged."""
-    for seconds in _WAITS:
-        try:
-            return fetch()
-        except ArtifactDamaged:
-            raise
-        except StoreError:
-            time.sleep(seconds)
-    return fetch()
+    def _shortage_after(self, error: Exception) -> str | None:
+        return self._store.shortage() or (str(error) if isinstance(error, StoreFull) else None)
 
 
-def _told(error: OrchError | OSError) -> OrchError:
-    return error if isinstance(error, OrchError) else DiskError(f"This machine's disk: {error}.")
+def _told(error: Exception) -> OrchError:
+    """Whatever it is, who waits for the transfer must hear of it: else a job is held, and renewed, for ever."""
+    match error:
+        case OrchError():
+            return error
+        case OSError():
+            return DiskError(f"This machine's disk: {error}.")
+    return OrchError(f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}")

@@ -16,7 +16,7 @@ from orchestrator.artifacts.incoming import appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
 from orchestrator.drive.client import Account, DriveClient
 from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
-from orchestrator.errors import StoreError
+from orchestrator.errors import DiskError, StoreError
 from orchestrator.jobs import Artifact
 
 _SECONDS_BETWEEN_LOOKS = 600.0
@@ -54,10 +54,14 @@ class DriveStore:
                 return known
             return self._uploaded(file, sha256, md5)
         except DriveRefused as refused:
-            kind = StoreFull if refused.reason is Reason.FULL else StoreError
-            raise kind(f"{file.name} could not be kept in {self}: {refused}") from refused
+            if refused.reason is Reason.FULL:
+                self._shortage_due = -math.inf
+                raise StoreFull(f"{file.name} could not be kept in {self}: {refused}") from refused
+            raise StoreError(f"{file.name} could not be kept in {self}: {refused}") from refused
+        except SignInNeeded as needed:
+            raise StoreError(f"{file.name} could not be kept in {self}: {needed}") from needed
         except OSError as error:
-            raise StoreError(f"{file} cannot be read: {error.strerror or error}.") from error
+            raise DiskError(f"{file} cannot be read: {error.strerror or error}.") from error
 
     def fetch(self, artifact: Artifact, to: Path) -> None:
         try:
@@ -66,8 +70,10 @@ class DriveStore:
             if refused.reason is Reason.MISSING:
                 raise ArtifactDamaged(f"The artifact {artifact.location} is missing from {self}.") from None
             raise StoreError(f"The artifact {artifact.location} cannot be read: {refused}") from refused
+        except SignInNeeded as needed:
+            raise StoreError(f"The artifact {artifact.location} cannot be read: {needed}") from needed
         except OSError as error:
-            raise StoreError(f"{to} could not be written: {error.strerror or error}.") from error
+            raise DiskError(f"{to} could not be written: {error.strerror or error}.") from error
 
     def _fetch_whole(self, artifact: Artifact, to: Path) -> None:
         for _ in range(_DOWNLOADS):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.artifacts.incoming import TEMPORARY, appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, copy_hashed
-from orchestrator.errors import StoreError
+from orchestrator.errors import DiskError, StoreError
 from orchestrator.jobs import Artifact
 
 SHORT_BYTES = 1e9
@@ -28,7 +28,11 @@ class LocalStore:
 
     def put(self, file: Path) -> Artifact:
         try:
-            with file.open("rb") as source, appearing_in(self.directory) as incoming:
+            source = file.open("rb")
+        except OSError as error:
+            raise DiskError(f"{file} cannot be read: {error.strerror or error}.") from error
+        try:
+            with source, appearing_in(self.directory) as incoming:
                 sha256, size = copy_hashed(source, incoming.stream)
                 location = f"{sha256[:2]}/{sha256}"
                 incoming.appear_as(self.directory / location)
@@ -56,7 +60,7 @@ class LocalStore:
                     )
                 incoming.appear_as(to)
         except OSError as error:
-            raise StoreError(f"{to} could not be written: {error.strerror or error}.") from error
+            raise DiskError(f"{to} could not be written: {error.strerror or error}.") from error
 
     def has(self, artifact: Artifact) -> bool:
         try:

@@ -41,6 +41,7 @@ class ArtifactStore(Protocol):
 
         Raises:
             StoreError: it could not be written; nothing of it is left under the artifact's name.
+            DiskError: the file cannot be read.
         """
         ...
 
@@ -49,7 +50,8 @@ class ArtifactStore(Protocol):
 
         Raises:
             ArtifactDamaged: what the store has is not this artifact.
-            StoreError: it could not be read, or `to` not be written.
+            StoreError: it could not be read.
+            DiskError: `to` could not be written.
         """
         ...
 

@@ -19,7 +19,7 @@ from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore
 from orchestrator.artifacts.drive import DriveStore
 from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
-from orchestrator.errors import StoreError
+from orchestrator.errors import DiskError, StoreError
 from tests.drive import DriveServer
 
 BYTES = 3_000_000
@@ -145,13 +145,13 @@ def test_what_is_stored_is_listed_with_its_age(kept: Kept, file: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_told_in_a_sentence(kept: Kept, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="No such file"):
+    with pytest.raises(DiskError, match="No such file"):
         kept.store.put(tmp_path / "nothing")
 
 
 def test_a_place_that_cannot_be_written_is_told(kept: Kept, file: Path) -> None:
     artifact = kept.store.put(file)
-    with pytest.raises(StoreError, match="could not be written"):
+    with pytest.raises(DiskError, match="could not be written"):
         kept.store.fetch(artifact, file / "below a file")
 
 

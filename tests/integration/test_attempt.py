@@ -15,12 +15,13 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
+from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Claimant, Ending, JobState, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
-from workers import attempt, messages
+from workers import attempt, holding, messages
 from workers.attempt import Attempt, Result
 from workers.cache import InputCache
 from workers.console import Console
@@ -34,13 +35,14 @@ WORKER = Claimant("w1")
 
 
 class GatedStore(LocalStore):
-    """A store whose uploads wait until they are let through."""
+    """A store whose transfers wait until they are let through."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.open = threading.Event()
         self.put_files: list[str] = []
-        self.full = False
+        self.refuses: Callable[[str], OrchError | None] = lambda _: None
+        """What is wrong with putting, or fetching, a file of this name."""
         self.refused = 0
         self.nearly_full: str | None = None
 
@@ -49,11 +51,30 @@ class GatedStore(LocalStore):
 
     def put(self, file: Path) -> Artifact:
         assert self.open.wait(PATIENCE_SECONDS), "nobody opened the gate"
-        if self.full:
-            self.refused += 1
-            raise StoreFull("The storage is full; free some space.")
+        self._refuse(file.name)
         self.put_files.append(f"{file.parent.name}/{file.name}")
         return super().put(file)
+
+    def fetch(self, artifact: Artifact, to: Path) -> None:
+        assert self.open.wait(PATIENCE_SECONDS), "nobody opened the gate"
+        self._refuse("input")
+        super().fetch(artifact, to)
+
+    def _refuse(self, name: str) -> None:
+        if error := self.refuses(name):
+            self.refused += 1
+            raise error
+
+
+FULL = StoreFull("The storage is full; free some space.")
+
+
+def full(_name: str) -> StoreFull:
+    return FULL
+
+
+def willing(_name: str) -> None:
+    return None
 
 
 class PlayedRunner:
@@ -285,7 +306,7 @@ def test_while_the_store_is_full_a_finished_training_waits_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
     scene, (a, b, *_) = begin(), chain
-    scene.store.full = True
+    scene.store.refuses = full
     scene.store.open.set()
     first, second = scene.runner.next_job(), scene.runner.next_job()
     scene.runner.checkpoint(first, 3)
@@ -293,10 +314,80 @@ def test_while_the_store_is_full_a_finished_training_waits_and_nothing_is_lost(
     scene.runner.computes(second)
     wait_until(lambda: scene.store.refused > 3, "several tries")
     assert (scene.state(a), scene.table.job(a.id).failures) == (JobState.RUNNING, 0)
-    scene.store.full = False
+    scene.store.refuses = willing
     wait_until(lambda: scene.state(b) is JobState.RUNNING, "the claim of the second")
     assert scene.state(a) is JobState.DONE
     assert [ended.outcome for ended in scene.table.attempts(a.id)] == [Ending.DONE]
+
+
+def test_a_store_that_takes_the_state_and_is_full_at_the_log_gets_both_in_the_end(
+    begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    scene, (a, b, *_) = begin(), chain
+    scene.store.refuses = lambda name: FULL if name == "log.txt" else None
+    scene.store.open.set()
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.finish(first, printed="what the first printed")
+    scene.runner.computes(second)
+    wait_until(lambda: scene.store.refused > 3, "several tries")
+    scene.store.refuses = willing
+    wait_until(lambda: scene.state(b) is JobState.RUNNING, "the claim of the second")
+    assert scene.table.outputs(a.id).keys() == {"state", "log"}
+
+
+def test_inputs_that_the_store_does_not_give_for_a_while_are_waited_for(
+    begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    before, (a, *_) = begin(), chain
+    before.store.open.set()
+    left = before.runner.next_job()
+    before.runner.checkpoint(left, 3)
+    wait_until(lambda: bool(before.table.checkpoints(a.id)), "the checkpoint")
+    before.stop(left)
+    assert before.ended() is Result.RELEASED
+
+    scene = begin()
+    scene.store.refuses = lambda _: StoreError("The store cannot be reached.")
+    scene.store.open.set()
+    wait_until(lambda: scene.store.refused > 5, "several tries")
+    assert (scene.state(a), scene.table.job(a.id).failures) == (JobState.RUNNING, 0)
+    scene.store.refuses = willing
+    begun = scene.runner.next_job()
+    assert begun.state is not None and Path(begun.state).read_text() == f"{a.id} at 3"
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "failures"),
+    [
+        (DiskError("There is no room on this disk."), Result.REFUSED, 0),
+        (OrchError("TypeError: a fault in Orch"), Result.FAILED, 1),
+    ],
+)
+def test_what_is_no_trouble_of_the_store_ends_the_attempt(
+    begin: Callable[[], Scene], chain: list[PlannedJob], error: OrchError, result: Result, failures: int
+) -> None:
+    scene = begin()
+    scene.store.refuses = lambda _: error
+    scene.store.open.set()
+    scene.runner.finish(scene.runner.next_job())
+    assert scene.ended() is result
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.failures) == (JobState.READY, failures)
+    assert str(error) in (job.error or "")
+
+
+def test_a_storage_that_is_full_from_the_beginning_is_told_to_the_table(
+    begin: Callable[[], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(holding, "_BEATS_PER_LEASE", 3600 / 0.05)
+    scene = begin()
+    scene.store.refuses = full
+    scene.store.open.set()
+    scene.runner.finish(scene.runner.next_job())
+    wait_until(lambda: scene.shortage() == str(FULL), "what the store said")
 
 
 def test_a_storage_that_is_nearly_full_is_told_to_the_table_with_the_next_checkpoint(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import ArtifactDamaged, LocalStore
-from workers import transfers
+from orchestrator.artifacts import ArtifactDamaged, LocalStore, StoreFull
+from orchestrator.errors import DiskError, OrchError
+from orchestrator.jobs import Artifact
 from workers.cache import InputCache
 from workers.transfers import (
     CheckpointNotKept,
@@ -77,16 +78,14 @@ def test_a_cache_that_cannot_be_written_fails_the_fetch(
     store: LocalStore,
     inbox: queue.SimpleQueue[Transferred],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transfers, "_WAITS", (0.0,))
     artifact = store.put(written(tmp_path / "file"))
     (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("a file where the directory was")
     desk.fetch("job", {"shard": artifact})
     failed = inbox.get(timeout=10)
     assert isinstance(failed, FetchFailed) and failed.name == "shard"
-    assert not isinstance(failed.error, ArtifactDamaged)
+    assert isinstance(failed.error, DiskError)
 
 
 def test_a_damaged_artifact_is_told_as_damaged(
@@ -97,3 +96,43 @@ def test_a_damaged_artifact_is_told_as_damaged(
     desk.fetch("job", {"state": artifact})
     failed = inbox.get(timeout=10)
     assert isinstance(failed, FetchFailed) and isinstance(failed.error, ArtifactDamaged)
+
+
+class FaultyStore(LocalStore):
+    """Raises once, at a file of this name, what it is given."""
+
+    def __init__(self, directory: Path, name: str, error: Exception) -> None:
+        super().__init__(directory)
+        self._faults = {name: error}
+
+    def put(self, file: Path) -> Artifact:
+        if error := self._faults.pop(file.name, None):
+            raise error
+        return super().put(file)
+
+
+def test_of_outputs_of_which_one_was_refused_all_can_be_offered_again(
+    inbox: queue.SimpleQueue[Transferred], tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "store", "log.txt", StoreFull("The storage is full."))
+    desk = Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
+    files = {"job": {"state": written(tmp_path / "state"), "log": written(tmp_path / "log.txt")}}
+    desk.upload_outputs(files)
+    refused = inbox.get(timeout=10)
+    assert isinstance(refused, OutputsNotKept) and refused.shortage == "The storage is full."
+    desk.upload_outputs(files)
+    uploaded = inbox.get(timeout=10)
+    assert isinstance(uploaded, OutputsUploaded)
+    assert uploaded.artifacts["job"].keys() == {"state", "log"}
+
+
+def test_a_fault_that_nobody_foresaw_is_told_with_where_it_was(
+    inbox: queue.SimpleQueue[Transferred], tmp_path: Path
+) -> None:
+    store = FaultyStore(tmp_path / "store", "state", TypeError("no such thing"))
+    desk = Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
+    desk.upload_outputs({"job": {"state": written(tmp_path / "state")}})
+    told = inbox.get(timeout=10)
+    assert isinstance(told, OutputsNotKept)
+    assert type(told.error) is OrchError
+    assert str(told.error).startswith("TypeError: no such thing\n") and "in put" in str(told.error)
