@@ -63,10 +63,11 @@ def fresh_worker_name(host: Host) -> str:
 
 
 def _kind() -> str:
-    if "COLAB_RELEASE_TAG" in os.environ:
-        return "colab"
+    # Kaggle's image is made from Colab's and has its variables, too (github.com/Kaggle/kagglehub/pull/230).
     if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
         return "kaggle"
+    if "COLAB_RELEASE_TAG" in os.environ:
+        return "colab"
     return "own"
 
 

@@ -83,7 +83,7 @@ class Threads:
 class Transfers:
     """The transfers of one attempt.  What is asked for here ends as one event in `deliver`, on another thread.
 
-    What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError), or Orch's own (any other).
+    What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError), or a fault in Orch.
 
     Every attempt has transfers of its own, so that one which ends late speaks to nobody, and not to the attempt
     at another job; the threads are the worker's.

@@ -7,6 +7,7 @@ What answers mean that are no success stands in `orchestrator.drive.refusals`.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import io
@@ -47,7 +48,10 @@ _TIMEOUT_SECONDS = 20.0
 _CHUNK_BYTES = 8 << 20
 _IDS_AT_ONCE = 20
 
-_META = "id,name,size,sha256Checksum,md5Checksum,properties,ownedByMe,trashed,modifiedTime,mimeType"
+# What no network says: a file that is up- or downloaded could not be read or written.
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+
+_META = "id,name,size,md5Checksum,properties,ownedByMe,trashed,modifiedTime"
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,8 @@ class Metadata:
     name: str
     size: int
     """Bytes; 0 of a folder."""
-    sha256: str
     md5: str
+    """Of its content, in hexadecimal; empty of a folder."""
     properties: Mapping[str, str]
     """Notes that every app sees; an app's own `appProperties` the other accounts' sign-ins would not."""
     mine: bool
@@ -67,7 +71,6 @@ class Metadata:
     trashed: bool
     modified: str
     """RFC 3339."""
-    is_folder: bool
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,10 @@ class Account:
 
 
 class DriveClient:
-    """Drive as one account sees it.  Every method may raise DriveRefused and SignInNeeded; threads may share it."""
+    """Drive as one account sees it; threads may share it.
+
+    Every method may raise DriveRefused and SignInNeeded, and OSError where a file of this machine is in the way.
+    """
 
     def __init__(self, credentials: Any, root_url: str | None = None) -> None:
         self._credentials = credentials
@@ -101,13 +107,13 @@ class DriveClient:
 
     def metadata(self, file: str) -> Metadata:
         """By id: never older than what was confirmed to anybody."""
-        return _metadata(self._done(self._v3.files().get(fileId=file, fields=_META, supportsAllDrives=True)))
+        return _metadata(self._told(self._v3.files().get(fileId=file, fields=_META, supportsAllDrives=True)))
 
     def children(self, folder: str) -> Iterator[Metadata]:
         """What lies in a folder, in no order; what was made or deleted in the last minutes may be told wrongly."""
         page = None
         while True:
-            found = self._done(
+            found = self._told(
                 self._v3.files().list(
                     q=f"'{folder}' in parents and trashed = false",
                     fields=f"nextPageToken,files({_META})",
@@ -126,7 +132,7 @@ class DriveClient:
         """An id for a file that this account will create."""
         with self._ids_lock:
             if not self._ids:
-                self._ids = self._done(self._v3.files().generateIds(count=_IDS_AT_ONCE, type="files"))["ids"]
+                self._ids = self._told(self._v3.files().generateIds(count=_IDS_AT_ONCE, type="files"))["ids"]
             return self._ids.pop()
 
     def create_folder(self, file: str, name: str, parent: str | None, properties: Mapping[str, str]) -> None:
@@ -140,7 +146,7 @@ class DriveClient:
     def note(self, file: str, properties: Mapping[str, str]) -> None:
         """Add to a file's properties, or replace those of the same names."""
         body = {"properties": dict(properties)}
-        self._done(self._v3.files().update(fileId=file, body=body, fields="id", supportsAllDrives=True))
+        self._told(self._v3.files().update(fileId=file, body=body, fields="id", supportsAllDrives=True))
 
     def upload(self, source: Path, file: str, name: str, parent: str) -> Metadata:
         """Make a file of an id from `new_id`, in chunks that go on after a cut; what Drive says of its content."""
@@ -168,14 +174,14 @@ class DriveClient:
     def share(self, folder: str, email: str) -> None:
         """Let another account write in a folder."""
         body = {"type": "user", "role": "writer", "emailAddress": email}
-        self._done(
+        self._told(
             self._v3.permissions().create(
                 fileId=folder, body=body, sendNotificationEmail=False, supportsAllDrives=True, fields="id"
             )
         )
 
     def account(self) -> Account:
-        told = self._done(self._v3.about().get(fields="user(emailAddress),storageQuota(limit,usage)"))
+        told = self._told(self._v3.about().get(fields="user(emailAddress),storageQuota(limit,usage)"))
         quota = told["storageQuota"]
         limit = quota.get("limit")
         return Account(told["user"]["emailAddress"], int(quota.get("usage", 0)), None if limit is None else int(limit))
@@ -184,7 +190,7 @@ class DriveClient:
 
     def etag(self, file: str) -> tuple[str, str]:
         """A file's etag and the MD5 of its content, in hexadecimal."""
-        return _etag(self._done(self._v2.files().get(fileId=file, fields="etag,md5Checksum", supportsAllDrives=True)))
+        return _etag(self._told(self._v2.files().get(fileId=file, fields="etag,md5Checksum", supportsAllDrives=True)))
 
     def read(self, file: str) -> bytes:
         """A small file's bytes, unchecked."""
@@ -201,13 +207,13 @@ class DriveClient:
             fileId=file, media_body=_in_memory(content), fields="etag,md5Checksum", supportsAllDrives=True
         )
         request.headers["If-Match"] = etag
-        return _etag(self._done(request))
+        return _etag(self._told(request))
 
     # --- requests ---
 
     def _created(self, body: dict[str, Any], media: Any = None) -> None:
         try:
-            self._done(self._v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True))
+            self._told(self._v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True))
         except DriveRefused as refused:
             if refused.reason is not Reason.EXISTS:
                 raise
@@ -242,6 +248,12 @@ class DriveClient:
     def _session(self, body: dict[str, Any], content: BinaryIO) -> Any:
         media = _Chunks(content, BYTES, _CHUNK_BYTES, resumable=True)
         return self._v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True)
+
+    def _told(self, request: Any) -> Mapping[str, Any]:
+        told = self._done(request)
+        if not isinstance(told, dict):
+            raise DriveRefused(Reason.UNREACHABLE, "what answered is not Drive")
+        return told
 
     def _done(self, request: Any) -> Any:
         with _explained():
@@ -290,6 +302,8 @@ class _explained:  # noqa: N801  (reads as a word at its place)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         match error:
+            case OSError(errno=number) if number in _OF_THE_DISK:
+                return
             case HttpError():
                 raise refusal(int(error.resp.status), error.content) from error
             case google.auth.exceptions.RefreshError() if not error.retryable:
@@ -337,13 +351,11 @@ def _metadata(told: Mapping[str, Any]) -> Metadata:
         id=told["id"],
         name=told["name"],
         size=int(told.get("size", 0)),
-        sha256=told.get("sha256Checksum", ""),
         md5=told.get("md5Checksum", ""),
         properties=told.get("properties", {}),
         mine=told.get("ownedByMe", False),
         trashed=told.get("trashed", False),
         modified=told.get("modifiedTime", ""),
-        is_folder=told.get("mimeType") == FOLDER,
     )
 
 

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.drive.client import DriveClient, Metadata
+from orchestrator.drive.client import DriveClient, Metadata, md5
 from orchestrator.drive.refusals import DriveRefused, Reason
 
 _JOBS = "orch_jobs"
@@ -53,11 +53,17 @@ def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:
 
     The one before stays beside it: cells that were given out name it.
     """
-    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    content = wheel.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
     before = published_wheel(client, folder)
-    if before is not None and before.sha256 == sha256 and _metadata(client, before.id) is not None:
-        return before
-    published = Wheel(client.upload(wheel, client.new_id(), wheel.name, folder).id, sha256)
+    if before is not None and before.sha256 == sha256:
+        there = _metadata(client, before.id)
+        if there is not None and there.md5 == md5(content):
+            return before
+    kept = client.upload(wheel, client.new_id(), wheel.name, folder)
+    if kept.md5 != md5(content):
+        raise DriveRefused(Reason.UNREACHABLE, f"{wheel.name} did not arrive whole")
+    published = Wheel(kept.id, sha256)
     client.note(folder, {_WHEEL: published.id, _WHEEL_SHA256: sha256})
     return published
 

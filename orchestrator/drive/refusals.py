@@ -58,7 +58,6 @@ _BY_REASON = {
     "dailyLimitExceeded": Reason.BUSY,
     "sharingRateLimitExceeded": Reason.BUSY,
     "insufficientFilePermissions": Reason.FORBIDDEN,
-    "insufficientPermissions": Reason.FORBIDDEN,
     "forbidden": Reason.FORBIDDEN,
     "fileIdInUse": Reason.EXISTS,
     "conditionNotMet": Reason.STALE,
@@ -76,9 +75,13 @@ def refusal(status: int, content: bytes) -> DriveRefused | SignInNeeded:
     name, said = _error(content)
     if status == HTTPStatus.UNAUTHORIZED:
         return not_signed_in(said or "the sign-in has expired or was revoked")
+    if name == "insufficientPermissions":
+        # Of the sign-in; a file's are `insufficientFilePermissions`.
+        return not_signed_in("the one there is does not cover Drive")
     reason = _BY_REASON.get(name) or _BY_STATUS.get(status)
     if reason is None:
-        reason = Reason.UNREACHABLE if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Reason.OTHER
+        in_trouble = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.OK
+        reason = Reason.UNREACHABLE if in_trouble else Reason.OTHER
     return DriveRefused(reason, said or f"HTTP {status}")
 
 

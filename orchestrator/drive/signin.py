@@ -71,6 +71,7 @@ def login(client_file: Path) -> Any:
         SignInNeeded: the person, or Google, declined.
     """
     from google.oauth2.credentials import Credentials
+    from httplib2 import HttpLib2Error
     from oauth2client.client import FlowExchangeError
     from pydrive2.auth import AuthError, GoogleAuth
     from pydrive2.settings import InvalidConfigError
@@ -85,12 +86,12 @@ def login(client_file: Path) -> Any:
     try:
         flow = GoogleAuth(settings=settings)
         flow.LocalWebserverAuth(port_numbers=list(_PORTS))
-    except InvalidConfigError:
+    except (InvalidConfigError, ValueError):
         raise UsageError(
             f"{client_file} is no OAuth client; make one of the kind 'desktop app' at "
             "console.cloud.google.com/apis/credentials, download its JSON, and give it with --client."
         ) from None
-    except (AuthError, FlowExchangeError, OSError) as error:
+    except (AuthError, FlowExchangeError, HttpLib2Error, OSError) as error:
         raise not_signed_in(str(error) or "the browser did not come back with a sign-in") from None
     _store(
         {

@@ -51,8 +51,8 @@ class DriveFile:
         try:
             new = Version(*self._client.swap(self._file, content, version.tag))
         except DriveRefused as refused:
-            if refused.reason in (Reason.STALE, Reason.UNREACHABLE):
-                # Perhaps it has happened: who reads again will know.
+            if refused.reason in (Reason.STALE, Reason.UNREACHABLE, Reason.BUSY):
+                # Perhaps it has happened, at the first of several tries: who reads again will know.
                 raise Conflict from refused
             raise HomeError(str(refused)) from refused
         if new.digest != md5(content):

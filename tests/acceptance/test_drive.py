@@ -17,6 +17,7 @@ from orchestrator.drive import signin
 from orchestrator.drive.client import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
+from orchestrator.jobtable.snapshot_format import decoded
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.deaths import assert_one_holder_at_a_time
@@ -213,6 +214,9 @@ def assert_no_token_is_anywhere(drive: DriveServer, notebooks: Notebooks, place:
     tokens = [account.token.encode() for account in drive.state.accounts.values()]
     written = [path.read_bytes() for path in place.rglob("*") if path.is_file() and path.suffix != ".token"]
     kept = [file.content for file in drive.files()]
+    (table,) = drive.files("jobs")
+    rows = decoded(table.content).database
+    assert b"on-drive" in rows, "the table is read as it is written, uncompressed"
     assert len(notebooks.all) >= 3 and len(kept) > 5
-    for content in (*written, *kept):
+    for content in (*written, *kept, rows):
         assert not any(token in content for token in tokens)

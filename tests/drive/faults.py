@@ -21,6 +21,7 @@ class Fault(Enum):
     UNAUTHORIZED = "401"
     STALE_ETAG = "the file has another version, without cause"
     HTML = "502 with a page for people"
+    PORTAL = "200 with a page for people, and nothing has happened"
     SLOW = "the answer takes long"
 
 

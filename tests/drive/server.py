@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             return answer
         except Refused as refused:
             if refused.reason == "html":
-                return refused.status, {"content-type": "text/html"}, b"<html><h1>Bad Gateway</h1></html>"
+                return refused.status, {"content-type": "text/html"}, b"<html><h1>Welcome</h1></html>"
             detail = {"domain": "global", "reason": refused.reason, "message": str(refused)}
             error = {"code": refused.status, "message": str(refused), "errors": [detail]}
             return refused.status, {"content-type": "application/json"}, json.dumps({"error": error}).encode()
@@ -371,6 +371,7 @@ _RAISED = {
     Fault.FULL: (403, "storageQuotaExceeded", "The user's Drive storage quota has been exceeded."),
     Fault.UNAUTHORIZED: (401, "authError", "Invalid Credentials"),
     Fault.HTML: (502, "html", ""),
+    Fault.PORTAL: (200, "html", ""),
 }
 
 

@@ -129,6 +129,20 @@ def test_without_an_oauth_client_it_is_told_where_one_is_made(place: Path) -> No
     assert "console.cloud.google.com" in refused(orch("login", cwd=place), ExitCode.USAGE)
 
 
+@pytest.mark.usefixtures("oauth")
+def test_a_client_file_that_is_none_is_told(place: Path) -> None:
+    (place / "client_secrets.json").write_text("<html>")
+    assert "is no OAuth client" in refused(orch("login", cwd=place), ExitCode.USAGE)
+
+
+@pytest.mark.usefixtures("oauth")
+def test_a_network_that_ends_in_the_middle_of_a_sign_in_is_told(place: Path) -> None:
+    client = json.loads((place / "client_secrets.json").read_text())
+    client["installed"]["token_uri"] = "http://nowhere.invalid/token"
+    (place / "client_secrets.json").write_text(json.dumps(client))
+    assert "needs a sign-in" in refused(orch("login", cwd=place), ExitCode.SIGN_IN)
+
+
 def test_a_home_on_drive_needs_a_sign_in(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(signin.TOKEN_FILE_VARIABLE)
     assert "orch login" in refused(orch("plan", "--home", "gdrive:", cwd=place), ExitCode.SIGN_IN)

@@ -29,7 +29,7 @@ from tests.drive.signed_in import (
 PASSING = [
     fault
     for fault in Fault
-    if fault not in (Fault.FULL, Fault.CORRUPT, Fault.CUT_IN_BODY, Fault.STALE_ETAG, Fault.SLOW)
+    if fault not in (Fault.FULL, Fault.CORRUPT, Fault.CUT_IN_BODY, Fault.STALE_ETAG, Fault.SLOW, Fault.PORTAL)
 ]
 """Those that the client itself gets over."""
 
@@ -110,6 +110,44 @@ def test_a_full_storage_is_told_with_what_to_do_and_keeps_nothing(
     assert [kept for kept in drive.files() if kept.content] == []
 
 
+def test_a_full_disk_is_not_taken_for_a_network_in_trouble(
+    client: DriveClient, store: DriveStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    artifact = store.put(file)
+    with Path("/dev/full").open("wb", buffering=0) as full, pytest.raises(OSError, match="No space left"):
+        client.download(artifact.location, full)
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.ERROR_BEFORE, Fault.PORTAL])
+def test_whatever_keeps_a_file_from_coming_or_going_is_the_stores_trouble(
+    fault: Fault, store: DriveStore, drive: DriveServer, tmp_path: Path
+) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_bytes(b"content")
+    other.write_bytes(b"another content")
+    artifact = store.put(file)
+    drive.faults.every(lambda *_: True, fault)
+    with pytest.raises(StoreError):
+        store.put(other)
+    with pytest.raises(StoreError):
+        store.fetch(artifact, tmp_path / "copy")
+
+
+def test_a_wheel_that_is_damaged_on_drive_is_published_again(
+    client: DriveClient, place: folder.StudyFolder, drive: DriveServer, tmp_path: Path
+) -> None:
+    wheel = tmp_path / "orch.whl"
+    wheel.write_bytes(b"Orch")
+    first = folder.publish_wheel(client, place.id, wheel)
+    assert folder.publish_wheel(client, place.id, wheel) == first
+    drive.files("orch.whl")[0].content = b"Orcx"
+    second = folder.publish_wheel(client, place.id, wheel)
+    assert second == folder.published_wheel(client, place.id) != first
+    assert client.read(second.id) == b"Orch"
+
+
 def test_another_accounts_file_is_read_and_left_to_its_owner(
     store: DriveStore,
     place: folder.StudyFolder,
@@ -147,6 +185,18 @@ def test_a_swap_whose_answer_was_lost_is_a_conflict_although_it_happened(
 ) -> None:
     _, version = table.read()
     drive.faults.at(1, fault)
+    with pytest.raises(Conflict):
+        table.replace(b"second", version)
+    assert table.read()[0] == b"second"
+
+
+def test_a_swap_that_was_done_is_a_conflict_although_the_tries_after_it_were_too_many(
+    table: DriveFile, drive: DriveServer
+) -> None:
+    _, version = table.read()
+    drive.faults.at(1, Fault.ERROR_AFTER)
+    for number in (2, 3, 4):
+        drive.faults.at(number, Fault.RATE_LIMIT)
     with pytest.raises(Conflict):
         table.replace(b"second", version)
     assert table.read()[0] == b"second"

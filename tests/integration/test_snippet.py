@@ -20,7 +20,7 @@ from orchestrator.drive import signin
 from orchestrator.drive.client import ROOT_URL_VARIABLE, DriveClient
 from orchestrator.snippet import Notebook, cell
 from orchestrator.travelling import Travelling
-from tests.drive import Account, DriveServer
+from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     fixture_ann,  # noqa: F401
     fixture_client,  # noqa: F401
@@ -188,6 +188,29 @@ def test_a_folder_that_the_account_may_not_see_is_told(session: Session, travell
     assert code != 0
     assert "sign in as an account that the study's folder is shared with" in told
     assert "Traceback" not in told
+
+
+def without_pauses(text: str) -> str:
+    assert "(2, 8, 30, None)" in text
+    return text.replace("(2, 8, 30, None)", "(0, 0, 0, None)")
+
+
+def test_a_service_in_trouble_is_asked_again(session: Session, travelling: Travelling, drive: DriveServer) -> None:
+    for number, fault in enumerate((Fault.RATE_LIMIT, Fault.CUT_IN_BODY, Fault.ERROR_BEFORE), start=1):
+        drive.faults.at(number, fault)
+    code, told = session.told(without_pauses(cell(travelling, Notebook.COLAB)))
+    assert code == 0, told
+    assert drive.faults.met == 3
+
+
+def test_a_service_that_stays_in_trouble_is_told_and_leaves_no_sign_in_behind(
+    session: Session, travelling: Travelling, drive: DriveServer
+) -> None:
+    drive.faults.every(lambda *_: True, Fault.CUT_IN_BODY)
+    code, told = session.told(without_pauses(cell(travelling, Notebook.KAGGLE)))
+    assert code != 0
+    assert "Orch cannot be fetched" in told and "Traceback" not in told
+    assert list(session.place.glob("orch-*")) == []
 
 
 def test_an_interrupted_cell_lets_the_worker_give_its_job_back(session: Session, travelling: Travelling) -> None:

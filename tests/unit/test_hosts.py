@@ -34,6 +34,11 @@ def with_gpu(root: Path, name: str) -> None:
     script.chmod(0o755)
 
 
+def on_kaggle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20261101-060000_RC00")
+
+
 def test_a_colab_notebook_with_a_t4(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20261101-060000_RC00")
     with_gpu(root, "Tesla T4")
@@ -45,7 +50,7 @@ def test_a_colab_notebook_with_a_t4(root: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_kaggle_notebook_whose_memory_is_limited(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    on_kaggle(monkeypatch)
     (root / "sys" / "fs" / "cgroup").mkdir(parents=True)
     (root / "sys" / "fs" / "cgroup" / "memory.max").write_text("8000000000\n")
     host = this_host(root)
@@ -54,7 +59,7 @@ def test_a_kaggle_notebook_whose_memory_is_limited(root: Path, monkeypatch: pyte
 
 
 def test_a_kaggle_notebook_with_a_tpu_lives_nine_hours(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    on_kaggle(monkeypatch)
     monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5e-8")
     assert this_host(root).seconds_left == pytest.approx(9 * 3600 - 3600 - 600, abs=1)
 

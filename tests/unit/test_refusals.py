@@ -43,6 +43,12 @@ def test_an_expired_or_revoked_sign_in_has_its_own_exit_code() -> None:
     assert (told.exit_code, "orch login" in str(told)) == (ExitCode.SIGN_IN, True)
 
 
+def test_a_sign_in_that_was_given_without_drive_has_to_be_given_anew() -> None:
+    told = refusal(403, body("insufficientPermissions"))
+    assert isinstance(told, SignInNeeded)
+    assert "does not cover Drive" in str(told)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>Bad Gateway</html>", b"[]", b'{"error": "no"}'])
 @pytest.mark.parametrize("status", [502, 599])
 def test_an_answer_that_is_not_drives_own_is_trouble_on_the_way(status: int, content: bytes) -> None:
