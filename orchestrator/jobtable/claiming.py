@@ -18,6 +18,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -27,7 +28,7 @@ from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
 from orchestrator.jobtable import stragglers
 from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
 from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
-from orchestrator.jobtable.settling import EXPIRED, expire, held_checkpoints
+from orchestrator.jobtable.settling import EXPIRED, LONGEST_BACK_OFF_SECONDS, expire, held_checkpoints
 
 _READY_COLUMNS = select(
     jobs.c.id,
@@ -41,8 +42,11 @@ _READY_COLUMNS = select(
     jobs.c.remaining_path,
     jobs.c.affinity,
 )
+_NOW: ColumnElement[float] = bindparam("now", type_=Double)
+# Further ahead than any back-off: the clock was wrong when the job failed, and has been set back since.
+_HAS_WAITED = or_(jobs.c.not_before <= _NOW, jobs.c.not_before > _NOW + LONGEST_BACK_OFF_SECONDS)
 _READY = (
-    _READY_COLUMNS.where(IS_READY, jobs.c.needs == bindparam("need"), jobs.c.not_before <= bindparam("now"))
+    _READY_COLUMNS.where(IS_READY, jobs.c.needs == bindparam("need"), _HAS_WAITED)
     .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
     .limit(bindparam("most"))
     # Where several claim at once (SQLite does not let them) each takes another job, and nobody waits.
@@ -50,9 +54,7 @@ _READY = (
 )
 BEST_READY = Prepared(_READY)
 THIS_READY = Prepared(
-    _READY_COLUMNS.where(
-        IS_READY, jobs.c.id == bindparam("job"), jobs.c.not_before <= bindparam("now")
-    ).with_for_update(skip_locked=True)
+    _READY_COLUMNS.where(IS_READY, jobs.c.id == bindparam("job"), _HAS_WAITED).with_for_update(skip_locked=True)
 )
 _THIS_LATE = Prepared(
     _READY_COLUMNS.where(
@@ -73,7 +75,7 @@ LEASE = PreparedRows(
             state=JobState.RUNNING.value,
             token=bindparam("new_token"),
             worker=bindparam("new_worker"),
-            lease_expires=jobs.c.lease_seconds + bindparam("now", type_=Double),
+            lease_expires=jobs.c.lease_seconds + _NOW,
             attempts=given.number,
             step=given.step,
             progress=given.progress,
@@ -90,7 +92,7 @@ _LEASE_TWIN = Prepared(
     .values(
         twin_token=bindparam("new_token"),
         twin_worker=bindparam("new_worker"),
-        twin_expires=jobs.c.lease_seconds + bindparam("now", type_=Double),
+        twin_expires=jobs.c.lease_seconds + _NOW,
         attempts=bindparam("number"),
     )
 )
@@ -110,8 +112,7 @@ def _not_before_it_could(job: Any) -> ColumnElement[float]:
         .where(edges.c.child == job)
         .scalar_subquery()
     )
-    now = bindparam("now", type_=Double)
-    return case((own > now, own), (of_parents > now, of_parents), else_=now)
+    return case((own > _NOW, own), (of_parents > _NOW, of_parents), else_=_NOW)
 
 
 OPEN_ATTEMPTS = PreparedRows(

@@ -13,7 +13,9 @@ from typing import Any
 
 import psycopg
 from psycopg import pq
+from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
+from psycopg.generators import fetch
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -100,7 +102,8 @@ def commit(connection: Connection) -> None:
 def rollback(connection: Connection) -> None:
     waiting(connection).clear()
     server: Any = connection.connection.driver_connection
-    command(server, b"ROLLBACK")
+    if not server.closed:
+        command(server, b"ROLLBACK")
 
 
 def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequence[Sequence[Any]]]:
@@ -120,26 +123,32 @@ def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequen
     for statement, _ in executions:
         statement.prepare(server, prepared)
     libpq: pq.abc.PGconn = server.pgconn
-    libpq.enter_pipeline_mode()
     try:
+        libpq.enter_pipeline_mode()
         for statement, values in executions:
             statement.send(server, values)
         libpq.pipeline_sync()
-        results = [_next_result(server) for _ in executions]
-        libpq.get_result()  # of the synchronisation
-    finally:
-        if libpq.status == pq.ConnStatus.OK:
-            libpq.exit_pipeline_mode()
+        # Not `get_result` alone, which would hold up all threads of the process until the server has answered.
+        results: list[pq.abc.PGresult] = server.wait(_results(libpq, len(executions)))
+        libpq.exit_pipeline_mode()
+    except BaseException:
+        server.close()  # what is left unread would be taken for the answer to the next statement
+        raise
     rows = [statement.read(checked(server, got)) for (statement, _), got in zip(executions, results, strict=True)]
     return rows[len(executions) - len(asked) :]
 
 
-def _next_result(server: psycopg.Connection[Any]) -> pq.abc.PGresult:
-    result = server.pgconn.get_result()
-    if result is None:
-        raise psycopg.OperationalError(server.pgconn.get_error_message())
-    assert server.pgconn.get_result() is None, "each statement of a pipeline has one result"
-    return result
+def _results(libpq: pq.abc.PGconn, count: int) -> PQGen[list[pq.abc.PGresult]]:
+    """As they arrive, for psycopg to wait in between."""
+    results = []
+    for _ in range(count):
+        result = yield from fetch(libpq)
+        if result is None:
+            raise psycopg.OperationalError(libpq.get_error_message())
+        results.append(result)
+        assert (yield from fetch(libpq)) is None, "each statement of a pipeline has one result"
+    yield from fetch(libpq)  # of the synchronisation
+    return results
 
 
 def command(server: psycopg.Connection[Any], sql: bytes) -> pq.abc.PGresult:

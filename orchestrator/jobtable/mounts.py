@@ -8,7 +8,14 @@ from pathlib import Path
 MOUNTS = Path("/proc/self/mounts")
 """Linux's table of what is mounted where; elsewhere nothing is known and nothing is refused."""
 
-_NETWORK = frozenset({"9p", "afs", "ceph", "cifs", "lustre", "nfs", "nfs4", "smb3", "smbfs"})
+_NETWORK = frozenset(
+    {
+        *("9p", "afs", "cifs", "coda", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"),
+        *("beegfs", "ceph", "glusterfs", "gpfs", "lustre", "ocfs2", "orangefs", "panfs", "pvfs2", "wekafs"),
+        *("prl_fs", "vboxsf", "virtiofs", "vmhgfs"),
+    }
+)
+"""Of networks, of clusters, and of the host of a virtual machine."""
 
 
 def unsafe_file_system(path: Path, mounts: str) -> str | None:

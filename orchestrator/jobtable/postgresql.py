@@ -26,6 +26,9 @@ _PATIENCE = {
 }
 """libpq's parameters, in seconds (the last in milliseconds); what the URL says goes before."""
 
+LOCKED_SECONDS = 10.0
+"""How long to wait while others publish; a worker that is asked to end must not wait for ever."""
+
 _FORESEEABLE = (
     psycopg.OperationalError,
     psycopg.errors.InsufficientPrivilege,
@@ -103,8 +106,11 @@ class PostgresqlPlace:
                 libpq.rollback(connection)
                 raise
             finally:
-                # SQLAlchemy believes that its first statement began something; to the server this says nothing.
-                connection.rollback()
+                if driver.closed:
+                    self._forget()
+                else:
+                    # SQLAlchemy believes that its first statement began something; to the server this says nothing.
+                    connection.rollback()
         except (DBAPIError, psycopg.Error) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             if not isinstance(cause, _FORESEEABLE):
@@ -139,6 +145,7 @@ class PostgresqlPlace:
 def _prepare(driver: Any, _record: object) -> None:
     # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
     driver.execute("SET plan_cache_mode = force_generic_plan")
+    driver.execute(f"SET lock_timeout = '{LOCKED_SECONDS:g}s'")
 
 
 def _advice(reason: str) -> str:
@@ -147,6 +154,8 @@ def _advice(reason: str) -> str:
         return "give the password in PGPASSWORD or ~/.pgpass"
     if "permission denied" in reason:
         return "ask its owner for the right to make and change tables in it"
+    if "lock timeout" in reason:
+        return f"others have held it for {LOCKED_SECONDS:g} s; run the command again"
     if 'database "' in reason and "does not exist" in reason:
         return "make it with createdb, or name another"
     return "check that the server is up, and run the command again"

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     Connection,
     Delete,
     Double,
     Insert,
-    Integer,
     Select,
     Text,
     Update,
@@ -158,7 +158,7 @@ def _executions(connection: Connection, asked: Iterable[Asked]) -> list[tuple[An
     return [(one.prepared.on(connection), values) for one in asked for values in one.values]
 
 
-_TYPES = {str: Text, int: Integer, float: Double}
+_TYPES = {str: Text, int: BigInteger, float: Double}
 
 
 def _one_row(columns: Mapping[str, type]) -> Any:

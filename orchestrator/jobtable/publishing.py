@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, case, func, insert, inspect, select, update
+from sqlalchemy.exc import NoResultFound, ProgrammingError
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
@@ -31,9 +32,16 @@ class PlanChange:
     """No longer asked for.  A done job that is no longer asked for is only set aside, its result kept."""
 
 
-def create_tables(connection: Connection) -> None:
-    """Make the tables in an empty database; leaves existing ones as they are, of whatever schema."""
-    if not inspect(connection).has_table(study.name):
+def create_tables(connection: Connection, where: str) -> None:
+    """Make the tables in an empty database; leaves existing ones as they are, of whatever schema.
+
+    Raises:
+        HomeError: another program's tables are there.
+    """
+    there = inspect(connection)
+    if not there.has_table(study.name):
+        if any(map(there.has_table, schema.metadata.tables)):
+            raise _of_another_program(where)
         schema.metadata.create_all(connection)
         connection.execute(insert(study).values(id=1, schema_version=schema.VERSION, notes=[]))
 
@@ -42,17 +50,24 @@ def is_current(connection: Connection, where: str) -> bool:
     """Whether the tables have this schema; False if an older one, to be migrated.
 
     Raises:
-        HomeError: a newer Orch made them, or they are not there.
+        HomeError: a newer Orch made them, another program did, or they are not there.
     """
     if not inspect(connection).has_table(study.name):
         raise HomeError(f"There is no job table in {where}; `orch plan` makes one.")
-    version = connection.execute(select(study.c.schema_version)).scalar_one()
+    try:
+        version = connection.execute(select(study.c.schema_version)).scalar_one()
+    except (ProgrammingError, NoResultFound) as error:
+        raise _of_another_program(where) from error
     if version > schema.VERSION:
         raise HomeError(
             f"The job table in {where} has schema {version} and this Orch knows schemas up to {schema.VERSION}; "
             "upgrade Orch to use this home."
         )
     return bool(version == schema.VERSION)
+
+
+def _of_another_program(where: str) -> HomeError:
+    return HomeError(f"The tables in {where} are another program's; give Orch a database of its own.")
 
 
 def publish(

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -29,7 +30,7 @@ from sqlalchemy import (
 
 from orchestrator.jobs import Device, Ending, JobState, Stage
 
-VERSION = 3
+VERSION = 4
 """Of the schema.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch and is
 left alone.
 """
@@ -203,7 +204,9 @@ Index(
     postgresql_where=text("ended IS NULL"),
 )
 
-_ARTIFACT = ("sha256", String(64)), ("size", Integer), ("location", Text)
+# Integers of SQLite have 64 bits, of PostgreSQL 32 unless they are asked for more: a file may be larger than 2 GiB.
+_BYTES = BigInteger().with_variant(Integer(), "sqlite")
+_ARTIFACT = ("sha256", String(64)), ("size", _BYTES), ("location", Text)
 
 
 def _artifact_columns() -> list[Column[Any]]:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -168,6 +169,7 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
     quarantines nothing that a twin may still bring to an end.
     """
     held = _held(connection, lease)
+    error = _storable(error)
     together(connection, ended(connection, [lease], Ending.FAILED, now, error))
     failures = min(held.failures + 1, held.tries)
     if _left_to_the_other(connection, lease, held, {"failures": failures, "error": error}):
@@ -185,11 +187,17 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
 def release(connection: Connection, lease: Lease, reason: str | None, now: float, *, refused: bool) -> None:
     """Give a job back undone; this costs it no try."""
     held = _held(connection, lease)
+    reason = None if reason is None else _storable(reason)
     together(connection, ended(connection, [lease], Ending.RELEASED, now, reason))
     if _left_to_the_other(connection, lease, held):
         return
     told = {"error": f"{lease.worker} cannot do it: {reason}"} if refused else {}
     _let_go(connection, lease.job, {"state": JobState.READY, **told})
+
+
+def _storable(text: str) -> str:
+    """What a job printed may have a NUL, which PostgreSQL does not keep, or half a character, which nobody does."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def expire(connection: Connection, row: Any, now: float) -> None:
@@ -232,13 +240,11 @@ def cancel(connection: Connection, job: Row[Any], now: float) -> int:
     """Cancel a job and all that could only run after it; returns how many.  Raises UsageError if it is done."""
     if job.state == JobState.DONE:
         raise UsageError(f"{job.name} is done already; a done job stays done.")
-    ids = _with_descendants(connection, job.id)
-    rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.id.in_(ids))).all()
-    live = [row for row in rows if row.state not in (JobState.DONE, JobState.CANCELLED)]
-    close_attempts(connection, [row.id for row in live if row.state == JobState.RUNNING], Ending.CANCELLED, now)
-    for row in live:
-        _let_go(connection, row.id, {"state": JobState.CANCELLED})
-    return len(live)
+    all_of_them = _with_descendants(job.id)
+    _close_attempts(connection, attempts.c.job.in_(all_of_them) & attempts.c.ended.is_(None), Ending.CANCELLED, now)
+    undone = jobs.c.id.in_(all_of_them) & jobs.c.state.not_in((JobState.DONE, JobState.CANCELLED))
+    cancelled = update(jobs).where(undone).values(state=JobState.CANCELLED, **CLEARED_LEASE).returning(jobs.c.id)
+    return len(connection.execute(cancelled).all())
 
 
 def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, now: float) -> None:
@@ -357,7 +363,7 @@ def as_artifact(row: Any) -> Artifact:
     return Artifact(row.sha256, row.size, row.location)
 
 
-def _with_descendants(connection: Connection, job: str) -> list[str]:
-    found = select(edges.c.child.label("id")).where(edges.c.parent == job).cte("descendants", recursive=True)
+def _with_descendants(job: str) -> Select[tuple[str]]:
+    found = select(jobs.c.id).where(jobs.c.id == job).cte("descendants", recursive=True)
     found = found.union(select(edges.c.child).where(edges.c.parent == found.c.id))
-    return [job, *connection.execute(select(found.c.id)).scalars()]
+    return select(found.c.id)

@@ -66,7 +66,7 @@ class JobTable:
         self._place.transact(self._make_tables, exclusive=True)
 
     def _make_tables(self, connection: Connection) -> None:
-        publishing.create_tables(connection)
+        publishing.create_tables(connection, self._where)
         if not publishing.is_current(connection, self._where):
             # Here and not above: every command would wait until Alembic is loaded, and hardly one needs it.
             from orchestrator.jobtable.migrating import migrate
@@ -109,7 +109,10 @@ class JobTable:
 
     def retry(self, job: str) -> Job:
         """Quarantined to ready, its failures forgotten.  Raises UsageError if it is not quarantined or unknown."""
-        self._place.transact(lambda connection: settling.retry(connection, reading.find(connection, job)))
+        # Alone, as `cancel`: between looking and writing, a plan or another person may decide about the job.
+        self._place.transact(
+            lambda connection: settling.retry(connection, reading.find(connection, job)), exclusive=True
+        )
         return self.job(job)
 
     def cancel(self, job: str) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Lives
+from orchestrator.jobs import Artifact, Checkpoint, Claimant, Completion, Ending, JobState, Lease, Lives
 from orchestrator.jobtable import JobTable, LeaseLost, schema
 from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.planner import Plan, make_plan
@@ -136,6 +136,43 @@ def test_a_failing_job_waits_longer_each_time_and_is_then_quarantined_with_its_e
     assert not table.unfinished()
     job = table.job(lease.job)
     assert (job.failures, job.error) == (2, "second")
+
+
+def test_a_clock_that_was_set_back_lets_no_failed_job_wait_for_it(table: JobTable, place: SettablePlace) -> None:
+    place.clock += 86_400
+    lease = claimed(table)
+    table.fail(lease, "in the future")
+    place.clock -= 86_400
+    assert claimed(table).job == lease.job
+
+
+@pytest.mark.parametrize("text", ["a NUL: \0.", "half a character: \udcff."])
+def test_whatever_a_job_printed_its_failure_is_kept(table: JobTable, place: SettablePlace, text: str) -> None:
+    lease = claimed(table)
+    table.fail(lease, text)
+    assert (table.job(lease.job).error or "").startswith(text.partition(":")[0])
+    place.clock += 5.1
+    table.release(claimed(table), text, refused=True)
+    assert text.partition(":")[0] in (table.job(lease.job).error or "")
+
+
+def test_a_file_of_many_gigabytes_is_kept(table: JobTable, small_plan: Plan) -> None:
+    large = Artifact("0" * 64, 300 << 30, "large")
+    lease = table.renew(claimed(table), {"step": 7}, Checkpoint(7, large))
+    assert lease.checkpoints == (Checkpoint(7, large),)
+    table.complete(lease, {"state": large}, {})
+    assert table.outputs(lease.job) == {"state": large}
+    table.publish(small_plan, {"another": large})
+    assert table.data()["another"] == large
+
+
+def test_a_batch_in_which_a_job_is_handed_in_twice_is_refused_whole(table: JobTable, place: SettablePlace) -> None:
+    late = claimed(table)
+    place.clock += 5.1
+    both = [Completion(lease, outputs_of(lease), {}) for lease in (late, claimed(table, "w2"))]
+    with pytest.raises(AssertionError, match="handed in once"):
+        table.exchange(both, Claimant("w2"))
+    assert table.job(late.job).state is JobState.RUNNING
 
 
 def test_a_retried_job_is_ready_at_once_with_its_failures_forgotten(table: JobTable, place: SettablePlace) -> None:
@@ -468,6 +505,15 @@ def test_a_table_of_a_newer_schema_is_refused_with_both_numbers(table: JobTable,
     place.transact(lambda connection: connection.execute(newer))
     with pytest.raises(HomeError, match=rf"has schema 99 and this Orch knows schemas up to {schema.VERSION}; upgrade"):
         table.check()
+
+
+@pytest.mark.parametrize("name", ["what?", "100%", "My%20Study", "a#b", "a;b"])
+def test_a_path_is_taken_as_it_is_written(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with closing(SqlitePlace(tmp_path / name / "jobs.db")) as place:
+        JobTable(place, "here").create()
+        assert (tmp_path / name / "jobs.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -37,6 +37,16 @@ def test_the_file_system_nearest_to_the_path_decides(path: str, kind: str | None
     assert unsafe_file_system(Path(path), TABLE) == kind
 
 
+@pytest.mark.parametrize("kind", ["beegfs", "gpfs", "lustre", "ceph", "glusterfs", "virtiofs", "fuseblk", "9p"])
+def test_what_several_machines_share_is_refused(kind: str) -> None:
+    assert unsafe_file_system(Path("/shared/jobs.db"), f"{TABLE}there /shared {kind} rw 0 0\n") == kind
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs", "apfs"])
+def test_a_disk_of_this_machine_is_taken(kind: str) -> None:
+    assert unsafe_file_system(Path("/own/jobs.db"), f"{TABLE}/dev/sdb1 /own {kind} rw 0 0\n") is None
+
+
 def test_a_later_mount_hides_an_earlier_one_of_the_same_place() -> None:
     assert unsafe_file_system(Path("/data/jobs.db"), TABLE + "drive /data fuse.rclone rw 0 0\n") == "fuse.rclone"
 
