@@ -6,7 +6,7 @@ plan's; the files are `models.checkpoint`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -100,7 +100,9 @@ def recompute_statistics(model: Any, shard: Split, images: int = 4096, batch: in
     the plain mean over all batches (the k-th batch is averaged in with weight 1/k).  A network without batch
     normalisation is left as it is.
     """
-    layers = [layer for layer in _all_layers(model) if isinstance(layer, keras.layers.BatchNormalization)]
+    # Those inside of a person's own layers too, which `layers` does not list.
+    every = model._flatten_layers(include_self=False)
+    layers = [layer for layer in every if isinstance(layer, keras.layers.BatchNormalization)]
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
@@ -127,13 +129,6 @@ def with_statistics(model: Any, state: TrainState, shard: Split) -> TrainState:
         found = {prefix + key.removeprefix(MODEL): array for key, array in network_weights(model).items()}
         arrays |= {key: array for key, array in found.items() if key in arrays}
     return TrainState(state.step, arrays)
-
-
-def _all_layers(model: Any) -> Iterator[Any]:
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _all_layers(layer)
 
 
 def _weights(state: TrainState) -> dict[str, NDArray[Any]]:

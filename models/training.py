@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ class Trainer:
             self._average = MovingAverage(self.model.weights, training.recipe.ema) if training.recipe.ema else None
         self._variables = _variables(self.model, self._optimizer, self._average)
         self._compiled = functools.cache(self._compile)
+        self._call_length = _CallLength()
 
     def state(self) -> TrainState:
         """A copy in host memory; training may go on while it is written."""
@@ -123,11 +125,15 @@ class Trainer:
         _assign(_without(self._variables, precision_only), _without(state.arrays, precision_only))
         self.step = state.step
 
-    def advance(self, shard: Split, visit: Visit, *, steps_per_call: int = 16) -> Iterator[Progress]:
+    def advance(self, shard: Split, visit: Visit, *, steps_per_call: int | None = None) -> Iterator[Progress]:
         """Train from where the state is to the visit's end, some steps per compiled call.
 
         Between two calls the caller may take `state()` or stop for good.  The weights do not depend on where
         the calls are cut.
+
+        Args:
+            steps_per_call: None for as many as take about a second, so that whoever waits for the next cut need not
+                wait long.
 
         Raises:
             ValueError: the state is not inside the visit, or the shard fits neither the visit nor the network.
@@ -139,8 +145,11 @@ class Trainer:
         steps = self._compiled(min(self.training.recipe.batch_size, len(shard)))
         schedule = _VisitSchedule(self.training, shard, visit)
         while self.step < visit.last_step:
-            rows, drawn = schedule.batches(self.step, min(self.step + steps_per_call, visit.last_step))
+            count = steps_per_call or self._call_length.steps
+            rows, drawn = schedule.batches(self.step, min(self.step + count, visit.last_step))
+            began = time.perf_counter()
             losses = np.asarray(steps(images, labels, rows, drawn))
+            self._call_length.took(len(rows), time.perf_counter() - began)
             self._check_finite(losses)
             self.step += len(rows)
             yield Progress(self.step, float(losses.mean()), rows.size)
@@ -174,6 +183,21 @@ class Trainer:
         for number, loss in enumerate(losses.tolist(), start=1):
             if not math.isfinite(loss):
                 raise Diverged(self.step + number, loss)
+
+
+class _CallLength:
+    """How many steps a compiled call takes: many cost little each, and few end soon, on whatever machine."""
+
+    _MOST = 16
+    _SECONDS = 1.0
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def took(self, steps: int, seconds: float) -> None:
+        """Twice as many as before at most: the first call may be mostly compilation, and any may have been held up."""
+        fitting = int(self._SECONDS * steps / max(seconds, 1e-9))
+        self.steps = max(1, min(fitting, 2 * self.steps, self._MOST))
 
 
 class _VisitSchedule:

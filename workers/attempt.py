@@ -102,6 +102,11 @@ class Attempt:
         shutil.rmtree(self._worker.directory, ignore_errors=True)
         return result
 
+    @property
+    def job(self) -> str:
+        """The one that it holds, or held last."""
+        return self._holding.lease.job
+
     def _next_event(self) -> Event:
         """The next thing that happened; the lease is renewed whenever that is due in between."""
         while True:
@@ -209,8 +214,8 @@ class Attempt:
         self._worker.runner.end()
         self._at_runner.clear()
         for link in list(self._chain):
-            if link.standing is Standing.FETCHING and link.follows is not None:
-                link.standing = Standing.STOPPED  # the state that it was to go on from is lost
+            if link.standing is Standing.FETCHING:
+                link.standing = Standing.STOPPED  # another runner has to begin it; what it was to go on from is lost
             if link.standing is Standing.AT_RUNNER:
                 printed = tail(link.directory / messages.LOG_NAME) or self._worker.runner.log_tail()
                 self._fail(link, f"{reason[:1].upper()}{reason[1:]}.\n{printed}")
@@ -310,6 +315,9 @@ class Attempt:
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
         link = self._chain.find(job)
         if link is None or link.standing is not Standing.FETCHING:
+            return
+        if not self._worker.runner.alive:  # it may have died before there was this attempt to tell it to
+            link.standing = Standing.STOPPED
             return
         link.standing = Standing.AT_RUNNER
         self._at_runner.add(job)

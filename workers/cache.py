@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Collection
+from contextlib import suppress
+from os import stat_result
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactStore
+from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.jobs import Artifact
 
 _LARGEST_BYTES = 4 << 30
@@ -22,11 +26,15 @@ class InputCache:
         self._lock = threading.Lock()
         directory.mkdir(parents=True, exist_ok=True)
 
-    def path(self, artifact: Artifact) -> Path:
-        """The artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged, DiskError, OSError."""
+    def path(self, artifact: Artifact, beside: Collection[Artifact] = ()) -> Path:
+        """The artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged, DiskError, OSError.
+
+        Args:
+            beside: what must be here together with it, and so is not deleted for it, however much that is.
+        """
         file = self._directory / artifact.sha256
         if not file.exists():
-            self._make_room(artifact.size)
+            self._make_room(artifact.size, {other.sha256 for other in beside})
             self._store.fetch(artifact, file)
         file.touch()
         return file
@@ -36,12 +44,22 @@ class InputCache:
         self._make_room(artifact.size)
         shutil.move(file, self._directory / artifact.sha256)
 
-    def _make_room(self, size: int) -> None:
+    def _make_room(self, size: int, needed: Collection[str] = ()) -> None:
         with self._lock:
-            files = [(file, file.stat()) for file in self._directory.iterdir()]
-            total = sum(status.st_size for _, status in files) + size
-            for file, status in sorted(files, key=lambda item: item[1].st_mtime):
+            files = self._files()
+            total = sum(status.st_size for status in files.values()) + size
+            for file, status in sorted(files.items(), key=lambda item: item[1].st_mtime):
                 if total <= _LARGEST_BYTES:
                     return
-                total -= status.st_size
-                file.unlink()
+                if file.name not in needed:
+                    total -= status.st_size
+                    file.unlink(missing_ok=True)
+
+    def _files(self) -> dict[Path, stat_result]:
+        """All that are whole.  Others come and go meanwhile: a thread may fetch while another takes over an output."""
+        found = {}
+        for file in self._directory.iterdir():
+            if not file.name.startswith(TEMPORARY):
+                with suppress(FileNotFoundError):
+                    found[file] = file.stat()
+        return found

@@ -10,8 +10,9 @@ import traceback
 from collections.abc import Callable
 from typing import TextIO
 
+from workers import faults
 from workers.intervals import Pace
-from workers.messages import Failed, Message, Progress, RunJob, Stop, decode, send
+from workers.messages import Message, Progress, RunJob, Stop, decode, send
 
 # The supervisor needs to know that the job is alive and how far, not every step.
 _PROGRESS_SECONDS = 0.5
@@ -31,7 +32,7 @@ class Channel:
         self._speaking = threading.Lock()
         self._jobs: queue.SimpleQueue[RunJob] = queue.SimpleQueue()
         self._stop = threading.Event()
-        self._tasks: queue.Queue[Callable[[], Message | None]] = queue.Queue(_MOST_WAITING)
+        self._tasks: queue.Queue[Callable[[], None]] = queue.Queue(_MOST_WAITING)
         self._last_progress = 0.0
         self._last_checkpoint = time.monotonic()
         self._cost: float | None = None
@@ -58,7 +59,7 @@ class Channel:
 
     def later(self, job: RunJob, task: Callable[[], Message | None]) -> None:
         """Have this done, and its message said, on the writing thread, after all that was asked for before."""
-        self._tasks.put(lambda: _said(job, task))
+        self._tasks.put(lambda: self._do(job, task))
 
     def stop_asked(self) -> bool:
         return self._stop.is_set()
@@ -75,10 +76,18 @@ class Channel:
 
     def _write(self) -> None:
         while True:
-            message = self._tasks.get()()
+            self._tasks.get()()
+            self._tasks.task_done()
+
+    def _do(self, job: RunJob, task: Callable[[], Message | None]) -> None:
+        """Whatever goes wrong is the job's: a thread that died here would be a runner that never answers."""
+        try:
+            message = task()
             if message is not None:
                 self.say(message)
-            self._tasks.task_done()
+        except Exception as error:
+            traceback.print_exc()
+            self.say(faults.ending(job.job, error))
 
     def _listen(self, incoming: TextIO) -> None:
         for line in incoming:
@@ -91,11 +100,3 @@ class Channel:
                 self._stop.set()
         # The supervisor is gone, perhaps killed: nobody will take what this process computes.
         os._exit(0)
-
-
-def _said(job: RunJob, task: Callable[[], Message | None]) -> Message | None:
-    try:
-        return task()
-    except Exception as error:
-        traceback.print_exc()
-        return Failed(job.job, f"{type(error).__name__}: {error}", traceback.format_exc())

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from models.catalog import UnknownArchitecture
 from orchestrator.jobs import LOG
+from workers import faults
 from workers.channel import Channel
 from workers.messages import LOG_NAME, Failed, Finished, Message, Ready, RunJob, Stopped, Unsuitable
 from workers.stages import Later, Outcome, UnknownStage, stage
@@ -84,14 +85,7 @@ def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Failed | Unsui
         return Unsuitable(job.job, str(error))
     except Exception as error:
         traceback.print_exc()
-        if _out_of_memory(error):
-            return Unsuitable(job.job, f"There is too little memory here: {type(error).__name__}.")
-        return Failed(job.job, f"{type(error).__name__}: {error}", traceback.format_exc())
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # By its name, because only TensorFlow could be asked for TensorFlow's class.
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+        return faults.ending(job.job, error)
 
 
 def _ended(job: RunJob, outcome: Outcome | Later | Failed | Unsuitable) -> Message:

@@ -55,7 +55,7 @@ class RunnerProcess:
         return self._process.poll() is None
 
     def send(self, message: Message) -> None:
-        """Nothing happens if the runner is gone: `RunnerDied` is on its way then."""
+        """Nothing happens if the runner is gone: `RunnerDied` is on its way then, or was delivered before."""
         try:
             self._stdin.write(encode(message))
             self._stdin.flush()

@@ -223,9 +223,10 @@ class Supervisor:
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
         )
-        result = Attempt(self._home.jobs, lease, worker).run()
+        attempt = Attempt(self._home.jobs, lease, worker)
+        result = attempt.run()
         if result is Result.REFUSED:
-            self._cannot |= {lease.job}
+            self._cannot |= {attempt.job}
         return result
 
     def _between_deaths(self) -> float:

@@ -116,7 +116,7 @@ class Transfers:
         files: dict[str, Path] = {}
         for name, artifact in artifacts.items():
             try:
-                files[name] = self._cache.path(artifact)
+                files[name] = self._cache.path(artifact, beside=artifacts.values())
             except Exception as error:
                 return FetchFailed(job, name, _told(error))
         return Fetched(job, files)

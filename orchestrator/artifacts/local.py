@@ -47,6 +47,8 @@ class LocalStore:
         try:
             source = (self.directory / artifact.location).open("rb")
         except FileNotFoundError:
+            if self._is_gone():
+                raise StoreError(f"There is nothing at all in {self.directory}; is its disk mounted?") from None
             raise ArtifactDamaged(f"The artifact {artifact.location} is missing from {self.directory}.") from None
         except OSError as error:
             raise StoreError(f"The artifact {artifact.location} cannot be read: {error.strerror}.") from error
@@ -61,6 +63,10 @@ class LocalStore:
                 incoming.appear_as(to)
         except OSError as error:
             raise DiskError(f"{to} could not be written: {error.strerror or error}.") from error
+
+    def _is_gone(self) -> bool:
+        """As a whole: its files are not damaged one by one, and will be there again."""
+        return next(self.directory.glob("*"), None) is None
 
     def has(self, artifact: Artifact) -> bool:
         try:

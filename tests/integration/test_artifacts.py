@@ -183,6 +183,21 @@ def test_a_store_that_is_no_directory_holds_nothing(tmp_path: Path, store: Local
     assert not LocalStore(file).has(artifact)
 
 
+@pytest.mark.parametrize("how", ["empty", "absent"])
+def test_a_store_that_is_gone_as_a_whole_is_out_of_reach_and_not_damaged(
+    store: LocalStore, file: Path, tmp_path: Path, how: str
+) -> None:
+    artifact = store.put(file)
+    store.directory.rename(tmp_path / "unmounted")
+    if how == "empty":
+        store.directory.mkdir()
+    with pytest.raises(StoreError, match="is its disk mounted") as told:
+        store.fetch(artifact, tmp_path / "copy")
+    assert not isinstance(told.value, ArtifactDamaged)
+    (tmp_path / "unmounted").replace(store.directory)
+    store.fetch(artifact, tmp_path / "copy")
+
+
 def test_a_disk_without_room_gives_a_sentence_and_leaves_nothing(store: LocalStore, file: Path) -> None:
     """The kernel refuses the write (a limit of a megabyte a file stands in for a full disk)."""
     script = f"""

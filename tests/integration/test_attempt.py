@@ -27,7 +27,7 @@ from workers.cache import InputCache
 from workers.console import Console
 from workers.inbox import Inbox
 from workers.intervals import Pace
-from workers.runner_process import RunnerProcess
+from workers.runner_process import RunnerDied, RunnerProcess
 from workers.transfers import Threads, Transfers
 from workers.worker import Worker
 
@@ -85,6 +85,7 @@ class PlayedRunner:
         self._sent: queue.SimpleQueue[messages.RunJob] = queue.SimpleQueue()
         self._under_way: list[messages.RunJob] = []
         self.asked_to_stop = False
+        self.alive = True
 
     def send(self, message: messages.Message) -> None:
         assert isinstance(message, messages.RunJob), "an attempt sends jobs"
@@ -153,8 +154,8 @@ class Scene:
             chained=True,
         )
         (lease,) = table.exchange((), WORKER).leases
-        run = Attempt(table, lease, worker).run
-        self._thread = threading.Thread(target=lambda: self.results.append(run()), daemon=True)
+        self.attempt = Attempt(table, lease, worker)
+        self._thread = threading.Thread(target=lambda: self.results.append(self.attempt.run()), daemon=True)
         self._thread.start()
 
     def ended(self) -> Result:
@@ -336,19 +337,23 @@ def test_a_store_that_takes_the_state_and_is_full_at_the_log_gets_both_in_the_en
     assert scene.table.outputs(a.id).keys() == {"state", "log"}
 
 
+def leave_a_checkpoint(scene: Scene, first: PlannedJob) -> None:
+    """Of the first job of the chain, which then is given back."""
+    scene.store.open.set()
+    job = scene.runner.next_job()
+    scene.runner.checkpoint(job, 3)
+    wait_until(lambda: bool(scene.table.checkpoints(first.id)), "the checkpoint")
+    scene.stop(job)
+    assert scene.ended() is Result.RELEASED
+
+
 def test_inputs_that_the_store_does_not_give_for_a_while_are_waited_for(
     begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
-    before, (a, *_) = begin(), chain
-    before.store.open.set()
-    left = before.runner.next_job()
-    before.runner.checkpoint(left, 3)
-    wait_until(lambda: bool(before.table.checkpoints(a.id)), "the checkpoint")
-    before.stop(left)
-    assert before.ended() is Result.RELEASED
-
-    scene = begin()
+    (a, *_) = chain
+    leave_a_checkpoint(begin(), a)
+    scene = begin()  # fetches it, which waits at the store's gate
     scene.store.refuses = lambda _: StoreError("The store cannot be reached.")
     scene.store.open.set()
     wait_until(lambda: scene.store.refused > 5, "several tries")
@@ -427,3 +432,37 @@ def test_a_training_that_fails_ahead_of_its_claim_fails_once_it_is_held(
     job: Any = scene.table.job(b.id)
     assert (scene.state(a), job.failures) == (JobState.DONE, 1)
     assert job.error.startswith("ValueError: no")
+
+
+def test_a_runner_that_died_before_it_was_given_the_job_costs_the_job_nothing(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    leave_a_checkpoint(begin(), chain[0])
+    scene = begin()  # fetches the checkpoint, which waits at the store's gate
+    scene.runner.alive = False
+    scene.store.open.set()
+    assert scene.ended() is Result.RELEASED
+    assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)
+
+
+def test_a_runner_that_dies_while_inputs_are_fetched_costs_the_job_nothing(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    leave_a_checkpoint(begin(), chain[0])
+    scene = begin()
+    scene.inbox.put(RunnerDied("the runner was killed"))
+    assert scene.ended() is Result.RELEASED
+    assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)
+
+
+def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene, (a, b, *_) = begin(), chain
+    first, second = scene.runner.next_job(), scene.runner.next_job()
+    scene.runner.finish(first)
+    scene.inbox.put(messages.Unsuitable(second.job, "There is too little memory here."))
+    scene.store.open.set()
+    assert scene.ended() is Result.REFUSED
+    assert (scene.state(a), scene.state(b)) == (JobState.DONE, JobState.READY)
+    assert scene.attempt.job == b.id

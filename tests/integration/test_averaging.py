@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -143,6 +145,25 @@ def test_statistics_become_those_of_the_network_as_it_is() -> None:
     assert float(layer.moving_mean.numpy()[0]) == pytest.approx(batches.mean(), rel=1e-5)
     assert float(layer.moving_variance.numpy()[0]) == pytest.approx(batches.var(axis=(1, 2, 3)).mean(), rel=1e-4)
     assert layer.momentum == 0.99
+
+
+@keras.saving.register_keras_serializable("tests")
+class Block(keras.layers.Layer):  # type: ignore[misc]
+    """A layer of a person's own with a batch normalisation inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.normalisation = keras.layers.BatchNormalization()
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        return self.normalisation(images, training=training)
+
+
+def test_statistics_inside_of_a_layer_of_ones_own_are_recomputed_too() -> None:
+    model = keras.Sequential([keras.Input((2, 2, 1)), Block()])
+    images = np.full((64, 2, 2, 1), 7, dtype=np.uint8)
+    recompute_statistics(model, Split(images, np.zeros(64, np.int64), np.arange(64)), images=64, batch=16)
+    assert float(model.layers[0].normalisation.moving_mean.numpy()[0]) == pytest.approx(7.0)
 
 
 def test_recomputing_statistics_twice_gives_the_same_bits_and_touches_nothing_else() -> None:

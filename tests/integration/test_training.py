@@ -19,6 +19,7 @@ from models.training import (
     StateMismatch,
     Trainer,
     TrainState,
+    _CallLength,
     inference_weights,
     load_weights,
     network_weights,
@@ -81,10 +82,28 @@ def test_progress_counts_steps_and_images_to_the_visits_end() -> None:
     assert all(np.isfinite(report.loss) for report in progress)
 
 
+def test_where_steps_are_quick_a_call_takes_more_and_more_and_where_they_are_slow_one() -> None:
+    quick, slow = _CallLength(), _CallLength()
+    lengths = []
+    for _ in range(6):
+        lengths.append((quick.steps, slow.steps))
+        quick.took(quick.steps, 0.001 * quick.steps)
+        slow.took(slow.steps, 1.5 * slow.steps)
+    assert lengths == [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (16, 1)]
+
+
+def test_a_compilation_is_not_taken_for_slow_steps_for_long() -> None:
+    length = _CallLength()
+    length.took(1, 40.0)
+    for _ in range(4):
+        length.took(length.steps, 0.001 * length.steps)
+    assert length.steps == 16
+
+
 def test_a_shard_smaller_than_a_batch_is_one_batch() -> None:
     part = shard().take(np.arange(5))
 
-    progress = list(trainer("convolutional").advance(part, Visit(0, 2, 0, 2)))
+    progress = list(trainer("convolutional").advance(part, Visit(0, 2, 0, 2), steps_per_call=16))
 
     assert [(report.step, report.images) for report in progress] == [(2, 10)]
 
