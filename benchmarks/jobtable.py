@@ -46,9 +46,13 @@ class Orch:
     """A file, or the URL of a PostgreSQL database."""
     durability: str = "NORMAL"
     batch: int = 1
+    apart: bool = False
+    """Whether a job is handed in and the next one claimed in two transactions, as a worker does between two chains."""
 
     @property
     def name(self) -> str:
+        if self.apart:
+            return "orch, two transactions"
         return "orch" if self.batch == 1 else f"orch, batches of {self.batch}"
 
     def prepare(self, jobs: int) -> None:
@@ -73,6 +77,9 @@ class Orch:
                 while leases:
                     claimed.extend(int(lease.job, 16) for lease in leases)
                     done = [Completion(lease, {}, {}) for lease in leases]
+                    if self.apart:
+                        table.exchange(done, worker, most=0)
+                        done = []
                     leases = table.exchange(done, worker, self.batch).leases
         return claimed
 
@@ -131,6 +138,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
             peers += [
                 (Orch(str(file)), 6000),
                 (Orch(str(file), "FULL"), 2000),
+                (Orch(str(file), apart=True), 6000),
                 (LeaseTable(file), 6000),
                 (LeaseTable(file, "FULL"), 2000),
                 (Huey(file), 2000),
@@ -145,6 +153,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
         with postgres_server() as server, fresh_database(server) as own:
             peers += [
                 (Orch(own, "default"), 1500),
+                (Orch(own, "default", apart=True), 1500),
                 (PgQueuer(server), 1500),
                 (Procrastinate(server), 1500),
                 (Orch(own, "default", 10), 6000),

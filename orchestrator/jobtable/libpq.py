@@ -15,7 +15,7 @@ import psycopg
 from psycopg import pq
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
-from psycopg.generators import fetch
+from psycopg.generators import fetch, send
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
@@ -129,7 +129,7 @@ def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequen
             statement.send(server, values)
         libpq.pipeline_sync()
         # Not `get_result` alone, which would hold up all threads of the process until the server has answered.
-        results: list[pq.abc.PGresult] = server.wait(_results(libpq, len(executions)))
+        results: list[pq.abc.PGresult] = server.wait(_exchanged(libpq, len(executions)))
         libpq.exit_pipeline_mode()
     except BaseException:
         server.close()  # what is left unread would be taken for the answer to the next statement
@@ -138,8 +138,9 @@ def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequen
     return rows[len(executions) - len(asked) :]
 
 
-def _results(libpq: pq.abc.PGconn, count: int) -> PQGen[list[pq.abc.PGresult]]:
-    """As they arrive, for psycopg to wait in between."""
+def _exchanged(libpq: pq.abc.PGconn, count: int) -> PQGen[list[pq.abc.PGresult]]:
+    """What is to be sent, sent, and the results as they arrive; psycopg waits in between."""
+    yield from send(libpq)
     results = []
     for _ in range(count):
         result = yield from fetch(libpq)

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, case, func, insert, inspect, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    inspect,
+    literal,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import NoResultFound, ProgrammingError
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
 from orchestrator.jobtable import schema
+from orchestrator.jobtable.prepared import PreparedRows, Row, together
 from orchestrator.jobtable.schema import data, edges, jobs, study
 from orchestrator.jobtable.settling import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
 
 if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `orch status` need not load
     from orchestrator.planner import Plan
+    from orchestrator.study import LeasesSection
 
 
 @dataclass(frozen=True)
@@ -82,8 +101,8 @@ def publish(
     fresh = [job for job in plan.jobs if job.id not in before]
     kept = [job for job in plan.jobs if job.id in before]
     revived = [job.id for job in kept if before[job.id] == JobState.CANCELLED]
-    _insert(connection, fresh, plan)
-    _keep(connection, kept, plan)
+    _insert(connection, fresh, plan.study.leases)
+    _keep(connection, kept, plan.study.leases)
     _each(connection, update(jobs).values(**_FORGOTTEN), revived)
     _count_undone_parents(connection)
     return PlanChange(len(fresh), len(kept) - len(revived), len(revived), cancelled)
@@ -91,6 +110,64 @@ def publish(
 
 _FORGOTTEN: Mapping[str, Any] = {"failures": 0, "stuck_deaths": 0, "death_step": -1, "not_before": 0.0, "error": None}
 """What a job that is asked for again does not carry over from before it was cancelled."""
+
+_ROWS_AT_ONCE = 5_000
+
+_PLANNED: Mapping[str, type[str | int | float]] = {
+    "id": str,
+    "name": str,
+    "stage": str,
+    "model": str,
+    "steps": int,
+    "spec": str,
+    "inputs": str,
+    "remaining_path": int,
+    "needs": str,
+}
+"""What a plan says of a job, column by column; the two of JSON as text."""
+_SECONDS: ColumnElement[float] = bindparam("lease_seconds", type_=Double)
+_TRIES: ColumnElement[int] = bindparam("tries", type_=Integer)
+_DEATHS: ColumnElement[int] = bindparam("deaths", type_=Integer)
+
+_FRESH = PreparedRows(
+    lambda given: insert(jobs).from_select(
+        [*_PLANNED, "planned", "state", "undone_parents", "lease_seconds", "tries"],
+        select(
+            *(getattr(given, column) for column in _PLANNED),
+            true(),
+            # Until the parents are counted, which gives every job of the plan its state.
+            literal(JobState.CANCELLED.value, Text),
+            literal(0, Integer),
+            _SECONDS,
+            _TRIES,
+        ),
+    ),
+    **_PLANNED,
+)
+_EDGES = PreparedRows(
+    lambda given: insert(edges).from_select(["parent", "child"], select(given.parent, given.child)),
+    parent=str,
+    child=str,
+)
+_KEPT = PreparedRows(
+    lambda given: (
+        update(jobs)
+        .where(jobs.c.id == given.id)
+        .values(
+            planned=true(),
+            remaining_path=given.remaining_path,
+            needs=given.needs,
+            lease_seconds=_SECONDS,
+            tries=_TRIES,
+            # Fewer tries than were used already: one more failure, or death, is the last.
+            failures=case((jobs.c.failures > _TRIES, _TRIES), else_=jobs.c.failures),
+            stuck_deaths=case((jobs.c.stuck_deaths > _DEATHS, _DEATHS), else_=jobs.c.stuck_deaths),
+        )
+    ),
+    id=str,
+    remaining_path=int,
+    needs=str,
+)
 
 
 def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: float) -> None:
@@ -124,60 +201,40 @@ def _each(connection: Connection, statement: Any, ids: Sequence[str]) -> None:
         connection.execute(statement.where(jobs.c.id == bindparam("job_id")), [{"job_id": id_} for id_ in ids])
 
 
-def _insert(connection: Connection, fresh: Sequence[PlannedJob], plan: Plan) -> None:
-    if not fresh:
-        return
-    connection.execute(insert(jobs), [_row(job, plan) for job in fresh])
-    pairs = [{"parent": parent, "child": job.id} for job in fresh for parent in job.parents]
-    if pairs:
-        connection.execute(insert(edges), pairs)
+def _insert(connection: Connection, fresh: Sequence[PlannedJob], leases: LeasesSection) -> None:
+    _write(connection, _FRESH, map(_row, fresh), lease_seconds=leases.seconds, tries=leases.tries)
+    _write(connection, _EDGES, ({"parent": parent, "child": job.id} for job in fresh for parent in job.parents))
 
 
-def _row(job: PlannedJob, plan: Plan) -> dict[str, Any]:
+def _row(job: PlannedJob) -> Row:
     return {
         "id": job.id,
         "name": job.name,
         "stage": job.stage,
         "model": job.model,
         "steps": job.steps,
-        "spec": job.spec,
-        "inputs": {name: asdict(ref) for name, ref in job.inputs.items()},
-        "planned": True,
-        # Cancelled until the parents are counted, which gives every job of the plan its state.
-        "state": JobState.CANCELLED,
-        "undone_parents": 0,
+        "spec": json.dumps(job.spec, sort_keys=True),
+        "inputs": json.dumps({name: asdict(ref) for name, ref in job.inputs.items()}, sort_keys=True),
         "remaining_path": job.remaining_path,
         "needs": job.needs,
-        "lease_seconds": plan.study.leases.seconds,
-        "tries": plan.study.leases.tries,
     }
 
 
-def _keep(connection: Connection, kept: Sequence[PlannedJob], plan: Plan) -> None:
+def _keep(connection: Connection, kept: Sequence[PlannedJob], leases: LeasesSection) -> None:
     """Bring what may change of a kept job up to date: its place in the graph and the rules of its lease."""
-    if not kept:
-        return
-    tries = plan.study.leases.tries
-    deaths = max(tries, FEWEST_DEATHS)
-    statement = (
-        update(jobs)
-        .where(jobs.c.id == bindparam("job_id"))
-        .values(
-            planned=True,
-            remaining_path=bindparam("new_path"),
-            needs=bindparam("new_needs"),
-            lease_seconds=plan.study.leases.seconds,
-            tries=tries,
-            # Fewer tries than were used already: one more failure, or death, is the last.
-            failures=case((jobs.c.failures > tries, tries), else_=jobs.c.failures),
-            stuck_deaths=case((jobs.c.stuck_deaths > deaths, deaths), else_=jobs.c.stuck_deaths),
-        )
-    )
-    connection.execute(statement, [_kept_row(job) for job in kept])
+    deaths = max(leases.tries, FEWEST_DEATHS)
+    _write(connection, _KEPT, map(_kept_row, kept), lease_seconds=leases.seconds, tries=leases.tries, deaths=deaths)
 
 
-def _kept_row(job: PlannedJob) -> dict[str, Any]:
-    return {"job_id": job.id, "new_path": job.remaining_path, "new_needs": job.needs}
+def _kept_row(job: PlannedJob) -> Row:
+    return {"id": job.id, "remaining_path": job.remaining_path, "needs": job.needs}
+
+
+def _write(connection: Connection, statement: PreparedRows, rows: Iterable[Row], **values: Any) -> None:
+    """In parts: all at once, the text of a large plan would be held in memory several times."""
+    left = iter(rows)
+    while part := list(islice(left, _ROWS_AT_ONCE)):
+        together(connection, statement.with_rows(connection, part, **values))
 
 
 def _count_undone_parents(connection: Connection) -> None:

@@ -156,6 +156,12 @@ def test_whatever_a_job_printed_its_failure_is_kept(table: JobTable, place: Sett
     assert text.partition(":")[0] in (table.job(lease.job).error or "")
 
 
+def test_what_is_larger_than_a_network_holds_at_once_is_kept(table: JobTable) -> None:
+    lease = claimed(table)
+    table.fail(lease, "a" * 5_000_000)
+    assert table.job(lease.job).error == "a" * 5_000_000
+
+
 def test_a_file_of_many_gigabytes_is_kept(table: JobTable, small_plan: Plan) -> None:
     large = Artifact("0" * 64, 300 << 30, "large")
     lease = table.renew(claimed(table), {"step": 7}, Checkpoint(7, large))
