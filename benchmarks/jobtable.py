@@ -47,7 +47,7 @@ class Orch:
     durability: str = "NORMAL"
     batch: int = 1
     apart: bool = False
-    """Whether a job is handed in and the next one claimed in two transactions, as a worker does between two chains."""
+    """Whether a job is handed in and the next one claimed by calls of their own, and not together as by a worker."""
 
     @property
     def name(self) -> str:

@@ -67,6 +67,8 @@ class Attempt:
         self._worker = worker
         tell = worker.console.say, worker.transfers.delete
         self._holding = Holding(jobs, lease, worker.claimant, worker.stopping, *tell)
+        self.next: Lease | None = None
+        """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
         self._chain = Chain(self._link(lease))
         self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
         """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""
@@ -349,7 +351,8 @@ class Attempt:
         after = self._chain.after(count)
         then = after.job if after is not None and after.worth_claiming else None
         try:
-            following = self._holding.hand_on(finished, then)
+            may_go_on = self._worker.chained and not self._worker.stopping()
+            following = self._holding.hand_on(finished, then, or_another=may_go_on)
         except ChainBroken as broken:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)
@@ -358,10 +361,11 @@ class Attempt:
             self._say(f"{link.name} is done")
             shutil.rmtree(link.directory, ignore_errors=True)
         self._states = []
-        if following is None:
-            self._chain.drop_all()
-        else:
+        if following is not None and following.job == then:
             self._say(f"{following.name} goes on from it")
+        else:
+            self.next = following
+            self._chain.drop_all()
 
     def _fall_back(self, reason: str) -> None:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""

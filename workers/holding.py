@@ -69,9 +69,11 @@ class Holding:
             if checkpoint.artifact == artifact:
                 self.lease = self._insist(functools.partial(self._jobs.refuse, self.lease, checkpoint))
 
-    def hand_on(self, finished: Sequence[Finished], then: str | None) -> Lease | None:
-        """Hand in, and hold the job that goes on from there; None if it is not to be had.  Raises ChainBroken."""
-        lease, superseded = self._insist(lambda: self._jobs.hand_on(self.lease, finished, then, self._claimant))
+    def hand_on(self, finished: Sequence[Finished], then: str | None, *, or_another: bool) -> Lease | None:
+        """Hand in, and hold the job that goes on from there, or another; None if there is none.  Raises ChainBroken."""
+        lease, superseded = self._insist(
+            lambda: self._jobs.hand_on(self.lease, finished, then, self._claimant, or_another=or_another)
+        )
         self._delete(superseded)
         self._unnamed = None
         if lease is not None:

@@ -20,6 +20,7 @@ from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
+from orchestrator.jobtable import LeaseLost
 from workers import messages, scratch
 from workers.attempt import Attempt, Result
 from workers.cache import InputCache
@@ -136,13 +137,14 @@ class Supervisor:
         return self._stop_reason is not None
 
     def _serve(self) -> ExitCode:
+        held: Lease | None = None
         while not self._stopping():
-            if not self._is_left(besides=self._cannot):
+            if held is None and not self._is_left(besides=self._cannot):
                 return self._nothing_left()
             runner = self._runner_with(self._threads())
             if runner is None:
                 break
-            lease = self._reached(self._claim)
+            lease, held = held or self._reached(self._claim), None
             if lease is None and self._settings.once:
                 return ExitCode.TRY_LATER
             if lease is None:
@@ -151,11 +153,13 @@ class Supervisor:
                 continue
             if lease.stage in (Stage.TRAIN, Stage.MERGE) and lease.spec["threads"] != runner.threads:
                 # The study was planned again just now; the right runner is made before the next claim.
-                self._home.jobs.release(lease, "the study's threads have changed")
+                self._give_back(lease, "the study's threads have changed")
                 continue
-            result = self._work(lease, runner)
+            result, held = self._work(lease, runner)
             if self._settings.once:
                 return _ONCE.get(result, ExitCode.DONE)
+        if held is not None:
+            self._give_back(held)
         return ExitCode.DONE
 
     def _is_left(self, besides: frozenset[str]) -> bool:
@@ -189,6 +193,10 @@ class Supervisor:
         claimed = self._home.jobs.exchange((), self._claimant()).leases
         return claimed[0] if claimed else None
 
+    def _give_back(self, lease: Lease, reason: str | None = None) -> None:
+        with suppress(LeaseLost):
+            self._reached(lambda: self._home.jobs.release(lease, reason))
+
     def _claimant(self) -> Claimant:
         return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
 
@@ -208,7 +216,8 @@ class Supervisor:
         assert study is not None, "a job table with jobs has the study that they are of"
         return int(study.document["training"]["threads"])
 
-    def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
+    def _work(self, lease: Lease, runner: RunnerProcess) -> tuple[Result, Lease | None]:
+        """How the attempt ended, and the job that was claimed as it did."""
         # An inbox of its own: what an attempt left behind on its way is not read by the next one.
         self._inbox = Inbox()
         worker = Worker(
@@ -227,7 +236,7 @@ class Supervisor:
         result = attempt.run()
         if result is Result.REFUSED:
             self._cannot |= {attempt.job}
-        return result
+        return result, attempt.next
 
     def _between_deaths(self) -> float:
         """Asked of the table now and then, and not while it cannot be reached."""

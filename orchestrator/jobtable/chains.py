@@ -47,12 +47,19 @@ def following(connection: Connection, job: str) -> Upcoming | None:
 
 
 def hand_on(
-    connection: Connection, lease: Lease, finished: Sequence[Finished], then: str | None, claimant: Claimant, now: float
+    connection: Connection,
+    lease: Lease,
+    finished: Sequence[Finished],
+    then: str | None,
+    claimant: Claimant,
+    now: float,
+    *,
+    or_another: bool,
 ) -> tuple[Lease | None, tuple[Artifact, ...]]:
-    """Hand in the lease's job and those that were done after it, and claim the one after them.
+    """Hand in the lease's job and those that were done after it, and claim the one after them, or what is best.
 
     Returns:
-        the lease of `then`, None if it is not to be had, and the artifacts that nobody will read again.
+        the lease, None if there is none to be had, and the artifacts that nobody will read again.
 
     Raises:
         LeaseLost: the lease's job is somebody else's.
@@ -69,4 +76,6 @@ def hand_on(
         # Whoever hands in the next one too needs no file of the state in between, and has not kept one.
         without = () if is_last else ("state",)
         held = None if after is None else claiming.claim_one(connection, claimant, after, now, without)
+    if held is None and or_another:
+        held = next(iter(claiming.claim(connection, claimant, now, most=1)), None)
     return held, superseded

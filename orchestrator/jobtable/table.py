@@ -163,22 +163,33 @@ class JobTable:
             return chains.following(connection, job)
 
     def hand_on(
-        self, lease: Lease, finished: Sequence[Finished], then: str | None, claimant: Claimant
+        self,
+        lease: Lease,
+        finished: Sequence[Finished],
+        then: str | None,
+        claimant: Claimant,
+        *,
+        or_another: bool = False,
     ) -> tuple[Lease | None, tuple[Artifact, ...]]:
         """Hand in a run of a chain's jobs, the lease's first, and claim the job that follows them (by id).
 
         Each of them counts as if it had been claimed and completed by itself; but the state between two of them need
         not be kept, because the next is done when the one before it is.
 
+        Args:
+            or_another: if `then` is not to be had, claim what `claim` would, in the same transaction.
+
         Returns:
-            the lease of `then`, or None if it is not to be had; and the files that no row names any more.
+            the lease, or None if there is none to be had; and the files that no row names any more.
 
         Raises:
             LeaseLost: the lease's job is somebody else's.
             ChainBroken: another was cancelled or taken.  Nothing was handed in in either case.
         """
         following, superseded = self._place.transact(
-            lambda connection: chains.hand_on(connection, lease, finished, then, claimant, self._place.now(connection))
+            lambda connection: chains.hand_on(
+                connection, lease, finished, then, claimant, self._place.now(connection), or_another=or_another
+            )
         )
         self._let_go(superseded)
         return following, superseded

@@ -466,3 +466,30 @@ def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
     assert scene.ended() is Result.REFUSED
     assert (scene.state(a), scene.state(b)) == (JobState.DONE, JobState.READY)
     assert scene.attempt.job == b.id
+
+
+def test_as_the_last_of_a_chain_is_handed_in_another_job_is_claimed(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    other = planned_job("other", Stage.COMPRESS)
+    scene.table.publish(plan_of([*chain, other], seconds=3600))
+    scene.store.open.set()
+    for _ in chain:
+        job = scene.runner.next_job()
+        scene.runner.finish(job)
+    assert scene.ended() is Result.DONE
+    assert scene.attempt.next is not None
+    assert (scene.attempt.next.job, scene.state(other)) == (other.id, JobState.RUNNING)
+
+
+def test_whoever_is_asked_to_stop_claims_no_other_job(begin: Callable[[], Scene], chain: list[PlannedJob]) -> None:
+    scene = begin()
+    other = planned_job("other", Stage.COMPRESS)
+    scene.table.publish(plan_of([*chain, other], seconds=3600))
+    second = scene.first_done_second_under_way()
+    scene.stop(second)
+    scene.store.open.set()
+    scene.ended()
+    assert scene.attempt.next is None
+    assert scene.state(other) is JobState.READY

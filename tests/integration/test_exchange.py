@@ -172,6 +172,21 @@ def test_a_run_of_a_chain_is_handed_in_at_once_with_the_last_state_alone(table: 
     assert table.overview().counts == {JobState.DONE: 4}
 
 
+@pytest.mark.parametrize("then", ["none", "one that is cancelled"])
+def test_where_nothing_goes_on_another_job_is_claimed_in_the_same_transaction(table: JobTable, then: str) -> None:
+    a, b = chain("a", "b")
+    other = planned_job("other", Stage.COMPRESS)
+    table.publish(plan_of([a, b, other]))
+    lease, *_ = table.exchange((), WORKER).leases
+    table.cancel(b.id)
+    after = None if then == "none" else b.id
+    next_one, _ = table.hand_on(lease, [finished(a, "state")], after, WORKER, or_another=True)
+    assert next_one is not None
+    assert next_one.job == other.id
+    last, _ = table.hand_on(next_one, [Finished(other.id, {"model": artifact("m")}, {})], None, WORKER, or_another=True)
+    assert last is None
+
+
 def test_a_chain_that_was_cut_in_the_middle_is_not_handed_in_at_all(table: JobTable) -> None:
     a, b, c = jobs = chain("a", "b", "c")
     table.publish(plan_of(jobs))

@@ -1,0 +1,94 @@
+"""What a worker does between two attempts, which are played here; table and store are real."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.artifacts import LocalStore
+from orchestrator.errors import ExitCode
+from orchestrator.home import Home
+from orchestrator.jobs import Ending, Finished, JobState, Lease, Stage
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.jobtable_places import artifact, plan_of, planned_job
+from workers import supervisor
+from workers.attempt import Result
+from workers.console import Console
+from workers.hosts import Host
+from workers.supervisor import Settings, Supervisor
+from workers.worker import Worker
+
+JOBS = [planned_job(name, Stage.COMPRESS) for name in ("a", "b", "last")]
+ENDS_AFTER = sorted(JOBS, key=lambda job: job.id)[1].name
+"""The second of them: of equals the table gives the least id first."""
+
+
+class PlayedRunner:
+    threads = 1
+
+    def end(self) -> None:
+        pass
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
+        table = JobTable(place, "here")
+        table.create()
+        yield Home("here", table, LocalStore(tmp_path / "artifacts"), tmp_path, shares_artifacts=False)
+
+
+@pytest.fixture
+def worker(home: Home, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+    found = Supervisor(home, Settings("w1", Host("here", "own")), Console("w1", io.StringIO()))
+    monkeypatch.setattr(found, "_runner_with", lambda threads: PlayedRunner())  # noqa: ARG005
+    return found
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
+    """The names of the jobs that were done; every attempt does its job at once, and the worker may be asked to end."""
+    names: list[str] = []
+
+    class PlayedAttempt:
+        def __init__(self, jobs: JobTable, lease: Lease, of: Worker) -> None:
+            self._jobs, self._lease, self._of = jobs, lease, of
+            self.job = lease.job
+            self.next: Lease | None = None
+
+        def run(self) -> Result:
+            finished = Finished(self.job, {"model": artifact(self.job)}, {})
+            self.next, _ = self._jobs.hand_on(self._lease, [finished], None, self._of.claimant, or_another=True)
+            names.append(self._lease.name)
+            if self._lease.name == ENDS_AFTER:
+                worker._ask_to_stop("the session is over")
+            return Result.DONE
+
+    monkeypatch.setattr(supervisor, "Attempt", PlayedAttempt)
+    return names
+
+
+def test_a_job_that_was_claimed_as_another_was_handed_in_is_the_next_one(
+    home: Home, worker: Supervisor, done: list[str]
+) -> None:
+    both = [job for job in JOBS if job.name != ENDS_AFTER]
+    home.jobs.publish(plan_of(both, seconds=3600))
+    assert worker._serve() is ExitCode.DONE
+    assert sorted(done) == sorted(job.name for job in both)
+    assert [attempt.outcome for attempt in home.jobs.attempts()] == [Ending.DONE] * 2
+
+
+def test_a_job_that_was_claimed_before_the_wish_to_end_is_given_back(
+    home: Home, worker: Supervisor, done: list[str]
+) -> None:
+    home.jobs.publish(plan_of(JOBS, seconds=3600))
+    assert worker._serve() is ExitCode.DONE
+    assert done[-1] == ENDS_AFTER
+    left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
+    assert [job.state for job in left] == [JobState.READY]
+    assert [attempt.outcome for attempt in home.jobs.attempts(left[0].id)] == [Ending.RELEASED]
