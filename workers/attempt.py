@@ -13,7 +13,7 @@ import math
 import queue
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -42,6 +42,9 @@ from workers.worker import Worker
 _STOP_SECONDS = 18.0
 
 _STORE_WAIT_SECONDS = 10.0
+
+_FETCH_SECONDS = 300.0
+"""How long inputs are asked for: nothing was computed yet, and the trouble may be this machine's alone."""
 
 
 class Result(Enum):
@@ -178,6 +181,9 @@ class Attempt:
         with which another machine need not bother.
         """
         match error:
+            case StoreError() if isinstance(again, FetchDue) and time.monotonic() > link.asked + _FETCH_SECONDS:
+                self._say(f"{link.name} is left to others: {error}")
+                link.standing = Standing.STOPPED
             case StoreError():
                 self._due[again] = time.monotonic() + _STORE_WAIT_SECONDS
                 self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
@@ -210,7 +216,7 @@ class Attempt:
     def _fetch_again(self, job: str) -> None:
         link = self._chain.find(job)
         if link is not None and link.standing is Standing.FETCHING:
-            self._fetch(link, link.wanted)
+            self._worker.transfers.fetch(job, link.wanted)
 
     def _runner_died(self, reason: str) -> None:
         self._worker.runner.end()
@@ -311,7 +317,7 @@ class Attempt:
         self._fetch(self._chain.held, {**others, "state": state} if state else others)
 
     def _fetch(self, link: Link, wanted: Mapping[str, Artifact]) -> None:
-        link.wanted = wanted
+        link.wanted, link.asked = wanted, time.monotonic()
         self._worker.transfers.fetch(link.job, wanted)
 
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
@@ -351,8 +357,7 @@ class Attempt:
         after = self._chain.after(count)
         then = after.job if after is not None and after.worth_claiming else None
         try:
-            may_go_on = self._worker.chained and not self._worker.stopping()
-            following = self._holding.hand_on(finished, then, or_another=may_go_on)
+            following = self._handed_in(finished, then)
         except ChainBroken as broken:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)
@@ -366,6 +371,15 @@ class Attempt:
         else:
             self.next = following
             self._chain.drop_all()
+
+    def _handed_in(self, finished: Sequence[Finished], then: str | None) -> Lease | None:
+        """What is held after that.  Raises ChainBroken."""
+        may_go_on = self._worker.chained and not self._worker.stopping()
+        try:
+            return self._holding.hand_on(finished, then, or_another=may_go_on)
+        except StoreError:
+            # Something is wrong with a job that would have been claimed: whoever claims it by itself will say so.
+            return self._holding.hand_on(finished, None, or_another=False)
 
     def _fall_back(self, reason: str) -> None:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Collection
 from contextlib import suppress
-from os import stat_result
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactStore
@@ -33,10 +33,11 @@ class InputCache:
             beside: what must be here together with it, and so is not deleted for it, however much that is.
         """
         file = self._directory / artifact.sha256
-        if not file.exists():
+        try:
+            os.utime(file)  # used just now
+        except FileNotFoundError:
             self._make_room(artifact.size, {other.sha256 for other in beside})
             self._store.fetch(artifact, file)
-        file.touch()
         return file
 
     def adopt(self, file: Path, artifact: Artifact) -> None:
@@ -55,7 +56,7 @@ class InputCache:
                     total -= status.st_size
                     file.unlink(missing_ok=True)
 
-    def _files(self) -> dict[Path, stat_result]:
+    def _files(self) -> dict[Path, os.stat_result]:
         """All that are whole.  Others come and go meanwhile: a thread may fetch while another takes over an output."""
         found = {}
         for file in self._directory.iterdir():

@@ -46,6 +46,8 @@ class Link:
     standing: Standing = Standing.FETCHING
     wanted: Mapping[str, Artifact] = field(default_factory=dict)
     """What is to be on this machine before it begins."""
+    asked: float = 0.0
+    """When that was asked for first, on the monotonic clock."""
     progress: Progress | None = None
     checkpoint: tuple[int, Path] | None = None
     """The newest that is not uploaded yet: its step in the job, and the file."""

@@ -41,7 +41,11 @@ _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
 
-_ONCE = {Result.FAILED: ExitCode.FAILED, Result.REFUSED: ExitCode.TRY_LATER}
+_ONCE = {
+    Result.FAILED: ExitCode.FAILED,
+    Result.REFUSED: ExitCode.TRY_LATER,
+    Result.RELEASED: ExitCode.TRY_LATER,
+}
 """What a worker of one job ends with where that was not done."""
 
 T = TypeVar("T")
@@ -90,6 +94,8 @@ class Supervisor:
         self._load_seconds = 0.0
         self._cannot: frozenset[str] = frozenset()
         """Jobs that turned out not to be for this machine."""
+        self._next: Lease | None = None
+        """Of the job that was claimed as the one before was handed in."""
         self._lives = Lives(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
@@ -107,6 +113,7 @@ class Supervisor:
         except _Interrupted:
             return ExitCode.DONE
         finally:
+            self._give_back_next()
             if self._stop_reason:
                 self._console.say(f"stopped: {self._stop_reason}")
             if self._runner is not None:
@@ -137,14 +144,16 @@ class Supervisor:
         return self._stop_reason is not None
 
     def _serve(self) -> ExitCode:
-        held: Lease | None = None
         while not self._stopping():
-            if held is None and not self._is_left(besides=self._cannot):
+            if self._next is None and not self._is_left(besides=self._cannot):
                 return self._nothing_left()
-            runner = self._runner_with(self._threads())
+            threads = self._threads()
+            if not self._is_warm(threads):
+                self._give_back_next()  # nobody renews it while a runner loads
+            runner = self._runner_with(threads)
             if runner is None:
                 break
-            lease, held = held or self._reached(self._claim), None
+            lease, self._next = self._next or self._reached(self._claim), None
             if lease is None and self._settings.once:
                 return ExitCode.TRY_LATER
             if lease is None:
@@ -155,11 +164,11 @@ class Supervisor:
                 # The study was planned again just now; the right runner is made before the next claim.
                 self._give_back(lease, "the study's threads have changed")
                 continue
-            result, held = self._work(lease, runner)
+            result = self._work(lease, runner)
             if self._settings.once:
-                return _ONCE.get(result, ExitCode.DONE)
-        if held is not None:
-            self._give_back(held)
+                return ExitCode.DONE if self._stopping() else _ONCE.get(result, ExitCode.DONE)
+            if result is Result.RELEASED:
+                self._idle(_UNREACHABLE_SECONDS)  # what could not be begun here, another may have a chance at
         return ExitCode.DONE
 
     def _is_left(self, besides: frozenset[str]) -> bool:
@@ -194,8 +203,14 @@ class Supervisor:
         return claimed[0] if claimed else None
 
     def _give_back(self, lease: Lease, reason: str | None = None) -> None:
-        with suppress(LeaseLost):
-            self._reached(lambda: self._home.jobs.release(lease, reason))
+        """At no cost to the job; one that cannot be given back now is left to its lease."""
+        with suppress(LeaseLost, HomeError):
+            self._home.jobs.release(lease, reason)
+
+    def _give_back_next(self) -> None:
+        if self._next is not None:
+            self._give_back(self._next)
+            self._next = None
 
     def _claimant(self) -> Claimant:
         return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
@@ -216,8 +231,7 @@ class Supervisor:
         assert study is not None, "a job table with jobs has the study that they are of"
         return int(study.document["training"]["threads"])
 
-    def _work(self, lease: Lease, runner: RunnerProcess) -> tuple[Result, Lease | None]:
-        """How the attempt ended, and the job that was claimed as it did."""
+    def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
         # An inbox of its own: what an attempt left behind on its way is not read by the next one.
         self._inbox = Inbox()
         worker = Worker(
@@ -236,7 +250,8 @@ class Supervisor:
         result = attempt.run()
         if result is Result.REFUSED:
             self._cannot |= {attempt.job}
-        return result, attempt.next
+        self._next = attempt.next
+        return result
 
     def _between_deaths(self) -> float:
         """Asked of the table now and then, and not while it cannot be reached."""
@@ -252,14 +267,16 @@ class Supervisor:
 
         None if asked to stop while it loads.  Raises RunnerLost.
         """
-        runner = self._runner
-        if runner is not None and runner.alive and runner.threads == threads:
-            return runner
-        if runner is not None:
-            runner.end()
+        if self._is_warm(threads):
+            return self._runner
+        if self._runner is not None:
+            self._runner.end()
         self._inbox = Inbox()
         self._runner = RunnerProcess(threads, self._directory / "runner.log", lambda event: self._inbox.put(event))
         return self._runner if self._is_ready(self._runner) else None
+
+    def _is_warm(self, threads: int) -> bool:
+        return self._runner is not None and self._runner.alive and self._runner.threads == threads
 
     def _is_ready(self, runner: RunnerProcess) -> bool:
         self._console.show("loading TensorFlow")

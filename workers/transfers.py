@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,28 +126,33 @@ class Transfers:
         try:
             artifact = self._store.put(file)
             file.unlink(missing_ok=True)
-            return CheckpointUploaded(job, step, artifact, self._store.shortage())
         except Exception as error:
-            return CheckpointNotKept(job, _told(error), self._shortage_after(error))
+            return CheckpointNotKept(job, _told(error), self._shortage(error))
+        return CheckpointUploaded(job, step, artifact, self._shortage())
 
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:
             kept = {job: {name: self._store.put(file) for name, file in named.items()} for job, named in files.items()}
-            # Not before all are kept: what is refused is offered again, and must be where it was.
-            for job, named in kept.items():
-                self._adopt(files[job], named)
-            return OutputsUploaded(kept, self._store.shortage())
         except Exception as error:
-            return OutputsNotKept(_told(error), self._shortage_after(error))
+            return OutputsNotKept(_told(error), self._shortage(error))
+        # Not before all are kept: what is refused is offered again, and must be where it was.
+        for job, named in kept.items():
+            self._adopt(files[job], named)
+        return OutputsUploaded(kept, self._shortage())
 
     def _adopt(self, files: Mapping[str, Path], kept: Mapping[str, Artifact]) -> None:
         """A log is no job's input; and it must stay where it is until its job is handed in, perhaps at a second try."""
         for name, artifact in kept.items():
             if name != LOG:
-                self._cache.adopt(files[name], artifact)
+                with suppress(OSError):  # it is in the store, and can be fetched
+                    self._cache.adopt(files[name], artifact)
 
-    def _shortage_after(self, error: Exception) -> str | None:
-        return self._store.shortage() or (str(error) if isinstance(error, StoreFull) else None)
+    def _shortage(self, error: Exception | None = None) -> str | None:
+        """What the store says, or else the error that there is no room; nothing depends on it."""
+        with suppress(Exception):
+            if told := self._store.shortage():
+                return told
+        return str(error) if isinstance(error, StoreFull) else None
 
 
 def _told(error: Exception) -> OrchError:

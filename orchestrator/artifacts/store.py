@@ -84,7 +84,13 @@ class ArtifactStore(Protocol):
         ...
 
 
-def copy_hashed(source: BinaryIO, target: BinaryIO, sink: Callable[[int], None] | None = None) -> tuple[str, int]:
+class Readable(Protocol):
+    """What bytes are copied from."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def copy_hashed(source: Readable, target: BinaryIO, sink: Callable[[int], None] | None = None) -> tuple[str, int]:
     """Copy a stream to its end; returns the SHA-256 in hexadecimal and the number of bytes."""
     digest, size = hashlib.sha256(), 0
     while chunk := source.read(_CHUNK_BYTES):

@@ -43,8 +43,8 @@ _READY_COLUMNS = select(
     jobs.c.affinity,
 )
 _NOW: ColumnElement[float] = bindparam("now", type_=Double)
-# Further ahead than any back-off: the clock was wrong when the job failed, and has been set back since.
-_HAS_WAITED = or_(jobs.c.not_before <= _NOW, jobs.c.not_before > _NOW + LONGEST_BACK_OFF_SECONDS)
+# Much further ahead than any back-off: the clock was wrong when the job failed, and has been set back since.
+_HAS_WAITED = or_(jobs.c.not_before <= _NOW, jobs.c.not_before > _NOW + 2 * LONGEST_BACK_OFF_SECONDS)
 _READY = (
     _READY_COLUMNS.where(IS_READY, jobs.c.needs == bindparam("need"), _HAS_WAITED)
     .order_by(jobs.c.remaining_path.desc(), jobs.c.id)

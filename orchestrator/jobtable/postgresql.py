@@ -33,6 +33,8 @@ _FORESEEABLE = (
     psycopg.OperationalError,
     psycopg.errors.InsufficientPrivilege,
     psycopg.errors.ReadOnlySqlTransaction,
+    # A newer Orch has changed the type of a column that this connection has prepared statements for.
+    psycopg.errors.FeatureNotSupported,
 )
 """What a healthy program meets: others are faults of a statement, and stay tracebacks."""
 

@@ -17,6 +17,7 @@ import pytest
 
 from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore
 from orchestrator.artifacts.drive import DriveStore
+from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.errors import DiskError, StoreError
@@ -196,6 +197,31 @@ def test_a_store_that_is_gone_as_a_whole_is_out_of_reach_and_not_damaged(
     assert not isinstance(told.value, ArtifactDamaged)
     (tmp_path / "unmounted").replace(store.directory)
     store.fetch(artifact, tmp_path / "copy")
+
+
+UNREADABLE = Path("/proc/self/mem")
+"""Can be opened, and not be read at its beginning, as on a disk that is broken or a mount that went away."""
+
+
+def test_a_store_that_cannot_be_read_and_a_file_of_this_machine_are_told_apart(
+    store: LocalStore, file: Path, tmp_path: Path
+) -> None:
+    artifact = store.put(file)
+    (store.directory / artifact.location).unlink()
+    (store.directory / artifact.location).symlink_to(UNREADABLE)
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.fetch(artifact, tmp_path / "copy")
+    with pytest.raises(DiskError, match="cannot be read"):
+        store.put(UNREADABLE)
+
+
+def test_into_a_store_that_is_gone_nothing_is_put(store: LocalStore, file: Path, tmp_path: Path) -> None:
+    store.put(file)
+    store.directory.rename(tmp_path / "unmounted")
+    store.directory.mkdir()
+    (store.directory / f"{TEMPORARY}left").touch()
+    with pytest.raises(StoreError, match="is its disk mounted"):
+        store.put(file)
 
 
 def test_a_disk_without_room_gives_a_sentence_and_leaves_nothing(store: LocalStore, file: Path) -> None:

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError, StoreError
-from orchestrator.jobs import Artifact, Claimant, Ending, JobState, PlannedJob, Stage
+from orchestrator.jobs import Artifact, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import plan_of, planned_job
@@ -493,3 +494,32 @@ def test_whoever_is_asked_to_stop_claims_no_other_job(begin: Callable[[], Scene]
     scene.ended()
     assert scene.attempt.next is None
     assert scene.state(other) is JobState.READY
+
+
+def test_work_that_is_done_is_not_lost_for_another_job_whose_inputs_were_never_published(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    lacking = replace(planned_job("lacking", Stage.COMPRESS), inputs={"shard": InputRef("nowhere", None)})
+    scene.table.publish(plan_of([*chain, lacking], seconds=3600))
+    scene.store.open.set()
+    for _ in chain:
+        job = scene.runner.next_job()
+        scene.runner.finish(job)
+    assert scene.ended() is Result.DONE
+    assert [scene.state(job) for job in chain] == [JobState.DONE] * 4
+    assert (scene.attempt.next, scene.state(lacking)) == (None, JobState.READY)
+
+
+def test_inputs_that_do_not_come_for_long_are_left_to_other_workers(
+    begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(attempt, "_FETCH_SECONDS", 0.2)
+    leave_a_checkpoint(begin(), chain[0])
+    scene = begin()
+    scene.store.refuses = lambda _: StoreError("This account may not read that.")
+    scene.store.open.set()
+    assert scene.ended() is Result.RELEASED
+    assert scene.store.refused > 1
+    assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)

@@ -26,6 +26,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from orchestrator.errors import HomeError
 from orchestrator.jobs import JobState
 from orchestrator.jobtable import JobTable, schema
 from orchestrator.jobtable.place import Place
@@ -152,6 +153,19 @@ def test_whoever_opens_an_old_home_finds_every_row_in_this_schema(
     assert {job["state"] for job in before["jobs"]} == set(JobState)
     open_(JobTable(place, "here"))
     assert rows(place) == in_this_schema(before)
+
+
+def test_on_a_server_no_column_changes_its_type_under_the_hands_of_workers(old: str, place: Place) -> None:
+    if not on_postgresql(old):
+        JobTable(place, "here").check()  # of a file there are no statements that a server has prepared
+        return
+    with psycopg.connect(old) as server:
+        server.execute("UPDATE jobs SET lease_expires = extract(epoch from now()) + 60 WHERE state = 'running'")
+    with pytest.raises(HomeError, match="held by workers of an older Orch"):
+        JobTable(place, "here").check()
+    with psycopg.connect(old) as server:
+        server.execute("UPDATE jobs SET lease_expires = 0 WHERE state = 'running'")
+    JobTable(place, "here").check()
 
 
 def test_a_migrated_schema_is_the_one_that_a_new_home_gets(place: Place, new_database: Callable[[], str]) -> None:

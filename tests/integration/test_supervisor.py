@@ -30,6 +30,7 @@ ENDS_AFTER = sorted(JOBS, key=lambda job: job.id)[1].name
 
 class PlayedRunner:
     threads = 1
+    alive = True
 
     def end(self) -> None:
         pass
@@ -44,9 +45,15 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 @pytest.fixture
-def worker(home: Home, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
+def runner() -> PlayedRunner:
+    return PlayedRunner()
+
+
+@pytest.fixture
+def worker(home: Home, runner: PlayedRunner, monkeypatch: pytest.MonkeyPatch) -> Supervisor:
     found = Supervisor(home, Settings("w1", Host("here", "own")), Console("w1", io.StringIO()))
-    monkeypatch.setattr(found, "_runner_with", lambda threads: PlayedRunner())  # noqa: ARG005
+    monkeypatch.setattr(found, "_runner", runner)
+    monkeypatch.setattr(found, "_runner_with", lambda _: runner)
     return found
 
 
@@ -73,12 +80,20 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
     return names
 
 
+def served(worker: Supervisor) -> ExitCode:
+    """As `run` does, but for the signals, which are the main thread's."""
+    try:
+        return worker._serve()
+    finally:
+        worker._give_back_next()
+
+
 def test_a_job_that_was_claimed_as_another_was_handed_in_is_the_next_one(
     home: Home, worker: Supervisor, done: list[str]
 ) -> None:
     both = [job for job in JOBS if job.name != ENDS_AFTER]
     home.jobs.publish(plan_of(both, seconds=3600))
-    assert worker._serve() is ExitCode.DONE
+    assert served(worker) is ExitCode.DONE
     assert sorted(done) == sorted(job.name for job in both)
     assert [attempt.outcome for attempt in home.jobs.attempts()] == [Ending.DONE] * 2
 
@@ -87,8 +102,19 @@ def test_a_job_that_was_claimed_before_the_wish_to_end_is_given_back(
     home: Home, worker: Supervisor, done: list[str]
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
-    assert worker._serve() is ExitCode.DONE
+    assert served(worker) is ExitCode.DONE
     assert done[-1] == ENDS_AFTER
     left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
     assert [job.state for job in left] == [JobState.READY]
     assert [attempt.outcome for attempt in home.jobs.attempts(left[0].id)] == [Ending.RELEASED]
+
+
+def test_a_job_that_was_claimed_is_given_back_before_another_runner_is_loaded(
+    home: Home, runner: PlayedRunner, worker: Supervisor, done: list[str]
+) -> None:
+    runner.alive = False
+    both = [job for job in JOBS if job.name != ENDS_AFTER]
+    home.jobs.publish(plan_of(both, seconds=3600))
+    assert served(worker) is ExitCode.DONE
+    assert len(done) == 2
+    assert [attempt.outcome for attempt in home.jobs.attempts()] == [Ending.DONE, Ending.RELEASED, Ending.DONE]

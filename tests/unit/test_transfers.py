@@ -136,3 +136,21 @@ def test_a_fault_that_nobody_foresaw_is_told_with_where_it_was(
     assert isinstance(told, OutputsNotKept)
     assert type(told.error) is OrchError
     assert str(told.error).startswith("TypeError: no such thing\n") and "in put" in str(told.error)
+
+
+def test_a_store_that_cannot_tell_its_room_hinders_no_transfer(
+    inbox: queue.SimpleQueue[Transferred], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FaultyStore(tmp_path / "store", "state", StoreFull("The storage is full."))
+
+    def raising() -> None:
+        raise KeyError("storageQuota")
+
+    monkeypatch.setattr(store, "shortage", raising)
+    desk = Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
+    files = {"job": {"state": written(tmp_path / "state")}}
+    desk.upload_outputs(files)
+    refused = inbox.get(timeout=10)
+    assert isinstance(refused, OutputsNotKept) and refused.shortage == "The storage is full."
+    desk.upload_outputs(files)
+    assert isinstance(inbox.get(timeout=10), OutputsUploaded)
