@@ -13,7 +13,7 @@ import math
 import queue
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -23,6 +23,7 @@ from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers import messages
+from workers.at_runner import AtRunner
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.holding import Holding
@@ -75,7 +76,7 @@ class Attempt:
         self._chain = Chain(self._link(lease))
         self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
         """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""
-        self._at_runner: set[str] = set()
+        self._at_runner = AtRunner(worker.runner, worker.hung_seconds)
         self._uploading = 0
         """How many jobs the outputs on their way are of."""
         self._due: dict[UploadDue | FetchDue, float] = {}
@@ -84,7 +85,6 @@ class Attempt:
         """What the store said that is full, or nearly, for `orch status` to tell."""
         self._saving = False
         """Whether a checkpoint is on its way."""
-        self._heard = time.monotonic()
         self._deadline = math.inf
 
     def run(self) -> Result:
@@ -103,7 +103,8 @@ class Attempt:
         except HomeError as error:
             self._say(f"{self._holding.lease.name} is left to its lease, which will expire: {error}")
             result = Result.LOST
-        self._quiesce()
+        # The runner must be idle when the next attempt begins.
+        self._at_runner.leave(self._worker.inbox, min(self._deadline, time.monotonic() + _STOP_SECONDS))
         shutil.rmtree(self._worker.directory, ignore_errors=True)
         return result
 
@@ -119,10 +120,9 @@ class Attempt:
                 self._deadline = time.monotonic() + _STOP_SECONDS
                 return StopAsked()
             now = time.monotonic()
-            hung = self._heard + self._worker.hung_seconds if self._at_runner else math.inf
             if now >= self._deadline:
                 return Overdue()
-            if now >= hung:
+            if now >= self._at_runner.hung_at:
                 return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
             for again, due in self._due.items():
                 if now >= due:
@@ -130,7 +130,7 @@ class Attempt:
                     return again
             if now >= self._holding.next_beat:
                 self._holding.renew(self._progress())
-            until = min(self._holding.next_beat, self._deadline, hung, *self._due.values())
+            until = min(self._holding.next_beat, self._deadline, self._at_runner.hung_at, *self._due.values())
             try:
                 return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
@@ -173,7 +173,7 @@ class Attempt:
             case UploadDue() | messages.Ready() | messages.RunJob() | messages.Stop():
                 pass
             case _:
-                self._heard = time.monotonic()
+                self._at_runner.heard(event)
                 self._from_runner(event)
 
     def _not_done(self, link: Link, again: UploadDue | FetchDue, error: OrchError) -> None:
@@ -198,8 +198,7 @@ class Attempt:
         for link in self._chain:
             if link.standing is Standing.FETCHING:
                 link.standing = Standing.STOPPED
-        if self._at_runner:
-            self._worker.runner.stop_job()
+        self._at_runner.ask_to_stop()
 
     def _not_fetched(self, job: str, name: str, error: OrchError) -> None:
         link = self._chain.find(job)
@@ -219,8 +218,7 @@ class Attempt:
             self._worker.transfers.fetch(job, link.wanted)
 
     def _runner_died(self, reason: str) -> None:
-        self._worker.runner.end()
-        self._at_runner.clear()
+        self._at_runner.end()
         for link in list(self._chain):
             if link.standing is Standing.FETCHING:
                 link.standing = Standing.STOPPED  # another runner has to begin it; what it was to go on from is lost
@@ -230,8 +228,6 @@ class Attempt:
                 return
 
     def _from_runner(self, event: messages.Progress | messages.CheckpointWritten | messages.Ending) -> None:
-        if isinstance(event, messages.Ending):
-            self._at_runner.discard(event.job)
         link = self._chain.find(event.job)
         if link is None:
             return
@@ -324,25 +320,11 @@ class Attempt:
         link = self._chain.find(job)
         if link is None or link.standing is not Standing.FETCHING:
             return
-        if not self._worker.runner.alive:  # it may have died before there was this attempt to tell it to
+        if not self._at_runner.alive:  # it may have died before there was this attempt to tell it to
             link.standing = Standing.STOPPED
             return
         link.standing = Standing.AT_RUNNER
-        self._at_runner.add(job)
-        self._heard = time.monotonic()
-        paths = {name: str(path) for name, path in files.items()}
-        self._worker.runner.send(
-            messages.RunJob(
-                job=job,
-                stage=link.stage,
-                spec=link.spec,
-                inputs={name: path for name, path in paths.items() if name != "state"},
-                state=paths.get("state"),
-                follows=link.follows,
-                directory=str(link.directory),
-                pace=self._worker.pace,
-            )
-        )
+        self._at_runner.begin(link.order(files, self._worker.pace))
 
     def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
         """The uploaded jobs are handed in, and what goes on from them is claimed."""
@@ -357,7 +339,8 @@ class Attempt:
         after = self._chain.after(count)
         then = after.job if after is not None and after.worth_claiming else None
         try:
-            following = self._handed_in(finished, then)
+            may_go_on = self._worker.chained and not self._worker.stopping()
+            following = self._holding.hand_on(finished, then, or_another=may_go_on)
         except ChainBroken as broken:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)
@@ -371,15 +354,6 @@ class Attempt:
         else:
             self.next = following
             self._chain.drop_all()
-
-    def _handed_in(self, finished: Sequence[Finished], then: str | None) -> Lease | None:
-        """What is held after that.  Raises ChainBroken."""
-        may_go_on = self._worker.chained and not self._worker.stopping()
-        try:
-            return self._holding.hand_on(finished, then, or_another=may_go_on)
-        except StoreError:
-            # Something is wrong with a job that would have been claimed: whoever claims it by itself will say so.
-            return self._holding.hand_on(finished, None, or_another=False)
 
     def _fall_back(self, reason: str) -> None:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""
@@ -408,23 +382,6 @@ class Attempt:
     def _release(self, reason: str | None = None, *, refused: bool = False) -> None:
         self._holding.release(self._progress(), reason, refused=refused)
         self._say(f"{self._chain.held.name} is given back{f': {reason}' if reason else ''}")
-
-    def _quiesce(self) -> None:
-        """The runner must be idle when the next attempt begins; one that does not leave its jobs is ended."""
-        if self._at_runner:
-            self._worker.runner.stop_job()
-        deadline = min(self._deadline, time.monotonic() + _STOP_SECONDS)
-        while self._at_runner and time.monotonic() < deadline:
-            try:
-                event = self._worker.inbox.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            if isinstance(event, RunnerDied):
-                break
-            if isinstance(event, messages.Ending):
-                self._at_runner.discard(event.job)
-        if self._at_runner:
-            self._worker.runner.end()
 
     def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:
         directory = self._worker.directory / job.job

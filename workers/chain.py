@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.jobs import Artifact, Stage
-from workers.messages import Progress
+from workers.intervals import Pace
+from workers.messages import Progress, RunJob
 
 
 class Standing(Enum):
@@ -61,6 +62,20 @@ class Link:
     def worth_claiming(self) -> bool:
         """Whether anything was, or will be, done of it here."""
         return self.standing is not Standing.STOPPED or self.checkpoint is not None
+
+    def order(self, files: Mapping[str, Path], pace: Pace) -> RunJob:
+        """For the runner, once the files are on this machine."""
+        paths = {name: str(path) for name, path in files.items()}
+        return RunJob(
+            job=self.job,
+            stage=self.stage,
+            spec=self.spec,
+            inputs={name: path for name, path in paths.items() if name != "state"},
+            state=paths.get("state"),
+            follows=self.follows,
+            directory=str(self.directory),
+            pace=pace,
+        )
 
     def forget_checkpoint(self) -> None:
         """A newer state has come, and this one is not on its way yet."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from orchestrator.errors import HomeError
+from orchestrator.errors import HomeError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState, Lease
 from orchestrator.jobtable import JobTable
 
@@ -71,9 +71,12 @@ class Holding:
 
     def hand_on(self, finished: Sequence[Finished], then: str | None, *, or_another: bool) -> Lease | None:
         """Hand in, and hold the job that goes on from there, or another; None if there is none.  Raises ChainBroken."""
-        lease, superseded = self._insist(
-            lambda: self._jobs.hand_on(self.lease, finished, then, self._claimant, or_another=or_another)
-        )
+        hand_on = functools.partial(self._jobs.hand_on, self.lease, finished)
+        try:
+            lease, superseded = self._insist(lambda: hand_on(then, self._claimant, or_another=or_another))
+        except StoreError:
+            # Something is wrong with the job that would have been claimed: whoever claims it by itself will say so.
+            lease, superseded = self._insist(lambda: hand_on(None, self._claimant))
         self._delete(superseded)
         self._unnamed = None
         if lease is not None:

@@ -1,0 +1,63 @@
+"""The jobs that the runner is at: given to it, heard of while it computes, and left in good order."""
+
+from __future__ import annotations
+
+import math
+import queue
+import time
+
+from workers import messages
+from workers.inbox import Inbox
+from workers.runner_process import RunnerDied, RunnerProcess
+
+
+class AtRunner:
+    """What one attempt has given to the runner; nothing of it is left there when the next attempt begins."""
+
+    def __init__(self, runner: RunnerProcess, hung_seconds: float) -> None:
+        self._runner = runner
+        self._hung_seconds = hung_seconds
+        self._jobs: set[str] = set()
+        self._heard = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        return self._runner.alive
+
+    @property
+    def hung_at(self) -> float:
+        """When it will have been silent for too long, on the monotonic clock."""
+        return self._heard + self._hung_seconds if self._jobs else math.inf
+
+    def begin(self, order: messages.RunJob) -> None:
+        self._jobs.add(order.job)
+        self._heard = time.monotonic()
+        self._runner.send(order)
+
+    def heard(self, event: messages.Message) -> None:
+        self._heard = time.monotonic()
+        if isinstance(event, messages.Ending):
+            self._jobs.discard(event.job)
+
+    def ask_to_stop(self) -> None:
+        """Checkpoint, and leave all of it."""
+        if self._jobs:
+            self._runner.stop_job()
+
+    def end(self) -> None:
+        """End the process, whatever it is at."""
+        self._jobs.clear()
+        self._runner.end()
+
+    def leave(self, inbox: Inbox, deadline: float) -> None:
+        """Wait until the runner is idle; one that does not leave its jobs by then is ended."""
+        self.ask_to_stop()
+        while self._jobs:
+            try:
+                event = inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                event = RunnerDied("it did not leave its jobs")
+            if isinstance(event, RunnerDied):
+                self.end()
+            elif isinstance(event, messages.Ending):
+                self._jobs.discard(event.job)
