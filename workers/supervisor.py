@@ -166,7 +166,8 @@ class Supervisor:
                 continue
             result = self._work(lease, runner)
             if self._settings.once:
-                return ExitCode.DONE if self._stopping() else _ONCE.get(result, ExitCode.DONE)
+                asked_to = result is Result.RELEASED and self._stopping()
+                return ExitCode.DONE if asked_to else _ONCE.get(result, ExitCode.DONE)
             if result is Result.RELEASED:
                 self._idle(_UNREACHABLE_SECONDS)  # what could not be begun here, another may have a chance at
         return ExitCode.DONE
