@@ -23,11 +23,11 @@ from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers import messages
-from workers.at_runner import AtRunner
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.holding import Holding
 from workers.inbox import Event, FetchDue, Overdue, StopAsked, UploadDue
+from workers.orders import Orders
 from workers.runner_process import RunnerDied, tail
 from workers.transfers import (
     CheckpointNotKept,
@@ -76,7 +76,7 @@ class Attempt:
         self._chain = Chain(self._link(lease))
         self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
         """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""
-        self._at_runner = AtRunner(worker.runner, worker.hung_seconds)
+        self._orders = Orders(worker.runner, worker.hung_seconds)
         self._uploading = 0
         """How many jobs the outputs on their way are of."""
         self._due: dict[UploadDue | FetchDue, float] = {}
@@ -104,7 +104,7 @@ class Attempt:
             self._say(f"{self._holding.lease.name} is left to its lease, which will expire: {error}")
             result = Result.LOST
         # The runner must be idle when the next attempt begins.
-        self._at_runner.leave(self._worker.inbox, min(self._deadline, time.monotonic() + _STOP_SECONDS))
+        self._orders.leave(self._worker.inbox, min(self._deadline, time.monotonic() + _STOP_SECONDS))
         shutil.rmtree(self._worker.directory, ignore_errors=True)
         return result
 
@@ -122,7 +122,7 @@ class Attempt:
             now = time.monotonic()
             if now >= self._deadline:
                 return Overdue()
-            if now >= self._at_runner.hung_at:
+            if now >= self._orders.hung_at:
                 return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
             for again, due in self._due.items():
                 if now >= due:
@@ -130,7 +130,7 @@ class Attempt:
                     return again
             if now >= self._holding.next_beat:
                 self._holding.renew(self._progress())
-            until = min(self._holding.next_beat, self._deadline, self._at_runner.hung_at, *self._due.values())
+            until = min(self._holding.next_beat, self._deadline, self._orders.hung_at, *self._due.values())
             try:
                 return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
@@ -173,7 +173,7 @@ class Attempt:
             case UploadDue() | messages.Ready() | messages.RunJob() | messages.Stop():
                 pass
             case _:
-                self._at_runner.heard(event)
+                self._orders.heard(event)
                 self._from_runner(event)
 
     def _not_done(self, link: Link, again: UploadDue | FetchDue, error: OrchError) -> None:
@@ -198,7 +198,7 @@ class Attempt:
         for link in self._chain:
             if link.standing is Standing.FETCHING:
                 link.standing = Standing.STOPPED
-        self._at_runner.ask_to_stop()
+        self._orders.ask_to_stop()
 
     def _not_fetched(self, job: str, name: str, error: OrchError) -> None:
         link = self._chain.find(job)
@@ -218,7 +218,7 @@ class Attempt:
             self._worker.transfers.fetch(job, link.wanted)
 
     def _runner_died(self, reason: str) -> None:
-        self._at_runner.end()
+        self._orders.end()
         for link in list(self._chain):
             if link.standing is Standing.FETCHING:
                 link.standing = Standing.STOPPED  # another runner has to begin it; what it was to go on from is lost
@@ -320,11 +320,11 @@ class Attempt:
         link = self._chain.find(job)
         if link is None or link.standing is not Standing.FETCHING:
             return
-        if not self._at_runner.alive:  # it may have died before there was this attempt to tell it to
+        if not self._orders.alive:  # it may have died before there was this attempt to tell it to
             link.standing = Standing.STOPPED
             return
         link.standing = Standing.AT_RUNNER
-        self._at_runner.begin(link.order(files, self._worker.pace))
+        self._orders.give(link.order(files, self._worker.pace))
 
     def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
         """The uploaded jobs are handed in, and what goes on from them is claimed."""

@@ -53,25 +53,22 @@ class DriveStore:
             if known is not None and self.has(known):
                 return known
             return self._uploaded(file, sha256, md5)
-        except DriveRefused as refused:
-            if refused.reason is Reason.FULL:
+        except (DriveRefused, SignInNeeded) as refused:
+            told = f"{file.name} could not be kept in {self}: {refused}"
+            if _reason(refused) is Reason.FULL:
                 self._shortage_due = -math.inf
-                raise StoreFull(f"{file.name} could not be kept in {self}: {refused}") from refused
-            raise StoreError(f"{file.name} could not be kept in {self}: {refused}") from refused
-        except SignInNeeded as needed:
-            raise StoreError(f"{file.name} could not be kept in {self}: {needed}") from needed
+                raise StoreFull(told) from refused
+            raise StoreError(told) from refused
         except OSError as error:
             raise DiskError(f"{file} cannot be read: {error.strerror or error}.") from error
 
     def fetch(self, artifact: Artifact, to: Path) -> None:
         try:
             self._fetch_whole(artifact, to)
-        except DriveRefused as refused:
-            if refused.reason is Reason.MISSING:
+        except (DriveRefused, SignInNeeded) as refused:
+            if _reason(refused) is Reason.MISSING:
                 raise ArtifactDamaged(f"The artifact {artifact.location} is missing from {self}.") from None
             raise StoreError(f"The artifact {artifact.location} cannot be read: {refused}") from refused
-        except SignInNeeded as needed:
-            raise StoreError(f"The artifact {artifact.location} cannot be read: {needed}") from needed
         except OSError as error:
             raise DiskError(f"{to} could not be written: {error.strerror or error}.") from error
 
@@ -126,14 +123,15 @@ class DriveStore:
             raise StoreError(f"The artifacts in {self} cannot be listed: {refused}") from refused
 
     def _uploaded(self, file: Path, sha256: str, md5: str) -> Artifact:
-        kept = self._client.upload(file, self._client.new_id(), sha256, self._folder)
-        artifact = Artifact(sha256, file.stat().st_size, kept.id)
-        if (kept.md5, kept.size) != (md5, artifact.size):
-            self.delete(artifact)
-            raise StoreError(f"{file.name} did not arrive whole in {self}; it will be tried again.")
+        artifact = Artifact(sha256, file.stat().st_size, self._client.new_id())
+        self._client.upload(file, artifact.location, sha256, self._folder, md5)
         with self._lock:
             self._put[sha256] = artifact
         return artifact
+
+
+def _reason(refused: DriveRefused | SignInNeeded) -> Reason | None:
+    return refused.reason if isinstance(refused, DriveRefused) else None
 
 
 def _shortage_of(account: Account) -> str | None:

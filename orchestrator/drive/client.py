@@ -148,11 +148,18 @@ class DriveClient:
         body = {"properties": dict(properties)}
         self._told(self._v3.files().update(fileId=file, body=body, fields="id", supportsAllDrives=True))
 
-    def upload(self, source: Path, file: str, name: str, parent: str) -> Metadata:
-        """Make a file of an id from `new_id`, in chunks that go on after a cut; what Drive says of its content."""
+    def upload(self, source: Path, file: str, name: str, parent: str, digest: str) -> None:
+        """Make a file of an id from `new_id`, in chunks that go on after a cut; nothing is left of one that is damaged.
+
+        Args:
+            digest: the MD5 of the source, which Drive confirms.
+        """
         with source.open("rb") as stream:
             self._filled(_body(file, name, parent, {}), stream)
-        return self.metadata(file)
+        told = self.metadata(file)
+        if (told.md5, told.size) != (digest, source.stat().st_size):
+            self.delete(file)
+            raise DriveRefused(Reason.UNREACHABLE, f"{source.name} did not arrive whole")
 
     def download(self, file: str, target: BinaryIO) -> None:
         """Write the file's bytes, unchecked, to a stream."""

@@ -158,6 +158,8 @@ def _advice(reason: str) -> str:
         return "ask its owner for the right to make and change tables in it"
     if "lock timeout" in reason:
         return f"others have held it for {LOCKED_SECONDS:g} s; run the command again"
+    if "cached plan" in reason:
+        return "a newer Orch has changed the table meanwhile; run the command again"
     if 'database "' in reason and "does not exist" in reason:
         return "make it with createdb, or name another"
     return "check that the server is up, and run the command again"

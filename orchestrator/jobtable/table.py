@@ -142,7 +142,7 @@ class JobTable:
         """Hand in what is done and take what comes next, up to `most` jobs, in one transaction.
 
         Costs half of `complete` and then `claim`, and what the handed in jobs made ready can be claimed at once.
-        A completion under a lease that was lost changes nothing and is told; the others stand.
+        A completion under a lease that was lost changes nothing and is told; the others stand.  Of a job there is one.
 
         Raises:
             StoreError: a claimed job's inputs were never published.  Nothing was handed in then.
@@ -184,7 +184,8 @@ class JobTable:
 
         Raises:
             LeaseLost: the lease's job is somebody else's.
-            ChainBroken: another was cancelled or taken.  Nothing was handed in in either case.
+            ChainBroken: another was cancelled or taken.
+            StoreError: the inputs of the job to be claimed were never published.  Nothing was handed in in any case.
         """
         following, superseded = self._place.transact(
             lambda connection: chains.hand_on(

@@ -175,3 +175,15 @@ def test_a_database_with_tables_of_another_program_is_left_alone(database: str, 
         connection.execute(f"CREATE TABLE {foreign} (subject text)".encode())
     with opened(database) as table, pytest.raises(HomeError, match="another program's"):
         table.create()
+
+
+def test_a_table_that_was_changed_under_a_connection_is_told_and_can_be_used_afterwards(
+    table: JobTable, database: str
+) -> None:
+    table.release(claimed(table))
+    with psycopg.connect(database) as newer:
+        newer.execute("ALTER TABLE data ALTER size TYPE numeric")
+        newer.execute("ALTER TABLE data ALTER size TYPE integer")
+    with pytest.raises(HomeError, match="newer Orch has changed the table meanwhile; run the command again"):
+        table.claim("w1")
+    claimed(table)

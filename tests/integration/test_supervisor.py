@@ -118,3 +118,39 @@ def test_a_job_that_was_claimed_is_given_back_before_another_runner_is_loaded(
     assert served(worker) is ExitCode.DONE
     assert len(done) == 2
     assert [attempt.outcome for attempt in home.jobs.attempts()] == [Ending.DONE, Ending.RELEASED, Ending.DONE]
+
+
+@pytest.mark.parametrize(("asked_to_stop", "code"), [(False, ExitCode.TRY_LATER), (True, ExitCode.DONE)])
+def test_a_worker_of_one_job_that_it_could_not_begin_says_try_later_unless_it_was_asked_to_end(
+    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch, asked_to_stop: bool, code: ExitCode
+) -> None:
+    home.jobs.publish(plan_of(JOBS, seconds=3600))
+    monkeypatch.setattr(worker, "_settings", Settings("w1", Host("here", "own"), once=True))
+
+    def given_back(*_: object) -> Result:
+        if asked_to_stop:
+            worker._ask_to_stop("the test")
+        return Result.RELEASED
+
+    monkeypatch.setattr(worker, "_work", given_back)
+    assert served(worker) is code
+
+
+def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
+    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.jobs.publish(plan_of(JOBS, seconds=3600))
+    did: list[str] = []
+
+    def given_back(*_: object) -> Result:
+        did.append("given back")
+        return Result.RELEASED
+
+    def idle(_seconds: float) -> None:
+        did.append("waited")
+        worker._ask_to_stop("the test")
+
+    monkeypatch.setattr(worker, "_work", given_back)
+    monkeypatch.setattr(worker, "_idle", idle)
+    served(worker)
+    assert did == ["given back", "waited"]

@@ -1,4 +1,4 @@
-"""The jobs that the runner is at: given to it, heard of while it computes, and left in good order."""
+"""Orders to the runner: given, heard of while it carries them out, and left in good order."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from workers.inbox import Inbox
 from workers.runner_process import RunnerDied, RunnerProcess
 
 
-class AtRunner:
-    """What one attempt has given to the runner; nothing of it is left there when the next attempt begins."""
+class Orders:
+    """Those of one attempt that the runner has not ended; none is left to it when the next attempt begins."""
 
     def __init__(self, runner: RunnerProcess, hung_seconds: float) -> None:
         self._runner = runner
@@ -29,7 +29,7 @@ class AtRunner:
         """When it will have been silent for too long, on the monotonic clock."""
         return self._heard + self._hung_seconds if self._jobs else math.inf
 
-    def begin(self, order: messages.RunJob) -> None:
+    def give(self, order: messages.RunJob) -> None:
         self._jobs.add(order.job)
         self._heard = time.monotonic()
         self._runner.send(order)
