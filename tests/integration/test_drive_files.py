@@ -13,7 +13,7 @@ from orchestrator.artifacts.drive import DriveStore
 from orchestrator.drive import client as drive_client
 from orchestrator.drive import folder
 from orchestrator.drive.client import DriveClient
-from orchestrator.drive.refusals import SignInNeeded
+from orchestrator.drive.refusals import DriveRefused, SignInNeeded
 from orchestrator.errors import HomeError, StoreError
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable.conditional import Conflict
@@ -133,6 +133,16 @@ def test_whatever_keeps_a_file_from_coming_or_going_is_the_stores_trouble(
         store.put(other)
     with pytest.raises(StoreError):
         store.fetch(artifact, tmp_path / "copy")
+
+
+def test_a_file_that_did_not_arrive_whole_is_told_and_not_left(
+    client: DriveClient, place: folder.StudyFolder, drive: DriveServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"what arrived")
+    with pytest.raises(DriveRefused, match="did not arrive whole"):
+        client.upload(file, client.new_id(), "file", place.artifacts, drive_client.md5(b"what was sent"))
+    assert drive.files("file") == []
 
 
 def test_a_wheel_that_is_damaged_on_drive_is_published_again(

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -20,6 +21,7 @@ from workers import supervisor
 from workers.attempt import Result
 from workers.console import Console
 from workers.hosts import Host
+from workers.runner_process import RunnerProcess
 from workers.supervisor import Settings, Supervisor
 from workers.worker import Worker
 
@@ -154,3 +156,28 @@ def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
     monkeypatch.setattr(worker, "_idle", idle)
     served(worker)
     assert did == ["given back", "waited"]
+
+
+def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again(
+    home: Home, runner: PlayedRunner, worker: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = sorted(JOBS, key=lambda job: job.id)
+    home.jobs.publish(plan_of([first, second], seconds=3600))
+
+    class RefusingAttempt:
+        next = None
+        job = first.id
+
+        def __init__(self, jobs: JobTable, lease: Lease, _worker: Worker) -> None:
+            self._jobs, self._lease = jobs, lease
+
+        def run(self) -> Result:
+            self._jobs.release(self._lease, "it does not fit", refused=True)
+            return Result.REFUSED
+
+    monkeypatch.setattr(supervisor, "Attempt", RefusingAttempt)
+    lease = worker._claim()
+    assert lease is not None and lease.job == first.id
+    worker._work(lease, cast(RunnerProcess, runner))
+    claimed = worker._claim()
+    assert claimed is not None and claimed.job == second.id
