@@ -156,6 +156,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
                 (Orch(own, "default", apart=True), 1500),
                 (PgQueuer(server), 1500),
                 (Procrastinate(server), 1500),
+                (Optuna(server), 200),
                 (Orch(own, "default", 10), 6000),
                 (PgQueuer(server, 10), 6000),
             ]
