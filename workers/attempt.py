@@ -39,8 +39,8 @@ from workers.transfers import (
 )
 from workers.worker import Worker
 
-# Between the wish to stop and the end of the attempt.  A notebook service that gives notice gives 30 seconds.
 _STOP_SECONDS = 18.0
+"""Between notice and the last transaction, which `notice.NOTICE_SECONDS` must leave time for."""
 
 _STORE_WAIT_SECONDS = 10.0
 
@@ -62,8 +62,7 @@ class Result(Enum):
 class Attempt:
     """The course of one lease.  `run` returns when the chain that begins with it is committed, given back or lost.
 
-    Once `stopping` is true it returns within `_STOP_SECONDS` and a transaction, whatever hangs: the runner, the
-    store or the table.
+    Once `stopping` is true it returns within `_STOP_SECONDS` and a transaction, if runner or store hang.
     """
 
     def __init__(self, jobs: JobTable, lease: Lease, worker: Worker) -> None:

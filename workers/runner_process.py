@@ -65,10 +65,14 @@ class RunnerProcess:
     def stop_job(self) -> None:
         self.send(Stop())
 
+    def kill(self) -> None:
+        """Without waiting for what becomes of it."""
+        self._process.kill()
+
     def end(self) -> None:
         """End the process now, whatever it does; nothing is delivered after this returns."""
         self._ended.set()
-        self._process.kill()
+        self.kill()
         self._process.wait()
         self._listener.join()
 

@@ -6,15 +6,15 @@ looks like a death of the worker.
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
-import signal
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
@@ -28,6 +28,7 @@ from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
 from workers.intervals import Pace, seconds_between_deaths
+from workers.notice import Notice
 from workers.runner_process import RunnerDied, RunnerProcess
 from workers.transfers import Threads, Transfers
 from workers.worker import Worker
@@ -37,6 +38,8 @@ _IDLE_SECONDS = 1.0
 _UNREACHABLE_SECONDS = 10.0
 # Loading TensorFlow takes seconds, on a machine with a cold disk a minute or two.
 _LOAD_SECONDS = 600.0
+_SAYING_SECONDS = 1.0
+"""What holds a worker up may be its output, which nobody reads."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
@@ -83,7 +86,7 @@ class Supervisor:
         self._settings = settings
         self._console = console
         self._inbox: Inbox = Inbox()
-        self._stop_reason: str | None = None
+        self._notice = Notice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
         self._directory = scratch.directory()
         self._cache = InputCache(self._directory / "inputs", home.artifacts)
         self._transferring = Threads()
@@ -106,20 +109,33 @@ class Supervisor:
             RunnerLost: TensorFlow cannot be loaded here.
             OrchError: the table says what cannot be worked on.
         """
-        self._listen_for_the_end()
-        self._transferring.up.submit(self._sweep)
-        try:
-            return self._serve()
-        except _Interrupted:
-            return ExitCode.DONE
-        finally:
-            self._give_back_next()
-            if self._stop_reason:
-                self._console.say(f"stopped: {self._stop_reason}")
-            if self._runner is not None:
-                self._runner.end()
-            self._transferring.shut_down(wait=not self._stopping())
-            shutil.rmtree(self._directory, ignore_errors=True)
+        with self._notice.listening(self._settings.max_seconds):
+            self._transferring.up.submit(self._sweep)
+            try:
+                return self._serve()
+            except _Interrupted:
+                return ExitCode.DONE
+            finally:
+                self._end()
+
+    def _end(self) -> None:
+        self._give_back_next()
+        if self._notice.given:
+            self._console.say(f"stopped: {self._notice.reason}")
+        if self._runner is not None:
+            self._runner.end()
+        self._transferring.shut_down(wait=not self._notice.given)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _end_by_force(self) -> NoReturn:
+        """Of a worker that something holds up beyond its time: its lease will expire, as if it had been killed."""
+        if self._runner is not None:
+            self._runner.kill()
+        said = threading.Thread(target=self._console.say, args=["stopped by force: what it held is left to its lease"])
+        said.daemon = True
+        said.start()
+        said.join(_SAYING_SECONDS)
+        os._exit(ExitCode.DONE)
 
     def _sweep(self) -> None:
         """Delete what dead workers left: on Drive nobody but a worker of the same account can, and it pays for it."""
@@ -127,21 +143,8 @@ class Supervisor:
             if not self._home.shares_artifacts:
                 garbage.sweep(self._home)
 
-    def _listen_for_the_end(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, _frame: self._ask_to_stop(signal.Signals(number).name))
-        if self._settings.max_seconds is not None:
-            timer = threading.Timer(self._settings.max_seconds, self._ask_to_stop, ["the session's time is up"])
-            timer.daemon = True
-            timer.start()
-
-    def _ask_to_stop(self, why: str) -> None:
-        # Runs between any two instructions of the main thread: takes no lock and prints nothing.
-        self._stop_reason = why
-        self._inbox.put(StopAsked())
-
     def _stopping(self) -> bool:
-        return self._stop_reason is not None
+        return self._notice.given
 
     def _serve(self) -> ExitCode:
         while not self._stopping():

@@ -75,7 +75,7 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
             self.next, _ = self._jobs.hand_on(self._lease, [finished], None, self._of.claimant, or_another=True)
             names.append(self._lease.name)
             if self._lease.name == ENDS_AFTER:
-                worker._ask_to_stop("the session is over")
+                worker._notice.give("the session is over")
             return Result.DONE
 
     monkeypatch.setattr(supervisor, "Attempt", PlayedAttempt)
@@ -131,7 +131,7 @@ def test_a_worker_of_one_job_that_it_could_not_begin_says_try_later_unless_it_wa
 
     def given_back(*_: object) -> Result:
         if asked_to_stop:
-            worker._ask_to_stop("the test")
+            worker._notice.give("the test")
         return Result.RELEASED
 
     monkeypatch.setattr(worker, "_work", given_back)
@@ -150,7 +150,7 @@ def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
 
     def idle(_seconds: float) -> None:
         did.append("waited")
-        worker._ask_to_stop("the test")
+        worker._notice.give("the test")
 
     monkeypatch.setattr(worker, "_work", given_back)
     monkeypatch.setattr(worker, "_idle", idle)

@@ -1,0 +1,73 @@
+"""A worker that is given notice ends in time, whatever it is at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.processes import PATIENCE_SECONDS, wait_until
+from workers import notice
+from workers.notice import Notice
+
+BY_FORCE = 7
+HELD_UP = f"""
+import os, sqlite3, sys
+from workers import notice
+notice.NOTICE_SECONDS = 0.1
+begun = lambda: os.write(1, b"begun ")
+with notice.Notice(begun, lambda: os._exit({BY_FORCE})).listening(None):
+    print("listening", flush=True)
+    sqlite3.connect(sys.argv[1], timeout=3600).execute("BEGIN IMMEDIATE")
+"""
+
+
+@pytest.mark.parametrize("request_to_end", [signal.SIGTERM, signal.SIGINT])
+def test_one_that_a_locked_table_holds_up_is_ended_by_force(tmp_path: Path, request_to_end: signal.Signals) -> None:
+    table = tmp_path / "jobs.db"
+    with closing(sqlite3.connect(table, isolation_level=None)) as lock:
+        lock.execute("BEGIN IMMEDIATE")
+        command = [sys.executable, "-P", "-c", HELD_UP, str(table)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "listening\n"
+            process.send_signal(request_to_end)
+            assert process.stdout.read() == "begun "
+            assert process.wait(PATIENCE_SECONDS) == BY_FORCE
+
+
+@pytest.fixture
+def enforced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(notice, "NOTICE_SECONDS", 0.0)
+    return []
+
+
+def test_at_the_end_of_its_time_notice_gives_itself(enforced: list[str]) -> None:
+    given = Notice(lambda: None, lambda: enforced.append("by force"))
+    with given.listening(0.01):
+        wait_until(lambda: bool(enforced), "the enforcement")
+    assert given.reason == "the session's time is up"
+
+
+def test_one_that_ends_by_itself_is_left_alone_and_signals_mean_what_they_meant(enforced: list[str]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    given = Notice(lambda: None, lambda: enforced.append("by force"))
+    with given.listening(3600):
+        pass
+    assert not given.given
+    assert enforced == []
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_is_named_as_the_reason() -> None:
+    given = Notice(lambda: None, lambda: None)
+    with given.listening(None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait_until(lambda: given.given, "the notice")
+    assert given.reason == "SIGTERM"

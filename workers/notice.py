@@ -1,0 +1,74 @@
+"""The notice that a worker must end: heard the moment it is given, and enforced when its time is over.
+
+What is done in that time stands in `workers.attempt`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+NOTICE_SECONDS = 27.0
+"""A notebook service that gives notice gives 30 seconds; what is left of them is for the process to end."""
+
+_BY_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Notice:
+    """Given once, by SIGTERM, by Ctrl-C, or by the clock of a session that is known to last so long.
+
+    A thread of its own waits for it: Python tells the main thread of a signal only between two of its instructions,
+    and a table that is locked or a network that is silent may hold up one of them for longer than there is time.
+    """
+
+    def __init__(self, begin: Callable[[], None], enforce: Callable[[], None]) -> None:
+        """`begin` is called when notice is given, `enforce` if it is still listened for `NOTICE_SECONDS` later."""
+        self.reason: str | None = None
+        self._begin = begin
+        self._enforce = enforce
+        self._ended = threading.Event()
+
+    @property
+    def given(self) -> bool:
+        return self.reason is not None
+
+    def give(self, reason: str) -> None:
+        self.reason = reason
+        self._begin()
+
+    @contextmanager
+    def listening(self, max_seconds: float | None) -> Iterator[None]:
+        """On the main thread, which alone may say what signals do; after `max_seconds` notice is given by itself."""
+        heard, told = os.pipe()
+        os.set_blocking(told, False)
+        before = {number: signal.signal(number, _interrupt) for number in _BY_SIGNALS}
+        told_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+        listener = threading.Thread(target=self._listen, args=(heard, max_seconds), name="notice", daemon=True)
+        listener.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            signal.set_wakeup_fd(told_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(told)
+            listener.join()
+            os.close(heard)
+
+    def _listen(self, heard: int, max_seconds: float | None) -> None:
+        by_signal, _, _ = select.select([heard], [], [], max_seconds)
+        number = os.read(heard, 1) if by_signal else b""
+        if by_signal and not number:
+            return  # closed: it ended by itself
+        self.give(signal.Signals(number[0]).name if number else "the session's time is up")
+        if not self._ended.wait(NOTICE_SECONDS):
+            self._enforce()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """Python writes to the wakeup descriptor for signals that have a handler, and interrupts what waits."""
