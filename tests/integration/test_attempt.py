@@ -190,6 +190,7 @@ class Scene:
     def close(self) -> None:
         """End what a test left under way; a hung attempt shows as a failure."""
         self.store.open.set()
+        self.store.refuses = willing
         self.stopping = True
         self.inbox.put(messages.Progress("nothing", 0, 0))
         self.ended()
