@@ -7,7 +7,7 @@ Another backend needs the two names of this module: `resident`, which puts a sha
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -76,12 +76,11 @@ def compile_steps(
         targets = tf.one_hot(tf.gather(labels, rows), classes)
         if recipe.augmentation.mixup:
             batch_images, targets = (mix(keras.ops, values, draws) for values in (batch_images, targets))
-        with tf.GradientTape() as tape:
-            logits = tf.cast(model(batch_images, training=True), tf.float32)
-            loss = cross_entropy(targets, logits, recipe.label_smoothing)
-            scaled = optimizer.scale_loss(tf.add_n([loss, *model.losses]))
+        logits = tf.cast(model(batch_images, training=True), tf.float32)
+        loss = cross_entropy(targets, logits, recipe.label_smoothing)
         variables = model.trainable_variables
-        optimizer.apply(tape.gradient(scaled, variables), variables)
+        scaled = optimizer.scale_loss(sum(model.losses, start=loss))
+        optimizer.apply(gradients(scaled, variables), variables)
         if average:
             average.update(_steps_taken(optimizer))
         return loss
@@ -106,6 +105,17 @@ def compile_steps(
 
     compiled: Steps = steps
     return compiled
+
+
+def gradients(loss: Any, variables: Sequence[Any]) -> list[Any]:
+    """Of a scalar, in a compiled function; None for a variable that it does not depend on.
+
+    Where a tensor was used three times, its three gradients are added two by two.  A tape adds them in one operation,
+    whose order depends on which of them is needed elsewhere at that moment, and so on the scheduler: TensorFlow's
+    `AddN` reuses the first input that nobody else holds, and begins with it.
+    """
+    values = [variable.value for variable in variables]
+    return list(tf.gradients(loss, values, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE))
 
 
 def _steps_taken(optimizer: Any) -> Any:

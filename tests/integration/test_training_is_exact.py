@@ -21,25 +21,36 @@ NETWORKS = list(exact_training.NETWORKS)
 SEEDS = range(int(os.environ.get("ORCH_TEST_SEEDS", "2")))
 
 
-def new_process() -> ProcessPoolExecutor:
+THREADS = 2
+"""Operations that do not wait for each other run at once, in whatever order."""
+
+
+def new_process(cores: int) -> ProcessPoolExecutor:
     """A process of its own, because threads and determinism are set once for a process."""
     return ProcessPoolExecutor(
         max_workers=1,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=configure_runtime,
-        initargs=(1,),
+        initializer=configure,
+        initargs=(cores,),
     )
+
+
+def configure(cores: int) -> None:
+    """As a runner does, on a machine that has at most so many cores."""
+    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:cores])
+    configure_runtime(THREADS)
 
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[ProcessPoolExecutor]:
-    with new_process() as executor:
+    with new_process(cores=THREADS) as executor:
         yield executor
 
 
 @pytest.fixture(scope="module")
 def other_process() -> Iterator[ProcessPoolExecutor]:
-    with new_process() as executor:
+    """Of a machine with one core, where operations come in another order."""
+    with new_process(cores=1) as executor:
         yield executor
 
 
