@@ -27,6 +27,7 @@ from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.holding import Holding
 from workers.inbox import Event, FetchDue, Overdue, StopAsked, UploadDue
+from workers.notice import NOTICE_SECONDS
 from workers.orders import Orders
 from workers.runner_process import RunnerDied, tail
 from workers.transfers import (
@@ -39,8 +40,8 @@ from workers.transfers import (
 )
 from workers.worker import Worker
 
-_STOP_SECONDS = 18.0
-"""Between notice and the last transaction, which `notice.NOTICE_SECONDS` must leave time for."""
+_STOP_SECONDS = NOTICE_SECONDS - 7.0
+"""Between notice and the last transaction, which may take the rest."""
 
 _STORE_WAIT_SECONDS = 10.0
 

@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-NOTICE_SECONDS = 27.0
-"""A notebook service that gives notice gives 30 seconds; what is left of them is for the process to end."""
+NOTICE_SECONDS = 25.0
+"""A notebook service that gives notice gives 30 seconds; the last of them are for a busy machine to end the process."""
 
 _BY_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

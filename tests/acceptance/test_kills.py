@@ -144,8 +144,10 @@ def test_asked_to_end_a_worker_checkpoints_gives_back_and_ends_well(tmp_path: Pa
             reached = max(map(step, asked.jobs.jobs()))
             worker = start()
             wait_until(partial(gone_beyond, asked, reached), "the next steps")
+            began = time.monotonic()
             worker.process.send_signal(request)
             assert worker.wait() == 0
+            assert time.monotonic() - began < 30
             attempt = asked.jobs.attempts()[-1]
             assert attempt.outcome is Ending.RELEASED
             assert attempt.to_step > reached

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def computing(home: Home) -> bool:
     return int(job.progress.get("step", 0)) > 0
 
 
-def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends(tmp_path: Path) -> None:
+def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_within_its_time(tmp_path: Path) -> None:
     (tmp_path / "frozen").mkdir()
     (tmp_path / "locked").mkdir()
     frozen, locked = planned(tmp_path / "frozen", ENDLESS), planned(tmp_path / "locked", ENDLESS)
@@ -140,13 +141,44 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends(tmp_p
         runner = with_frozen_runner.runner_pid()
         os.kill(runner, signal.SIGSTOP)
         lock.execute("BEGIN IMMEDIATE")
+        asked = time.monotonic()
         for worker in crew:
             worker.process.send_signal(signal.SIGTERM)
         assert [worker.wait() for worker in crew] == [ExitCode.DONE, ExitCode.DONE]
+        assert time.monotonic() - asked < 30
         assert not alive(runner)
     (attempt,) = frozen.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
     assert "is left to its lease" in with_locked_table.log.read_text()
+
+
+HURRIED = """
+import sys
+from orchestrator.home import Home
+from workers import notice
+from workers.console import Console
+from workers.hosts import this_host
+from workers.supervisor import Settings, Supervisor
+notice.NOTICE_SECONDS = 0.2
+Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host()), Console("hurried")).run()
+sys.exit("it ended by itself")
+"""
+
+
+def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_the_runner(tmp_path: Path) -> None:
+    home = planned(tmp_path, ENDLESS)
+    command = [sys.executable, "-P", "-c", HURRIED, home.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        wait_until(lambda: computing(home), "the first steps")
+        (runner,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(runner), signal.SIGSTOP)
+        worker.send_signal(signal.SIGTERM)
+        told, _ = worker.communicate(timeout=PATIENCE_SECONDS)
+        assert worker.returncode == ExitCode.DONE
+    assert "stopped by force: what it held is left to its lease" in told
+    wait_until(lambda: not alive(int(runner)), "the runner's end")
+    (job,) = home.jobs.jobs()
+    assert job.state is JobState.RUNNING
 
 
 def test_a_worker_whose_output_nobody_reads_works_on(tmp_path: Path) -> None:
@@ -171,7 +203,9 @@ def test_a_network_of_the_persons_own_goes_the_whole_way(tmp_path: Path) -> None
 def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
     home = planned(tmp_path, ENDLESS)
     with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
+        began = time.monotonic()
         assert start().wait() == ExitCode.DONE
+        assert time.monotonic() - began < 20 + 30
     (attempt,) = home.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
     assert [checkpoint.step for checkpoint in checkpoints(home)[:1]] == [attempt.to_step]
