@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,16 +58,6 @@ def planned_home(tmp_path: Path) -> Callable[[Study], Home]:
         return Home.open(publish(study, tmp_path / "home", None).home)
 
     return plan
-
-
-@pytest.fixture(scope="session")
-def genuine_cifar10() -> Path:
-    """The directory of the official batches.  CI has it; a test that needs it says so where it is missing."""
-    directory = os.environ.get("ORCH_DATA")
-    if directory is None and "CI" not in os.environ:
-        pytest.skip("set ORCH_DATA to the directory of the official CIFAR-10 batches to run this test")
-    assert directory is not None, "CI sets ORCH_DATA to the official CIFAR-10 batches"
-    return Path(directory)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from sqlalchemy import update
 from orchestrator.home import Home
 from orchestrator.jobtable import schema
 from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.cifar10_batches import write_batches
 from tests.conftest import SMALL
 from tests.processes import orch
 
@@ -233,32 +234,28 @@ def test_two_plans_at_once_make_one_plan(place: Path) -> None:
     assert len(jobs) == len({job.id for job in jobs}) == 8
 
 
-def cifar_without(directory: Path, change: str) -> Path:
-    """A directory of the official names in which one batch is altered or truncated."""
-    source = Path(os.environ["ORCH_DATA"])
-    directory.mkdir()
-    for file in source.iterdir():
-        (directory / file.name).symlink_to(file)
-    batch = directory / "data_batch_3"
-    batch.unlink()
-    shutil.copyfile(source / batch.name, batch)
-    batch.chmod(0o644)
-    with batch.open("r+b") as stream:
-        if change == "truncated":
-            stream.truncate(1_000_000)
-        else:
-            stream.seek(5_000_000)
-            stream.write(b"\x00\x01\x02\x03")
-    return directory
+TAKEN_FOR_OFFICIAL = """
+import json, sys
+from models.datasets import cifar10
+from orchestrator import cli
+cifar10.BATCH_MD5 = json.loads(sys.argv.pop(1))
+cli.main()
+"""
 
 
 @pytest.mark.parametrize("change", ["truncated", "altered"])
-def test_a_damaged_batch_is_named_and_no_home_is_made(place: Path, change: str, genuine_cifar10: Path) -> None:
+def test_a_damaged_batch_is_named_and_no_home_is_made(place: Path, change: str) -> None:
     (place / "study.toml").write_text(SMALL.replace('"synthetic"', '"cifar10"'))
-    damaged = cifar_without(place / "batches", change)
-    assert "data_batch_3" in refused(orch("plan", "--data", damaged, cwd=place), 1)
+    digests = json.dumps(write_batches(place / "batches", images=100))
+    command = [sys.executable, "-P", "-c", TAKEN_FOR_OFFICIAL, digests, "plan", "--data", str(place / "batches")]
+    plan = partial(subprocess.run, command, cwd=place, capture_output=True, text=True)
+    batch = place / "batches" / "data_batch_3"
+    whole = batch.read_bytes()
+    batch.write_bytes(whole[:100_000] if change == "truncated" else whole[:-5_000] + bytes(4) + whole[-4_996:])
+    assert "data_batch_3" in refused(plan(), 1)
     assert not (place / "small.orch").exists()
-    assert orch("plan", "--data", genuine_cifar10, cwd=place).returncode == 0
+    batch.write_bytes(whole)
+    assert plan().returncode == 0
 
 
 def test_a_data_set_that_cannot_be_had_is_one_sentence_with_what_to_do(place: Path) -> None:

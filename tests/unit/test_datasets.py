@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 import subprocess
 import sys
 import tarfile
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from models import datasets
 from models.datasets import DatasetError, DatasetMissing, Split, cifar10
+from tests.cifar10_batches import small_batch, write_batches
 
 IMAGES_PER_BATCH = 20
 
@@ -25,21 +25,12 @@ IMAGES_PER_BATCH = 20
 def batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Six small batches in the official format, taken for the official ones; no other CIFAR-10 is to be found."""
     folder = tmp_path / "given" / cifar10.FOLDER
-    folder.mkdir(parents=True)
-    for number, name in enumerate(cifar10.BATCH_MD5):
-        content = pickle.dumps(small_batch(number))
-        (folder / name).write_bytes(content)
-        monkeypatch.setitem(cifar10.BATCH_MD5, name, hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(cifar10, "BATCH_MD5", write_batches(folder, IMAGES_PER_BATCH))
     for variable in ("HOME", "KERAS_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     monkeypatch.delenv("ORCH_DATA", raising=False)
     monkeypatch.setattr(cifar10, "ARCHIVE_ADDRESS", (tmp_path / "archive").as_uri())
     return folder
-
-
-def small_batch(seed: int) -> dict[bytes, object]:
-    data = np.random.default_rng(seed).integers(0, 256, (IMAGES_PER_BATCH, 3072), dtype=np.uint8)
-    return {b"data": data, b"labels": [number % 10 for number in range(IMAGES_PER_BATCH)]}
 
 
 def some_split(labels: list[int]) -> Split:
@@ -81,7 +72,7 @@ def test_the_batches_of_a_named_directory_become_images(batches: Path, level: st
 
     assert loaded.train.images.shape == (5 * IMAGES_PER_BATCH, 32, 32, 3)
     assert len(loaded.test) == IMAGES_PER_BATCH
-    first = np.asarray(small_batch(0)[b"data"])[0]
+    first = np.asarray(small_batch(0, IMAGES_PER_BATCH)[b"data"])[0]
     assert loaded.train.images[0, 1, 2].tolist() == first[[34, 1024 + 34, 2048 + 34]].tolist()
     assert loaded.train.labels[:3].tolist() == [0, 1, 2]
     assert loaded.train.indices.tolist() == list(range(5 * IMAGES_PER_BATCH))
