@@ -28,6 +28,15 @@ def test_the_configured_threads_stand_in_the_description_of_the_device() -> None
     assert description.keys() >= {"device", "onednn_max_cpu_isa", "tensorflow", "keras", "numpy"}
 
 
+def test_as_many_operations_run_at_once_as_there_are_threads() -> None:
+    finished = run(
+        "import tensorflow as tf; from models.runtime import configure_runtime; configure_runtime(3);"
+        "print(tf.config.threading.get_inter_op_parallelism_threads())"
+    )
+
+    assert finished.stdout == "3\n"
+
+
 def test_threads_cannot_change_once_something_was_computed() -> None:
     finished = run(
         "import tensorflow as tf; from models.runtime import configure_runtime;"

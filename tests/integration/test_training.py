@@ -49,6 +49,21 @@ def test_two_passes_over_the_synthetic_images_teach_a_small_network_nine_in_ten(
     assert correct.mean() > 0.9
 
 
+def test_what_a_network_adds_to_the_loss_is_trained_on() -> None:
+    def norm(penalty: float) -> float:
+        def penalized(keras: Any, image_shape: tuple[int, int, int] = (16, 16, 3), classes: int = 4) -> Any:
+            pixels = keras.Input(image_shape)
+            x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels))
+            return keras.Model(
+                pixels, keras.layers.Dense(classes, kernel_regularizer=keras.regularizers.L2(penalty))(x)
+            )
+
+        state = run(Trainer(trainer("convolutional").training, build=penalized), VISIT.last_step)
+        return sum(float(np.square(array).sum()) for key, array in state.arrays.items() if key.endswith("kernel"))
+
+    assert norm(penalty=10.0) < 0.9 * norm(penalty=0.0)
+
+
 def test_a_second_trainer_of_the_process_has_the_same_keys_and_first_weights() -> None:
     first, second = trainer("convolutional").state(), trainer("convolutional").state()
 

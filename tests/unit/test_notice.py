@@ -24,7 +24,7 @@ notice.NOTICE_SECONDS = 0.1
 begun = lambda: os.write(1, b"begun ")
 with notice.Notice(begun, lambda: os._exit({BY_FORCE})).listening(None):
     print("listening", flush=True)
-    sqlite3.connect(sys.argv[1], timeout=3600).execute("BEGIN IMMEDIATE")
+    sqlite3.connect(sys.argv[1], timeout=60).execute("BEGIN IMMEDIATE")
 """
 
 
