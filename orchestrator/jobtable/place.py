@@ -36,7 +36,11 @@ class Place(Protocol):
         ...
 
     def make_durable(self) -> None:
-        """Return when what was committed outlives a power cut: before files that it let go of are deleted."""
+        """Return when what was committed outlives a power cut: before files that it let go of are deleted.
+
+        Raises:
+            HomeError: it may not; those files have to stay.
+        """
         ...
 
     def now(self, connection: Connection) -> float:

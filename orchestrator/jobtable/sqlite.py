@@ -7,9 +7,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
@@ -65,8 +65,13 @@ class SqlitePlace:
     def make_durable(self) -> None:
         # NORMAL leaves the log to the operating system until it is written into the database; a log that is
         # not there any more has been.
-        with suppress(FileNotFoundError), self.path.with_name(f"{self.path.name}-wal").open("rb") as log:
-            os.fsync(log.fileno())
+        try:
+            with self.path.with_name(f"{self.path.name}-wal").open("rb") as log:
+                os.fsync(log.fileno())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HomeError(f"The job table {self.path} cannot be brought to the disk: {error.strerror}.") from error
 
     def now(self, connection: Connection) -> float:  # noqa: ARG002  (one machine: the process has the database's clock)
         return time.time()
@@ -92,20 +97,30 @@ class SqlitePlace:
 
 @contextmanager
 def begun(connection: Connection, begin: str) -> Iterator[Connection]:
-    """A transaction on a connection whose driver begins none by itself: committed, or rolled back by an exception."""
+    """A transaction on a connection whose driver begins none by itself: committed, or rolled back by an exception.
+
+    Whichever statement fails, BEGIN and COMMIT included, the next transaction starts clean: on this connection, or on a
+    new one where this one could not be rolled back and is closed.
+    """
     driver: Any = connection.connection.driver_connection
-    driver.execute(begin)
     try:
+        driver.execute(begin)
         yield connection
+        # SQLAlchemy ends what it knows of; a transaction of prepared statements alone is the driver's, and quicker.
+        (connection if connection.in_transaction() else driver).commit()
     except BaseException:
-        _end(connection, driver, "rollback")
+        _undo(connection, driver)
         raise
-    _end(connection, driver, "commit")
 
 
-def _end(connection: Connection, driver: Any, how: Literal["commit", "rollback"]) -> None:
-    """SQLAlchemy ends what it knows of; a transaction of prepared statements alone is the driver's, and quicker."""
-    getattr(connection if connection.in_transaction() else driver, how)()
+def _undo(connection: Connection, driver: Any) -> None:
+    """A COMMIT that failed leaves the driver's transaction open, and SQLAlchemy's in a state that refuses all else."""
+    try:
+        connection.rollback()
+        driver.rollback()
+    except (DatabaseError, sqlite3.Error):
+        connection.invalidate()
+        connection.close()
 
 
 def _refuse_mounts(path: Path) -> None:
@@ -142,6 +157,8 @@ def _prepare(connection: sqlite3.Connection, synchronous: str) -> None:
     _switch_to_wal(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute("PRAGMA foreign_keys = ON")
+    # Whoever else may write to the file may have put functions with effects into its views, triggers and checks.
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_OF_LOG}")
 
 

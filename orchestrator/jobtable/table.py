@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Artifact,
     Attempt,
@@ -154,8 +156,7 @@ class JobTable:
             return Exchange(claiming.claim(connection, claimant, now, most), lost, superseded)
 
         exchanged = self._place.transact(both)
-        self._let_go(exchanged.superseded)
-        return exchanged
+        return dataclasses.replace(exchanged, superseded=self._let_go(exchanged.superseded))
 
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
@@ -192,8 +193,7 @@ class JobTable:
                 connection, lease, finished, then, claimant, self._place.now(connection), or_another=or_another
             )
         )
-        self._let_go(superseded)
-        return following, superseded
+        return following, self._let_go(superseded)
 
     def renew(
         self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None
@@ -210,8 +210,7 @@ class JobTable:
         renewed = self._place.transact(
             lambda connection: settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
         )
-        self._let_go(renewed.superseded)
-        return renewed
+        return dataclasses.replace(renewed, superseded=self._let_go(renewed.superseded))
 
     def refuse(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
         """Forget a checkpoint that turned out damaged; the lease that is returned has the ones that are left.
@@ -236,8 +235,7 @@ class JobTable:
         superseded = self._place.transact(
             lambda connection: handing_in.complete(connection, done, self._place.now(connection))
         )
-        self._let_go(superseded)
-        return superseded
+        return self._let_go(superseded)
 
     def fail(self, lease: Lease, error: str) -> JobState:
         """One failure more; the state says whether the job will be tried again, or is done by another worker now.
@@ -258,10 +256,17 @@ class JobTable:
             lambda connection: settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
         )
 
-    def _let_go(self, superseded: Collection[Artifact]) -> None:
-        """Before files are deleted: a power cut that took the commit back would leave rows that name them."""
-        if superseded:
-            self._place.make_durable()
+    def _let_go(self, superseded: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        """Those of them that may be deleted: a power cut that took the commit back would leave rows that name them.
+
+        The commit stands whatever happens here, so nothing is raised: files that stay are garbage, and swept later.
+        """
+        try:
+            if superseded:
+                self._place.make_durable()
+        except HomeError:
+            return ()
+        return superseded
 
     def unfinished(self, besides: Collection[str] = ()) -> bool:
         """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
