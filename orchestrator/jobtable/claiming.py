@@ -28,7 +28,15 @@ from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
 from orchestrator.jobtable import stragglers
 from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
 from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
-from orchestrator.jobtable.settling import EXPIRED, LONGEST_BACK_OFF_SECONDS, expire, held_checkpoints
+from orchestrator.jobtable.settling import (
+    CLOCK_SKEW_SECONDS,
+    EXPIRED,
+    LONGEST_BACK_OFF_SECONDS,
+    LONGEST_LEASE,
+    expire,
+    held_checkpoints,
+    shorten_leases,
+)
 
 _READY_COLUMNS = select(
     jobs.c.id,
@@ -211,7 +219,9 @@ def _best_ready(connection: Connection, claimant: Claimant, now: float, most: in
     here = {"now": now, "most": most + len(claimant.cannot)}
     asked = [BEST_READY.with_values(need=device.value, **here) for device in claimant.has]
     asked += [OWN_READY.with_values(need=device.value, worker=claimant.name, **here) for device in claimant.has]
-    expired, *ready = together(connection, EXPIRED.with_values(now=now), *asked)
+    longest, expired, *ready = together(connection, LONGEST_LEASE.with_values(), EXPIRED.with_values(now=now), *asked)
+    if longest and longest[0].lease_expires > now + longest[0].lease_seconds + CLOCK_SKEW_SECONDS:
+        shorten_leases(connection, jobs.c.lease_expires, now)
     if expired:
         for row in expired:
             expire(connection, row, now)

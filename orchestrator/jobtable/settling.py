@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Connection,
     Row,
@@ -44,6 +45,9 @@ LONGEST_BACK_OFF_SECONDS = 300.0
 
 FEWEST_DEATHS = 2
 """One worker's death says nothing about the job that it held."""
+
+CLOCK_SKEW_SECONDS = 30.0
+"""By how much a lease may outlast now and its length: another's transaction may have read the clock that much later."""
 
 NO_TWIN: Mapping[str, None] = {"twin_token": None, "twin_worker": None, "twin_expires": None}
 CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None, **NO_TWIN}
@@ -90,13 +94,11 @@ _HELD_CHECKPOINTS = Prepared(
     .where(checkpoints.c.job == bindparam("job"))
     .order_by(checkpoints.c.step.desc())
 )
+_OF_DEATHS = (jobs.c.id, jobs.c.tries, jobs.c.stuck_deaths, jobs.c.death_step)
 EXPIRED = Prepared(
     select(
-        jobs.c.id,
+        *_OF_DEATHS,
         jobs.c.worker,
-        jobs.c.tries,
-        jobs.c.stuck_deaths,
-        jobs.c.death_step,
         (jobs.c.twin_expires >= bindparam("now")).label("twin_lives"),
     )
     .where(IS_RUNNING, jobs.c.lease_expires < bindparam("now"))
@@ -104,7 +106,10 @@ EXPIRED = Prepared(
     .with_for_update(skip_locked=True)
 )
 EXPIRED_TWINS = Prepared(
-    select(jobs.c.id).where(IS_RUNNING, jobs.c.twin_expires < bindparam("now")).with_for_update(skip_locked=True)
+    select(*_OF_DEATHS).where(IS_RUNNING, jobs.c.twin_expires < bindparam("now")).with_for_update(skip_locked=True)
+)
+LONGEST_LEASE = Prepared(
+    select(jobs.c.lease_expires, jobs.c.lease_seconds).where(IS_RUNNING).order_by(jobs.c.lease_expires.desc()).limit(1)
 )
 
 
@@ -200,29 +205,56 @@ def _storable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
+def shorten_leases(connection: Connection, expires: Column[float], now: float) -> None:
+    """Nobody holds a job for longer than a lease from now on.
+
+    The clock was ahead when those leases were counted, and has been set back since.  Whoever lives renews in time.
+
+    Args:
+        expires: `lease_expires` or `twin_expires`.
+    """
+    ahead = select(jobs.c.id).where(IS_RUNNING, expires > jobs.c.lease_seconds + now + CLOCK_SKEW_SECONDS)
+    # A row that is locked is being renewed, completed or reaped by the clock as it is now.
+    ahead = ahead.with_for_update(skip_locked=True)
+    connection.execute(update(jobs).where(jobs.c.id.in_(ahead)).values({expires.name: jobs.c.lease_seconds + now}))
+
+
 def expire(connection: Connection, row: Any, now: float) -> None:
-    """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them."""
+    """Sessions end, that is no fault of the job; but one that never gains a checkpoint may be what kills them.
+
+    A death counts also while another worker is at the job beside it: only the quarantine waits for the last of them.
+    """
     if row.twin_lives:
         _close_attempts(connection, _open_attempt(row.id, twin=False), Ending.EXPIRED, now)
-        _hand_over(connection, row.id)
+        _hand_over(connection, row.id, _one_more_death(connection, row))
         return
-    held = held_checkpoints(connection, row.id)
-    saved = held[0].step if held else 0
-    limit = max(row.tries, FEWEST_DEATHS)
-    stuck = min(row.stuck_deaths + 1 if saved <= row.death_step else 1, limit)
-    quarantined = stuck == limit
-    values: dict[str, Any] = {
-        "state": JobState.QUARANTINED if quarantined else JobState.READY,
-        "stuck_deaths": stuck,
-        "death_step": saved,
-    }
-    if quarantined:
+    values = _one_more_death(connection, row)
+    stuck, saved = values["stuck_deaths"], values["death_step"]
+    if stuck == _most_deaths(row):
+        values["state"] = JobState.QUARANTINED
         values["error"] = (
             f"{stuck} workers in a row died without getting past the checkpoint at step {saved}, {row.worker} last; "
             "the job may need more memory than they have."
         )
+    else:
+        values["state"] = JobState.READY
     _let_go(connection, row.id, values)
     close_attempts(connection, [row.id], Ending.EXPIRED, now)
+
+
+def _one_more_death(connection: Connection, row: Any) -> dict[str, Any]:
+    """What the job's row says after another death: how many in a row since the last checkpoint.
+
+    Two workers that fall silent together are one: what they have in common may be the network.
+    """
+    held = held_checkpoints(connection, row.id)
+    saved = held[0].step if held else 0
+    before = row.stuck_deaths if saved <= row.death_step else 0
+    return {"stuck_deaths": min(before + 1, _most_deaths(row)), "death_step": saved}
+
+
+def _most_deaths(row: Any) -> int:
+    return max(int(row.tries), FEWEST_DEATHS)
 
 
 def retry(connection: Connection, job: Row[Any]) -> None:
@@ -253,10 +285,11 @@ def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, n
         _close_attempts(connection, (attempts.c.job == job) & attempts.c.ended.is_(None), ending, now)
 
 
-def expire_twin(connection: Connection, job: str, now: float) -> None:
-    """A worker died, and the job's holder goes on: no death that the job could be at fault for."""
-    _close_attempts(connection, _open_attempt(job, twin=True), Ending.EXPIRED, now)
-    connection.execute(update(jobs).where(jobs.c.id == job).values(**NO_TWIN))
+def expire_twin(connection: Connection, row: Any, now: float) -> None:
+    """A worker died, and the job's holder goes on."""
+    _close_attempts(connection, _open_attempt(row.id, twin=True), Ending.EXPIRED, now)
+    deaths = _one_more_death(connection, row)
+    connection.execute(update(jobs).where(jobs.c.id == row.id).values(**NO_TWIN, **deaths))
 
 
 def _left_to_the_other(

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, bindparam, false, or_, select, text
 from orchestrator.jobs import Claimant, Device, Ending, JobState, Stage
 from orchestrator.jobtable.prepared import Prepared, together
 from orchestrator.jobtable.schema import attempts, edges, jobs
-from orchestrator.jobtable.settling import EXPIRED_TWINS, expire_twin
+from orchestrator.jobtable.settling import EXPIRED_TWINS, expire_twin, shorten_leases
 
 LATE_FACTOR = 2.0
 """Times what its siblings took, in the median: workers of one kind differ by less, and a second run that begins then
@@ -71,8 +71,9 @@ def late_jobs(connection: Connection, claimant: Claimant, now: float) -> list[An
         EXPIRED_TWINS.with_values(now=now),
         CANDIDATES.with_values(now=now, begun_before=now - FEWEST_SECONDS, worker=claimant.name),
     )
+    shorten_leases(connection, jobs.c.twin_expires, now)
     for row in expired:
-        expire_twin(connection, row.id, now)
+        expire_twin(connection, row, now)
     mine = [row for row in running if row.id not in claimant.cannot and Device(row.needs) in claimant.has]
     paces = {merge: _seconds_per_step(connection, merge) for merge in {row.merge for row in mine}}
     return sorted((row for row in mine if _is_late(row, paces[row.merge], now)), key=lambda row: row.started)

@@ -108,6 +108,28 @@ def test_a_renewed_lease_does_not_expire(table: JobTable, place: SettablePlace) 
         assert table.claim("w2") is None
 
 
+def test_a_lease_from_before_the_clock_was_set_back_is_held_no_longer_than_a_lease(
+    table: JobTable, place: SettablePlace
+) -> None:
+    place.clock += 7200
+    dead = claimed(table, "dead")
+    place.clock -= 7200
+    assert table.claim("w2") is None
+    place.clock += 5.1
+    assert claimed(table, "w2").job == dead.job
+
+
+def test_who_lives_keeps_its_job_when_the_clock_is_set_back(table: JobTable, place: SettablePlace) -> None:
+    place.clock += 7200
+    lease = claimed(table)
+    place.clock -= 7200
+    for _ in range(3):
+        assert table.claim("w2") is None
+        place.clock += 4.9
+        lease = table.renew(lease, {"step": 1})
+    table.complete(lease, outputs_of(lease), {})
+
+
 def test_an_expired_lease_that_nobody_took_can_still_be_completed(table: JobTable, place: SettablePlace) -> None:
     lease = claimed(table)
     place.clock += 100

@@ -22,6 +22,7 @@ STATEMENTS = {
     "the best ready job": (claiming.BEST_READY, "ready_by_path"),
     "the best of a worker's own": (claiming.OWN_READY, "ready_by_affinity"),
     "expired leases": (settling.EXPIRED, "running_by_expiry"),
+    "longest lease": (settling.LONGEST_LEASE, "running_by_expiry"),
     "expired twins": (settling.EXPIRED_TWINS, "running_by_expiry"),
     "what could be late": (stragglers.CANDIDATES, "running_by_expiry"),
 }

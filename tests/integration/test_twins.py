@@ -110,7 +110,7 @@ def test_a_twin_goes_on_alone_when_its_holder_dies(table: JobTable, place: Setta
     assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, Ending.DONE)]
 
 
-def test_deaths_of_holders_whose_twins_go_on_never_quarantine_a_job(
+def test_a_job_that_kills_holder_after_holder_is_quarantined_when_the_last_has_died(
     table: JobTable, place: SettablePlace, late: Lease
 ) -> None:
     for number in range(5):
@@ -120,7 +120,35 @@ def test_deaths_of_holders_whose_twins_go_on_never_quarantine_a_job(
         place.clock += 1
     assert table.claim(SLOW) is None
     assert [outcome for _, outcome in outcomes(table, late)] == [Ending.EXPIRED] * 5 + [None]
-    assert table.job(late.job).state is JobState.RUNNING
+    assert table.job(late.job).state is JobState.RUNNING, "the one that is left may yet do it"
+    place.clock += LEASE_SECONDS + 1
+    assert table.claim(THIRD) is None
+    assert table.job(late.job).state is JobState.QUARANTINED
+
+
+def test_a_twin_that_dies_where_its_holder_dies_later_counts(
+    table: JobTable, place: SettablePlace, late: Lease
+) -> None:
+    claimed(table, IDLE)
+    place.clock += LEASE_SECONDS / 2
+    table.renew(late)
+    place.clock += LEASE_SECONDS / 2 + 1
+    assert table.claim(IDLE) is None, "it died at this job before"
+    place.clock += LEASE_SECONDS
+    assert table.claim(IDLE) is None
+    assert table.job(late.job).state is JobState.QUARANTINED
+
+
+def test_a_checkpoint_gained_by_either_takes_the_deaths_before_it_back(
+    table: JobTable, place: SettablePlace, late: Lease
+) -> None:
+    for number in range(3):
+        twin = claimed(table, f"idle{number}")
+        place.clock += LEASE_SECONDS
+        table.renew(twin, None, Checkpoint(5 + number, artifact(f"step {5 + number}")))
+        place.clock += 1
+    place.clock += LEASE_SECONDS
+    assert claimed(table, SLOW).job == late.job
 
 
 def test_the_death_of_a_twin_is_nothing_to_the_job(table: JobTable, place: SettablePlace, late: Lease) -> None:
@@ -147,6 +175,21 @@ def test_when_both_have_died_the_job_is_ready_after_one_death(
     assert is_lost(table, late) and is_lost(table, twin)
     with place.reading() as connection:
         assert connection.execute(select(jobs.c.stuck_deaths).where(jobs.c.id == late.job)).scalar_one() == 1
+
+
+def test_a_twin_from_before_the_clock_was_set_back_stands_in_nobodys_way(
+    table: JobTable, place: SettablePlace, late: Lease
+) -> None:
+    place.clock += 7200
+    table.renew(late)
+    claimed(table, IDLE)
+    place.clock -= 7200
+    table.renew(late)
+    assert table.claim(THIRD) is None
+    place.clock += LEASE_SECONDS - 1
+    table.renew(late)
+    place.clock += 2
+    assert claimed(table, THIRD).job == late.job
 
 
 @pytest.mark.parametrize(("end", "ending"), [("fail", Ending.FAILED), ("release", Ending.RELEASED)])
