@@ -19,7 +19,7 @@ def collect(home: Home) -> Results:
     study = home.jobs.study()
     if study is None:
         raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
-    return collect_results(study.name, study.document["dataset"], home.jobs.jobs(), home.jobs.attempts(), study.notes)
+    return collect_results(study.name, study.dataset, home.jobs.jobs(), home.jobs.attempts(), study.notes)
 
 
 def default_directory(home: Home, study: str) -> Path:

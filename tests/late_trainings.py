@@ -45,8 +45,8 @@ def shards(count: int, prefix: str = "", needs: Device = Device.CPU) -> list[Pla
 
 def with_merge(trainings: Collection[PlannedJob]) -> list[PlannedJob]:
     """The trainings of one round and what waits for them."""
-    names = " ".join(training.name for training in trainings)
-    return [*trainings, planned_job(f"merge of {names}", Stage.MERGE, trainings)]
+    names = "+".join(training.name for training in trainings)
+    return [*trainings, planned_job(f"merge/{names}", Stage.MERGE, trainings)]
 
 
 def publish(

@@ -233,7 +233,7 @@ class Supervisor:
     def _threads(self) -> int:
         study = self._reached(self._home.jobs.study)
         assert study is not None, "a job table with jobs has the study that they are of"
-        return int(study.document["training"]["threads"])
+        return study.threads
 
     def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
         # An inbox of its own: what an attempt left behind on its way is not read by the next one.

@@ -6,15 +6,16 @@ counts when, and only if, it is handed in.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, select
 
+from orchestrator import untrusted
 from orchestrator.errors import OrchError
-from orchestrator.jobs import Artifact, Claimant, Completion, Finished, JobState, Lease, Stage, Upcoming
+from orchestrator.jobs import Artifact, Claimant, Completion, Finished, InputRef, JobState, Lease, Stage, Upcoming
 from orchestrator.jobtable import claiming, handing_in
 from orchestrator.jobtable.prepared import Prepared
+from orchestrator.jobtable.rows import inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema import edges, jobs
 
 _GOING_ON = Prepared(
@@ -38,12 +39,13 @@ def following(connection: Connection, job: str) -> Upcoming | None:
     if len(rows) != 1 or rows[0].undone_parents != 1:
         return None
     (row,) = rows
-    refs = json.loads(row.inputs)
-    if refs.get("state") != {"name": "state", "job": job}:
+    refs = inputs_of(untrusted.parsed("a job's inputs", row.inputs))
+    if refs.pop("state", None) != InputRef("state", job):
         return None
-    others = {name: ref for name, ref in refs.items() if name != "state"}
-    inputs = {name: claiming.resolve(connection, row.name, ref) for name, ref in others.items()}
-    return Upcoming(row.id, row.name, Stage(row.stage), json.loads(row.spec), inputs)
+    name = job_name(row.name)
+    inputs = {called: claiming.resolve(connection, name, ref) for called, ref in refs.items()}
+    spec = spec_of(Stage.TRAIN, untrusted.parsed("a job's spec", row.spec))
+    return Upcoming(untrusted.job_id(row.id), name, Stage.TRAIN, spec, inputs)
 
 
 def hand_on(

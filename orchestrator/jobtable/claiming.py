@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -23,10 +23,12 @@ from sqlalchemy import (
     update,
 )
 
+from orchestrator import untrusted
 from orchestrator.errors import StoreError
-from orchestrator.jobs import Artifact, Claimant, Device, JobState, Lease, Stage
+from orchestrator.jobs import Artifact, Claimant, Device, InputRef, JobState, Lease
 from orchestrator.jobtable import stragglers
 from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
+from orchestrator.jobtable.rows import as_artifact, as_stage, inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
 from orchestrator.jobtable.settling import (
     CLOCK_SKEW_SECONDS,
@@ -236,17 +238,18 @@ def _rank(row: Any, claimant: Claimant) -> tuple[int, bool, bool, str]:
 
 
 def _lease(connection: Connection, row: Any, claimant: Claimant, token: str, without: Collection[str]) -> Lease:
-    refs = {name: ref for name, ref in json.loads(row.inputs).items() if name not in without}
+    stage, name = as_stage(row.stage), job_name(row.name)
+    refs = inputs_of(untrusted.parsed("a job's inputs", row.inputs))
     return Lease(
-        job=row.id,
-        name=row.name,
-        stage=Stage(row.stage),
-        spec=json.loads(row.spec),
+        job=untrusted.job_id(row.id),
+        name=name,
+        stage=stage,
+        spec=spec_of(stage, untrusted.parsed("a job's spec", row.spec)),
         worker=claimant.name,
         attempt=row.attempts + 1,
         token=token,
-        seconds=row.lease_seconds,
-        inputs={name: resolve(connection, row.name, ref) for name, ref in refs.items()},
+        seconds=untrusted.number("a lease's length", row.lease_seconds),
+        inputs={called: resolve(connection, name, ref) for called, ref in refs.items() if called not in without},
         checkpoints=held_checkpoints(connection, row.id) if row.attempts else (),
     )
 
@@ -256,12 +259,19 @@ def _opened(lease: Lease) -> dict[str, str | int]:
     return {"job": lease.job, "number": lease.attempt, "step": step, "progress": json.dumps({"step": step})}
 
 
-def resolve(connection: Connection, job_name: str, ref: Mapping[str, str | None]) -> Artifact:
-    """The artifact that an input refers to.  Raises StoreError if nothing was published under its name."""
-    if ref["job"] is None:
-        row = _DATA.first(connection, called=ref["name"])
+def resolve(connection: Connection, job: str, ref: InputRef) -> Artifact:
+    """The artifact that an input refers to.
+
+    Args:
+        job: the name of the job that needs it.
+
+    Raises:
+        StoreError: nothing was published under the input's name.
+    """
+    if ref.job is None:
+        row = _DATA.first(connection, called=ref.name)
     else:
-        row = _OUTPUT_OF.first(connection, of=ref["job"], called=ref["name"])
+        row = _OUTPUT_OF.first(connection, of=ref.job, called=ref.name)
     if row is None:
-        raise StoreError(f"{job_name} needs {ref['name']!r}, which is not in the home; run `orch plan` again.")
-    return Artifact(row.sha256, row.size, row.location)
+        raise StoreError(f"{job} needs {ref.name!r}, which is not in the home; run `orch plan` again.")
+    return as_artifact(row)

@@ -25,8 +25,9 @@ from sqlalchemy import (
 
 from orchestrator.jobs import Artifact, Completion, Ending, JobState, Lease, Stage
 from orchestrator.jobtable.prepared import PreparedRows, Row, together
+from orchestrator.jobtable.rows import as_artifact
 from orchestrator.jobtable.schema import attempts, checkpoints, edges, jobs, outputs
-from orchestrator.jobtable.settling import CLEARED_LEASE, as_artifact, ended, is_held_under, lost_by, unnamed
+from orchestrator.jobtable.settling import CLEARED_LEASE, ended, is_held_under, lost_by, unnamed
 
 _LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job).scalar_subquery()
 

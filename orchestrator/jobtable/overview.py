@@ -9,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select
 
+from orchestrator import untrusted
 from orchestrator.jobs import Device, Ending, Job, JobState, Lives, Stage
-from orchestrator.jobtable.reading import as_job
+from orchestrator.jobtable import rows
+from orchestrator.jobtable.rows import as_job
 from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, jobs
 
 
@@ -109,7 +111,15 @@ def _trainings(connection: Connection) -> Iterator[TrainingSums]:
     for row in connection.execute(sums.group_by(jobs.c.model).order_by(jobs.c.model)):
         steps, seconds = worked.get(row.model, (0, 0.0))
         loss = _loss(connection, row.model) if row.step else None
-        yield TrainingSums(row.model, row.step, row.steps, loss, steps, seconds, int(row.running))
+        yield TrainingSums(
+            model=untrusted.name("a model's name", row.model),
+            step=untrusted.whole("a step", row.step),
+            steps=untrusted.whole("a number of steps", row.steps),
+            loss=loss,
+            worked_steps=steps,
+            worked_seconds=seconds,
+            running=int(row.running),
+        )
 
 
 def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
@@ -133,23 +143,30 @@ def _loss(connection: Connection, model: str) -> float | None:
         .order_by(jobs.c.remaining_path, jobs.c.name)
         .limit(1)
     ).first()
-    loss: float | None = None if row is None else (row.metrics or row.progress).get("loss")
-    return loss
+    said = {} if row is None else untrusted.mapping("what a worker said", row.metrics or row.progress)
+    loss = said.get("loss")
+    return loss if isinstance(loss, int | float) else None
 
 
 def _workers(connection: Connection) -> Iterator[WorkerSeen]:
     latest = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
     last = latest.subquery()
-    rows = connection.execute(
+    seen = connection.execute(
         select(attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress, jobs.c.twin_token)
         .join(last, and_(last.c.worker == attempts.c.worker, last.c.started == attempts.c.started))
         .join(jobs, jobs.c.id == attempts.c.job)
         .order_by(attempts.c.worker)
     )
-    for row in rows:
+    for row in seen:
         holds = row.outcome is None
-        said = row.progress if holds and row.twin_token is None else {}
-        yield WorkerSeen(row.worker, row.host, row.device, row.last_sign, row.name if holds else None, said)
+        yield WorkerSeen(
+            name=untrusted.text("a worker's name", row.worker),
+            host=untrusted.text("a host's name", row.host),
+            device=untrusted.text("a device's name", row.device),
+            seen=rows.moment(row.last_sign),
+            job=rows.job_name(row.name) if holds else None,
+            progress=rows.progress(row.progress) if holds and row.twin_token is None else {},
+        )
 
 
 def _troubled(connection: Connection) -> Iterator[Job]:

@@ -1,17 +1,20 @@
-"""Rows of the table as the plain data of `orchestrator.jobs`."""
+"""What is asked of the table without changing it: the study, jobs, attempts, outputs, data."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, inspect, or_, select, true, union
 
+from orchestrator import untrusted
 from orchestrator.errors import UsageError
-from orchestrator.jobs import Artifact, Attempt, Ending, Job, JobState, Stage
-from orchestrator.jobtable import schema
+from orchestrator.jobs import Artifact, Attempt, Job, JobState
+from orchestrator.jobtable import rows, schema
+from orchestrator.jobtable.rows import as_artifact, as_attempt, as_job
 from orchestrator.jobtable.schema import checkpoints, data, jobs, outputs, study
+from orchestrator.untrusted import Altered
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,11 @@ class PlannedStudy:
     """What the table knows of the study that it serves."""
 
     name: str
-    document: dict[str, Any]
-    """The study as `Study.model_dump(mode="json")` wrote it."""
+    document: Mapping[str, Any]
+    """The study as `Study.model_dump(mode="json")` wrote it; but for what stands here beside it, unchecked."""
+    dataset: str
+    threads: int
+    """Cores that a training step computes with."""
     notes: tuple[str, ...]
     """What every report of this study must say, such as that its data are synthetic."""
     planned_at: float
@@ -34,7 +40,18 @@ def planned_study(connection: Connection) -> PlannedStudy | None:
     row = connection.execute(select(study)).one()
     if row.name is None:
         return None
-    return PlannedStudy(row.name, row.document, tuple(row.notes), row.planned_at)
+    document = untrusted.mapping("a study", row.document)
+    training = untrusted.mapping("a study's training", untrusted.member(document, "training", "a study"))
+    if not isinstance(row.notes, list):
+        raise Altered("a study's notes", row.notes)
+    return PlannedStudy(
+        name=untrusted.name("a study's name", row.name),
+        document=document,
+        dataset=untrusted.text("a data set", untrusted.member(document, "dataset", "a study")),
+        threads=untrusted.whole("a number of threads", untrusted.member(training, "threads", "a training"), least=1),
+        notes=tuple(untrusted.text("a note", note) for note in row.notes),
+        planned_at=rows.moment(row.planned_at),
+    )
 
 
 def all_jobs(connection: Connection) -> list[Job]:
@@ -50,16 +67,17 @@ def attempts(connection: Connection, job: str | None) -> list[Attempt]:
     )
     if job is not None:
         wanted = wanted.where(schema.attempts.c.job == job)
-    return [_attempt(row) for row in connection.execute(wanted)]
+    return [as_attempt(row) for row in connection.execute(wanted)]
 
 
 def outputs_of(connection: Connection, job: str) -> dict[str, Artifact]:
     rows = connection.execute(select(outputs).where(outputs.c.job == job))
-    return {row.name: Artifact(row.sha256, row.size, row.location) for row in rows}
+    return {untrusted.path("an output's name", row.name): as_artifact(row) for row in rows}
 
 
 def published_data(connection: Connection) -> dict[str, Artifact]:
-    return {row.name: Artifact(row.sha256, row.size, row.location) for row in connection.execute(select(data))}
+    rows = connection.execute(select(data))
+    return {untrusted.path("published data's name", row.name): as_artifact(row) for row in rows}
 
 
 def named_locations(connection: Connection) -> set[str]:
@@ -83,37 +101,3 @@ def find(connection: Connection, job: str) -> Row[Any]:
         return found[0]
     fault = "fits more than one job" if found else "is no job of this study"
     raise UsageError(f"{job!r} {fault}; `orch status --jobs` lists their names.")
-
-
-def as_job(row: Row[Any]) -> Job:
-    return Job(
-        id=row.id,
-        name=row.name,
-        stage=Stage(row.stage),
-        state=JobState(row.state),
-        spec=row.spec,
-        attempts=row.attempts,
-        failures=row.failures,
-        worker=row.worker,
-        progress=row.progress,
-        metrics=row.metrics,
-        error=row.error,
-    )
-
-
-def _attempt(row: Row[Any]) -> Attempt:
-    return Attempt(
-        job=row.job,
-        number=row.number,
-        worker=row.worker,
-        host=row.host,
-        device=row.device,
-        started=row.started,
-        seen=row.seen,
-        ended=row.ended,
-        from_step=row.from_step,
-        to_step=row.to_step,
-        outcome=None if row.outcome is None else Ending(row.outcome),
-        error=row.error,
-        twin=row.twin,
-    )

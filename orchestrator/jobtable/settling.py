@@ -10,7 +10,6 @@ is said here of a job that is let go holds for the last of them: until then the 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -31,9 +30,12 @@ from sqlalchemy import (
     update,
 )
 
+from orchestrator import untrusted
 from orchestrator.errors import OrchError, UsageError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
+from orchestrator.jobtable import rows
 from orchestrator.jobtable.prepared import Asked, Prepared, PreparedRows, together
+from orchestrator.jobtable.rows import as_artifact
 from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, edges, jobs, outputs
 
 KEPT_CHECKPOINTS = 2
@@ -148,10 +150,15 @@ def _reached(
     if progress is None and checkpoint is None:
         return {}, {}
     alone = held.twin_token is None
-    said = progress if progress is not None else json.loads(held.progress) if alone else {}
+    said = progress if progress is not None else _said(held) if alone else {}
     step = max(said.get("step", 0), checkpoint.step if checkpoint else 0)
     shown = {"step": step, "progress": {**said, "step": step}} if alone or step >= held.step else {}
     return shown, {"to_step": step}
+
+
+def _said(held: Any) -> Mapping[str, Any]:
+    """What was said of the job before."""
+    return rows.progress(untrusted.parsed("a job's progress", held.progress))
 
 
 def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Lease:
@@ -358,7 +365,7 @@ def ended(
 def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]:
     """The checkpoints that a job can go on from, newest first."""
     rows = _HELD_CHECKPOINTS.all(connection, job=job)
-    return tuple(Checkpoint(row.step, as_artifact(row)) for row in rows)
+    return tuple(Checkpoint(untrusted.whole("a step", row.step), as_artifact(row)) for row in rows)
 
 
 def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) -> tuple[Artifact, ...]:
@@ -390,10 +397,6 @@ def unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifa
         ).scalars()
     }
     return tuple(artifact for artifact in dropped if artifact.sha256 not in named)
-
-
-def as_artifact(row: Any) -> Artifact:
-    return Artifact(row.sha256, row.size, row.location)
 
 
 def _with_descendants(job: str) -> Select[tuple[str]]:

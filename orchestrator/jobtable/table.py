@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from orchestrator import untrusted
 from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Artifact,
@@ -24,10 +26,10 @@ from orchestrator.jobs import (
     Lives,
     Upcoming,
 )
-from orchestrator.jobtable import chains, claiming, handing_in, publishing, reading, settling
+from orchestrator.jobtable import chains, claiming, handing_in, publishing, reading, rows, settling
 from orchestrator.jobtable.chains import ChainBroken
 from orchestrator.jobtable.overview import Overview, lives, overview
-from orchestrator.jobtable.place import Place
+from orchestrator.jobtable.place import Place, T
 from orchestrator.jobtable.publishing import PlanChange
 from orchestrator.jobtable.reading import PlannedStudy
 from orchestrator.jobtable.settling import LeaseLost
@@ -57,6 +59,15 @@ class JobTable:
         self._place = place
         self._where = where
 
+    def _transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
+        with untrusted.understood(self._where):
+            return self._place.transact(change, exclusive=exclusive)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with untrusted.understood(self._where), self._place.reading() as connection:
+            yield connection
+
     # --- for the coordinator ---
 
     def create(self) -> None:
@@ -65,7 +76,7 @@ class JobTable:
         Raises:
             HomeError: a newer Orch made them.
         """
-        self._place.transact(self._make_tables, exclusive=True)
+        self._transact(self._make_tables, exclusive=True)
 
     def _make_tables(self, connection: Connection) -> None:
         publishing.create_tables(connection, self._where)
@@ -77,7 +88,7 @@ class JobTable:
 
     def exists(self) -> bool:
         """Whether the tables are there, of whichever version."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.has_tables(connection)
 
     def check(self) -> None:
@@ -86,7 +97,7 @@ class JobTable:
         Raises:
             HomeError: a newer Orch made them, or they are not there.
         """
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             current = publishing.is_current(connection, self._where)
         if not current:
             self.create()
@@ -107,19 +118,17 @@ class JobTable:
             self._place.analyze(connection)
             return change
 
-        return self._place.transact(all_of_it, exclusive=True)
+        return self._transact(all_of_it, exclusive=True)
 
     def retry(self, job: str) -> Job:
         """Quarantined to ready, its failures forgotten.  Raises UsageError if it is not quarantined or unknown."""
         # Alone, as `cancel`: between looking and writing, a plan or another person may decide about the job.
-        self._place.transact(
-            lambda connection: settling.retry(connection, reading.find(connection, job)), exclusive=True
-        )
+        self._transact(lambda connection: settling.retry(connection, reading.find(connection, job)), exclusive=True)
         return self.job(job)
 
     def cancel(self, job: str) -> int:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
-        return self._place.transact(
+        return self._transact(
             lambda connection: settling.cancel(connection, reading.find(connection, job), self._place.now(connection)),
             exclusive=True,
         )
@@ -155,12 +164,12 @@ class JobTable:
             superseded, lost = handing_in.hand_in(connection, done, now)
             return Exchange(claiming.claim(connection, claimant, now, most), lost, superseded)
 
-        exchanged = self._place.transact(both)
+        exchanged = self._transact(both)
         return dataclasses.replace(exchanged, superseded=self._let_go(exchanged.superseded))
 
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return chains.following(connection, job)
 
     def hand_on(
@@ -188,7 +197,7 @@ class JobTable:
             ChainBroken: another was cancelled or taken.
             StoreError: the inputs of the job to be claimed were never published.  Nothing was handed in in any case.
         """
-        following, superseded = self._place.transact(
+        following, superseded = self._transact(
             lambda connection: chains.hand_on(
                 connection, lease, finished, then, claimant, self._place.now(connection), or_another=or_another
             )
@@ -207,7 +216,7 @@ class JobTable:
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        renewed = self._place.transact(
+        renewed = self._transact(
             lambda connection: settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
         )
         return dataclasses.replace(renewed, superseded=self._let_go(renewed.superseded))
@@ -218,7 +227,7 @@ class JobTable:
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        return self._place.transact(lambda connection: settling.refuse(connection, lease, checkpoint))
+        return self._transact(lambda connection: settling.refuse(connection, lease, checkpoint))
 
     def complete(
         self, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
@@ -232,7 +241,7 @@ class JobTable:
             LeaseLost: somebody else holds the job or has done it; their result stands.
         """
         done = Completion(lease, outputs, metrics)
-        superseded = self._place.transact(
+        superseded = self._transact(
             lambda connection: handing_in.complete(connection, done, self._place.now(connection))
         )
         return self._let_go(superseded)
@@ -242,9 +251,7 @@ class JobTable:
 
         Raises LeaseLost.
         """
-        return self._place.transact(
-            lambda connection: settling.fail(connection, lease, error, self._place.now(connection))
-        )
+        return self._transact(lambda connection: settling.fail(connection, lease, error, self._place.now(connection)))
 
     def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
         """Give the job back undone, at no cost to its tries.  Raises LeaseLost.
@@ -252,7 +259,7 @@ class JobTable:
         Args:
             refused: this worker can never do it; the reason is shown until another has done it.
         """
-        self._place.transact(
+        self._transact(
             lambda connection: settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
         )
 
@@ -270,59 +277,59 @@ class JobTable:
 
     def unfinished(self, besides: Collection[str] = ()) -> bool:
         """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.unfinished(connection, besides)
 
     # --- reads ---
 
     def study(self) -> PlannedStudy | None:
         """The study that was published; None before the first `publish`."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.planned_study(connection)
 
     def jobs(self) -> list[Job]:
         """All jobs but those that are done and no longer asked for, by name."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.all_jobs(connection)
 
     def job(self, job: str) -> Job:
         """One job by its name, id or beginning of its id.  Raises UsageError."""
-        with self._place.reading() as connection:
-            return reading.as_job(reading.find(connection, job))
+        with self._reading() as connection:
+            return rows.as_job(reading.find(connection, job))
 
     def overview(self) -> Overview:
         """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return overview(connection, self._place.now(connection))
 
     def lives(self) -> Lives:
         """How long workers live, summed up by the database: what a worker goes by to decide when to checkpoint."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return lives(connection)
 
     def attempts(self, job: str | None = None) -> list[Attempt]:
         """Attempts in the order of their beginning; of one job (by id) or of all."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.attempts(connection, job)
 
     def outputs(self, job: str) -> dict[str, Artifact]:
         """The outputs of a job (by id) by name; empty until it is done."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.outputs_of(connection, job)
 
     def checkpoints(self, job: str) -> tuple[Checkpoint, ...]:
         """What a job (by id) would go on from, newest first; empty when it is done."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return settling.held_checkpoints(connection, job)
 
     def data(self) -> dict[str, Artifact]:
         """Shards and test set by name."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.published_data(connection)
 
     def named_locations(self) -> set[str]:
         """Where the store has all files that any row names."""
-        with self._place.reading() as connection:
+        with self._reading() as connection:
             return reading.named_locations(connection)
 
     def close(self) -> None:

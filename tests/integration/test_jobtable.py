@@ -20,6 +20,7 @@ from tests.conftest import SMALL
 from tests.jobtable_places import (
     PlaceOf,
     SettablePlace,
+    digest,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
 )
@@ -34,7 +35,7 @@ def table(place: SettablePlace, small_plan: Plan) -> JobTable:
 
 
 def artifact(name: str) -> Artifact:
-    return Artifact(name.rjust(64, "0"), 1, name)
+    return Artifact(digest(name), 1, name)
 
 
 def data_of(plan: Plan) -> dict[str, Artifact]:
