@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Job, JobState
 from orchestrator.progress import ModelProgress, Snapshot, WorkerProgress
 
@@ -29,7 +30,7 @@ def render(snapshot: Snapshot) -> RenderableType:
         parts.append(_models(snapshot.models))
     if snapshot.workers:
         parts.append(_workers(snapshot.workers))
-    parts.extend(Text(f"! {problem}", style="red") for problem in snapshot.problems)
+    parts.extend(Text(f"! {single_line(problem)}", style="red") for problem in snapshot.problems)
     return Group(*parts)
 
 
@@ -38,7 +39,9 @@ def render_jobs(jobs: Sequence[Job]) -> RenderableType:
     for heading in ("job", "state", "attempts", "worker"):
         table.add_column(heading, overflow="fold")
     for job in jobs:
-        table.add_row(job.name, Text(job.state, style=_STYLES[job.state]), str(job.attempts), job.worker or "")
+        table.add_row(
+            job.name, Text(job.state, style=_STYLES[job.state]), str(job.attempts), Text(single_line(job.worker or ""))
+        )
     return table
 
 
@@ -96,11 +99,12 @@ def _workers(workers: Sequence[WorkerProgress]) -> Table:
         table.add_column(heading, justify="right" if heading in ("images/s", "heard of") else "left")
     for worker in workers:
         rate = worker.images_per_second
+        # As Text: a host's name must not be read as rich's markup.
         table.add_row(
-            worker.name,
+            Text(single_line(worker.name)),
             worker.job or Text("no job", style="dim"),
             "" if rate is None else f"{rate:,.0f}",
             f"{duration(worker.last_seen_seconds)} ago",
-            worker.host,
+            Text(single_line(worker.host)),
         )
     return table

@@ -110,7 +110,7 @@ def progress(value: object) -> Mapping[str, Any]:
 def moment(value: object) -> float:
     """Seconds since 1970, of a day that a calendar has."""
     seconds = untrusted.number("a moment", value)
-    if abs(seconds) > _LAST_MOMENT:
+    if not 0.0 <= seconds <= _LAST_MOMENT:
         raise Altered("a moment", value)
     return seconds
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Attempt, Ending, Job, Stage
-from orchestrator.report.wording import single_line
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,33 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from orchestrator.foreign_text import single_line
+
 
 def number(values: Mapping[str, Any], name: str) -> float | None:
     """None if it is missing, no number, NaN or infinite."""
     value = values.get(name)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    try:
+        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    except OverflowError:  # an integer that is larger than any float
+        return None
 
 
 def integer(values: Mapping[str, Any], name: str) -> int | None:
     value = number(values, name)
     return None if value is None else int(value)
+
+
+def line(values: Mapping[str, Any], name: str) -> str | None:
+    """Text on one line, without what a terminal or a page would stumble over; None if it is missing or no text."""
+    value = values.get(name)
+    return single_line(value) or None if isinstance(value, str) else None
+
+
+def objects(values: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """A list of objects; what is none is left out."""
+    value = values.get(name)
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list | tuple) else []
 
 
 def interval(value: Any) -> tuple[float, float] | None:

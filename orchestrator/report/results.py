@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.foreign_text import printable, single_line
 from orchestrator.jobs import Attempt, Job, JobState, Stage
 from orchestrator.report import paper
 from orchestrator.report.history import History, trace
-from orchestrator.report.metrics import integer, interval, not_finite, number
+from orchestrator.report.metrics import integer, interval, line, not_finite, number, objects
 from orchestrator.report.paper import PaperResult
 from orchestrator.report.trainings import TrainingRun, trainings
-from orchestrator.report.wording import counted, printable, single_line
+from orchestrator.report.wording import counted
 
 REFERENCE = "float32"
 """The method that every other one is compared with."""
@@ -167,8 +168,8 @@ def collect(
     benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
     return Results(
         study=study_name,
-        dataset=dataset,
-        notes=tuple(notes),
+        dataset=single_line(dataset),
+        notes=tuple(map(single_line, notes)),
         rows=_rows(dataset, benchmarks, [job for job in done if job.stage is Stage.COMPRESS]),
         stages=_stages(jobs),
         problems=(*_quarantined(jobs), *_not_finite(done)),
@@ -197,13 +198,13 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any]) -> Iterator
     metrics = benchmark.metrics or {}
     model, seed, method = _subject(benchmark)
     # Accuracy without a latency is still worth a row.
-    for latency in metrics.get("latencies") or [{}]:
+    for latency in objects(metrics, "latencies") or [{}]:
         yield Row(
             model=model,
             seed=seed,
             method=method,
-            device=single_line(str(metrics.get("device", "unknown device"))),
-            runtime=single_line(str(metrics.get("runtime", "unknown runtime"))),
+            device=line(metrics, "device") or "unknown device",
+            runtime=line(metrics, "runtime") or "unknown runtime",
             batch=integer(latency, "batch"),
             threads=integer(latency, "threads"),
             top1=number(metrics, "top1"),
@@ -216,7 +217,7 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any]) -> Iterator
             file_bytes=integer(sizes, "file_bytes"),
             compressed_bytes=integer(sizes, "compressed_bytes"),
             sparsity=number(sizes, "sparsity"),
-            weights_sha256=sizes.get("weights_sha256"),
+            weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),
         )
 
@@ -255,7 +256,7 @@ def _not_finite(jobs: Iterable[Job]) -> Iterator[Problem]:
 def _protocol(benchmarks: Sequence[Job]) -> Protocol:
     metrics = [benchmark.metrics or {} for benchmark in benchmarks]
     images = [integer(each, "test_images") for each in metrics]
-    runs = [integer(latency, "runs") for each in metrics for latency in each.get("latencies") or []]
+    runs = [integer(latency, "runs") for each in metrics for latency in objects(each, "latencies")]
     return Protocol(
         min((count for count in images if count is not None), default=None),
         min((count for count in runs if count is not None), default=None),

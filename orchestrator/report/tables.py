@@ -55,8 +55,13 @@ def to_csv(results: Results) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(name for name, _ in _COLUMNS)
-    writer.writerows([value(row) for _, value in _COLUMNS] for row in results.rows)
+    writer.writerows([_cell(value(row)) for _, value in _COLUMNS] for row in results.rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A device's name that begins like a formula would be one to whoever opens the file in a spreadsheet."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def to_markdown(results: Results) -> str:

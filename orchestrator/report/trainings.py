@@ -10,8 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.jobs import Job, JobState
-from orchestrator.report.metrics import integer, number
-from orchestrator.report.wording import single_line
+from orchestrator.report.metrics import integer, line, number
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def trainings(jobs: Iterable[Job]) -> tuple[TrainingRun, ...]:
 def _training(model: str, seed: int, visits: Sequence[Job]) -> TrainingRun:
     done = [visit.metrics for visit in visits if visit.state is JobState.DONE and visit.metrics]
     rates = [rate for metrics in done if (rate := number(metrics, "images_per_second")) is not None]
-    totals = [integer(visit.spec.get("training", {}), "total_steps") for visit in visits]
+    totals = [integer(_training_of(visit), "total_steps") for visit in visits]
     return TrainingRun(
         model=model,
         seed=seed,
@@ -53,8 +52,13 @@ def _training(model: str, seed: int, visits: Sequence[Job]) -> TrainingRun:
         losses=_losses(done),
         seconds=math.fsum(number(metrics, "seconds") or 0.0 for metrics in done),
         images_per_second=fmean(rates) if rates else None,
-        devices=tuple(sorted({single_line(str(metrics["device"])) for metrics in done if metrics.get("device")})),
+        devices=tuple(sorted({device for metrics in done if (device := line(metrics, "device"))})),
     )
+
+
+def _training_of(visit: Job) -> Mapping[str, Any]:
+    training = visit.spec.get("training")
+    return training if isinstance(training, Mapping) else {}
 
 
 def _losses(visits: Iterable[Mapping[str, Any]]) -> tuple[tuple[int, float], ...]:

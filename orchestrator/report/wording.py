@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 MISSING = "\N{EN DASH}"
 """Stands where there is no figure."""
-
-# A terminal's colour codes, and the characters that would move its cursor or that XML does not allow.
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -76,13 +72,3 @@ def moment(time: float) -> str:
 def listed(items: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
-
-
-def printable(text: str) -> str:
-    """Foreign text (an error, a log) without control characters, its lines kept."""
-    return "\n".join(_CONTROL.sub("", line) for line in text.splitlines())
-
-
-def single_line(text: str) -> str:
-    """Foreign text (a device, a worker's name) without control characters, on one line."""
-    return " ".join(printable(text).split())

@@ -45,11 +45,6 @@ def test_a_difference_always_carries_its_sign() -> None:
     assert wording.points(0.0123) == "+1.2" and wording.points(-0.0123) == "\N{MINUS SIGN}1.2"
 
 
-def test_foreign_text_loses_colour_codes_and_control_characters_but_not_its_words() -> None:
-    assert wording.single_line("\x1b[31mTesla\x00 T4\x1b[0m\r\n16 GB") == "Tesla T4 16 GB"
-    assert wording.printable("one\n\x07  two") == "one\n  two"
-
-
 def test_lists_are_read_out_as_a_person_would() -> None:
     assert [wording.listed(items) for items in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "",
