@@ -43,11 +43,12 @@ def _home(home: Home) -> Iterator[Finding]:
         yield Finding(False, f"Nothing is planned in {home.url} yet; run `orch plan`.")
         return
     yield Finding(True, f"The home {home.url} holds {study.name}, with {len(home.jobs.jobs())} jobs.")
-    missing = [name for name, artifact in home.jobs.data().items() if not home.artifacts.has(artifact)]
-    if missing:
-        yield Finding(False, f"The data {', '.join(missing)} are missing; run `orch plan` again, and they are made.")
+    lacking = [name for name, artifact in home.jobs.data().items() if not home.artifacts.is_whole(artifact)]
+    if lacking:
+        told = f"The data {', '.join(lacking)} are missing or damaged; run `orch plan` again, and they are put again."
+        yield Finding(False, told)
     else:
-        yield Finding(True, "All shards and the test set are there.")
+        yield Finding(True, "All shards and the test set are there, and undamaged.")
 
 
 def _drive(url: str) -> Iterator[Finding]:

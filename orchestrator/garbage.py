@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.artifacts import Stored
@@ -27,14 +28,27 @@ def sweep(home: Home, older_than_hours: float = SAFE_HOURS, *, dry_run: bool = F
         StoreError, HomeError: the store or the table cannot be reached; what was deleted by then was garbage.
     """
     garbage = unnamed(home, older_than_hours)
-    if not dry_run:
-        for stored in garbage:
-            home.artifacts.delete(stored.artifact)
-    return Swept(len(garbage), sum(stored.artifact.size for stored in garbage))
+    if dry_run:
+        return _swept(garbage)
+
+    def is_garbage(stored: Stored) -> bool:
+        # It is old still: it was not put again since.  And nobody has named it since all names were read.
+        return _is_old(stored, older_than_hours) and not home.jobs.is_named(stored.artifact.location)
+
+    return _swept([stored for stored in garbage if home.artifacts.discard(stored, is_garbage)])
 
 
 def unnamed(home: Home, older_than_hours: float) -> list[Stored]:
+    """What is old and named by no row just now: in the end the store asks again, right before it deletes."""
     # First the files, then the names: what is uploaded in between is not looked at, what is named in between is kept.
-    old = [stored for stored in home.artifacts.stored() if stored.age_seconds > older_than_hours * 3600]
+    old = [stored for stored in home.artifacts.stored() if _is_old(stored, older_than_hours)]
     named = home.jobs.named_locations()
     return [stored for stored in old if stored.artifact.location not in named]
+
+
+def _is_old(stored: Stored, hours: float) -> bool:
+    return stored.age_seconds > hours * 3600
+
+
+def _swept(garbage: Sequence[Stored]) -> Swept:
+    return Swept(len(garbage), sum(stored.artifact.size for stored in garbage))

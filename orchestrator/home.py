@@ -26,6 +26,9 @@ if TYPE_CHECKING:  # only a home on Drive needs its libraries
 
 _JOBS_FILE = "jobs.db"
 
+_OWN_DIRECTORY = "orch-artifacts"
+"""In a directory that was given for artifacts: a person's own files may lie beside it."""
+
 # A worker reads the table several times between two claims; every look that is younger costs no request.
 _READS_GOOD_FOR_SECONDS = 10.0
 
@@ -230,7 +233,8 @@ def _store(artifacts: str | Path | None) -> ArtifactStore:
         )
     if isinstance(artifacts, str) and (named := scheme(artifacts)):
         raise UsageError(f"Artifacts on {named} are not in this version of Orch; give a directory.")
-    return LocalStore(Path(artifacts).expanduser().absolute())
+    directory = Path(artifacts).expanduser().absolute()
+    return LocalStore(directory / _OWN_DIRECTORY, before=directory)
 
 
 def _postgresql(url: str) -> Place:

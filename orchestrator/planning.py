@@ -5,7 +5,7 @@ The graph of jobs is made in `orchestrator.planner`, shards in `orchestrator.sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from orchestrator import travelling
 from orchestrator.address import scheme
 from orchestrator.errors import OrchError, StudyError
 from orchestrator.home import Home
+from orchestrator.jobs import Artifact
 from orchestrator.jobtable import PlanChange
 from orchestrator.planner import Plan, make_plan
 from orchestrator.sharding import publish_data
@@ -44,6 +45,8 @@ class Planned:
     shards: int
     change: PlanChange | None
     """None for a dry run."""
+    repaired: tuple[str, ...] = ()
+    """Published data whose files were missing or damaged, and were put again."""
 
     def to_json(self) -> dict[str, Any]:
         change = None if self.change is None else asdict(self.change)
@@ -53,6 +56,7 @@ class Planned:
             "jobs": self.jobs,
             "shards": self.shards,
             "change": change,
+            "repaired": list(self.repaired),
         }
 
     def sentence(self) -> str:
@@ -63,8 +67,10 @@ class Planned:
         parts = [f"{change.added} added", f"{change.kept} kept"]
         parts += [f"{change.revived} asked for again"] if change.revived else []
         parts += [f"{change.cancelled} cancelled"] if change.cancelled else []
+        again = f"Put again, because their files were missing or damaged: {', '.join(self.repaired)}.\n"
         return (
             f"Planned {self.study} in {self.home}: {graph} ({', '.join(parts)}).\n"
+            f"{again if self.repaired else ''}"
             "Next: orch worker (as many as you have machines), orch status, orch report."
         )
 
@@ -103,15 +109,16 @@ def publish(
         dataset = dataset or load(study.dataset, directory)
     home = Home.create(url, artifacts, study.name)
     home.check_artifacts()
-    data = {}
-    if not _has(home, {*made.shard_names, made.test_name}):
-        data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts)
+    published = home.jobs.data()
+    lacking = _lacking(home, published, (*made.shard_names, made.test_name))
+    data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts, lacking) if lacking else {}
     if study.dataset == "synthetic":
         notes = (*notes, SYNTHETIC_NOTE)
     change = home.jobs.publish(made, data, notes)
     if scheme(home.url) == "gdrive":
         travelling.publish(home.url)
-    return Planned(study.name, home.url, len(made.jobs), study.shards, change)
+    repaired = tuple(name for name in lacking if name in published)
+    return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired)
 
 
 def _with_leases_for(url: str, study: Study) -> Study:
@@ -121,10 +128,9 @@ def _with_leases_for(url: str, study: Study) -> Study:
     return study.model_copy(update={"leases": study.leases.model_copy(update={"seconds": SECONDS_ON_DRIVE})})
 
 
-def _has(home: Home, names: set[str]) -> bool:
-    """Whether all these data are published, and their files still there."""
-    data = home.jobs.data()
-    return all(name in data and home.artifacts.has(data[name]) for name in names)
+def _lacking(home: Home, published: Mapping[str, Artifact], names: Sequence[str]) -> list[str]:
+    """The data that are not published yet, or whose files are missing or damaged."""
+    return [name for name in names if name not in published or not home.artifacts.is_whole(published[name])]
 
 
 def load(name: str, directory: Path | None) -> datasets.Dataset:

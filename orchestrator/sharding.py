@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from models import datasets
@@ -12,8 +13,13 @@ from orchestrator.jobs import Artifact
 from orchestrator.planner import SHARDING_SEED, Plan, train_images
 
 
-def publish_data(plan: Plan, dataset: datasets.Dataset, store: ArtifactStore) -> dict[str, Artifact]:
-    """Keep every shard and the test set in the store; returns them by the names that the plan gives them.
+def publish_data(
+    plan: Plan, dataset: datasets.Dataset, store: ArtifactStore, wanted: Collection[str]
+) -> dict[str, Artifact]:
+    """Keep those of the shards and the test set in the store that are wanted; returns them by name.
+
+    Args:
+        wanted: names that the plan gives them.
 
     Raises:
         StoreError: the store could not keep one; those before it are garbage, and nothing names them.
@@ -26,7 +32,7 @@ def publish_data(plan: Plan, dataset: datasets.Dataset, store: ArtifactStore) ->
     named = dict(zip(plan.shard_names, shards, strict=True)) | {plan.test_name: test}
     with tempfile.TemporaryDirectory(prefix="orch-shards-") as directory:
         file = Path(directory) / "split.safetensors"
-        return {name: _kept(split, file, store) for name, split in named.items()}
+        return {name: _kept(split, file, store) for name, split in named.items() if name in wanted}
 
 
 def _kept(split: datasets.Split, file: Path, store: ArtifactStore) -> Artifact:

@@ -6,7 +6,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,11 @@ from orchestrator.errors import DiskError, StoreError
 from orchestrator.jobs import Artifact
 
 _SECONDS_BETWEEN_LOOKS = 600.0
+
+_KNOWN_SECONDS = 6 * 3600.0
+"""How long a file that was put is given again for equal bytes: one that is a day old and unnamed another worker of the
+account may be about to sweep.
+"""
 
 _DOWNLOADS = 2
 """Before a file is believed to be damaged there, and not on its way."""
@@ -36,7 +41,8 @@ class DriveStore:
         self._client = client
         self._folder = folder
         self._where = where
-        self._put: dict[str, Artifact] = {}
+        self._put: dict[str, tuple[Artifact, float]] = {}
+        """What this process has put, and when, on the monotonic clock."""
         self._lock = threading.Lock()
         self._shortage: str | None = None
         self._shortage_due = -math.inf
@@ -48,8 +54,7 @@ class DriveStore:
         """Raises StoreFull if the account's storage is full."""
         try:
             sha256, md5 = _digests(file)
-            with self._lock:
-                known = self._put.get(sha256)
+            known = self._put_lately(sha256)
             if known is not None and self.has(known):
                 return known
             return self._uploaded(file, sha256, md5)
@@ -61,6 +66,11 @@ class DriveStore:
             raise StoreError(told) from refused
         except OSError as error:
             raise DiskError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+    def _put_lately(self, sha256: str) -> Artifact | None:
+        with self._lock:
+            artifact, put = self._put.get(sha256, (None, -math.inf))
+        return artifact if time.monotonic() - put < _KNOWN_SECONDS else None
 
     def fetch(self, artifact: Artifact, to: Path) -> None:
         try:
@@ -75,7 +85,7 @@ class DriveStore:
     def _fetch_whole(self, artifact: Artifact, to: Path) -> None:
         for _ in range(_DOWNLOADS):
             with appearing_in(to.parent) as incoming:
-                hashed = _Hashed(incoming.stream)
+                hashed = _Hashed(incoming.stream, artifact)
                 self._client.download(artifact.location, hashed)  # type: ignore[arg-type]
                 if (hashed.sha256, hashed.size) == (artifact.sha256, artifact.size):
                     incoming.appear_as(to)
@@ -94,15 +104,38 @@ class DriveStore:
             raise StoreError(f"The artifacts in {self} cannot be read: {refused}") from refused
         return found.size == artifact.size and not found.trashed
 
+    def is_whole(self, artifact: Artifact) -> bool:
+        try:
+            found = self._client.metadata(artifact.location)
+        except DriveRefused as refused:
+            if refused.reason is Reason.MISSING:
+                return False
+            raise StoreError(f"The artifacts in {self} cannot be read: {refused}") from refused
+        # Drive tells no SHA-256 of a file that it has not looked at yet.
+        same = found.sha256 in ("", artifact.sha256)
+        return same and found.size == artifact.size and not found.trashed
+
     def delete(self, artifact: Artifact) -> None:
         """Another account's file stays: only its owner may delete it, and does."""
         with self._lock:
             self._put.pop(artifact.sha256, None)
         try:
-            self._client.delete(artifact.location)
+            if self._is_own(artifact):
+                self._client.delete(artifact.location)
         except DriveRefused as refused:
-            if refused.reason is not Reason.FORBIDDEN:
+            if refused.reason not in (Reason.FORBIDDEN, Reason.MISSING):
                 raise StoreError(f"The artifact {artifact.location} cannot be deleted: {refused}") from refused
+
+    def _is_own(self, artifact: Artifact) -> bool:
+        """A row may name any file that this account can see, and the account's own are its to delete."""
+        found = self._client.metadata(artifact.location)
+        return found.mine and found.name == artifact.sha256 and self._folder in found.parents
+
+    def discard(self, stored: Stored, is_garbage: Callable[[Stored], bool]) -> bool:
+        if not is_garbage(stored):
+            return False
+        self.delete(stored.artifact)
+        return True
 
     def shortage(self) -> str | None:
         """Of the account that is signed in, asked for now and then."""
@@ -126,7 +159,7 @@ class DriveStore:
         artifact = Artifact(sha256, file.stat().st_size, self._client.new_id())
         self._client.upload(file, artifact.location, sha256, self._folder, md5)
         with self._lock:
-            self._put[sha256] = artifact
+            self._put[sha256] = artifact, time.monotonic()
         return artifact
 
 
@@ -142,16 +175,22 @@ def _shortage_of(account: Account) -> str | None:
 
 
 class _Hashed:
-    """Writes to a stream, and knows what it wrote."""
+    """Writes to a stream, and knows what it wrote; a file that is longer than the artifact is not read to its end."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, artifact: Artifact) -> None:
         self._stream = stream
+        self._artifact = artifact
         self._digest = hashlib.sha256()
         self.size = 0
 
     def write(self, chunk: bytes) -> int:
         self._digest.update(chunk)
         self.size += len(chunk)
+        if self.size > self._artifact.size:
+            raise ArtifactDamaged(
+                f"The artifact {self._artifact.location} is damaged: it has more than the {self._artifact.size} bytes "
+                "that were kept."
+            )
         return self._stream.write(chunk)
 
     @property

@@ -26,11 +26,13 @@ class Incoming:
         os.fsync(self.stream.fileno())
         final.parent.mkdir(parents=True, exist_ok=True)
         self._path.replace(final)
-        _sync(final.parent)
+        sync(final.parent)
+        # Where its own directory has a name: that may be as new as the file, whoever made it.
+        sync(final.parent.parent)
 
 
-def _sync(directory: Path) -> None:
-    """The name reaches the disk too: a row of the job table must not outlive the file that it names."""
+def sync(directory: Path) -> None:
+    """The names in it reach the disk too: a row of the job table must not outlive the file that it names."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

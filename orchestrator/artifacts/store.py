@@ -63,12 +63,35 @@ class ArtifactStore(Protocol):
         """
         ...
 
+    def is_whole(self, artifact: Artifact) -> bool:
+        """Whether a file of the artifact's content is there, as far as the store can tell without sending it here.
+
+        Raises:
+            StoreError: that cannot be told.
+        """
+        ...
+
     def delete(self, artifact: Artifact) -> None:
-        """Remove the artifact; nothing happens if it is not there."""
+        """Remove the artifact, which no row names any more; nothing happens if it is not there."""
+        ...
+
+    def discard(self, stored: Stored, is_garbage: Callable[[Stored], bool]) -> bool:
+        """Remove a file that was listed, if it is garbage still at the moment of its removal.
+
+        Somebody may have put the same bytes since, and named them.
+
+        Args:
+            is_garbage: asked again with what the file is now.
+
+        Returns:
+            whether it was removed.
+        """
         ...
 
     def stored(self) -> Iterator[Stored]:
-        """All files of the store that this account may delete; those of the last minutes may be left out.
+        """All files that the store can tell to be its own, and this account's to delete.
+
+        A person's files beside them are none; those of the last minutes may be left out.
 
         Raises:
             StoreError: they cannot be listed.
@@ -90,12 +113,17 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def copy_hashed(source: Readable, target: BinaryIO, sink: Callable[[int], None] | None = None) -> tuple[str, int]:
-    """Copy a stream to its end; returns the SHA-256 in hexadecimal and the number of bytes."""
+def copy_hashed(source: Readable, target: BinaryIO | None = None, most: int | None = None) -> tuple[str, int]:
+    """Copy a stream to its end; returns the SHA-256 in hexadecimal and the number of bytes.
+
+    Args:
+        target: None only to read it.
+        most: bytes beyond which nobody need read on: a file that is longer than it should be is damaged.
+    """
     digest, size = hashlib.sha256(), 0
-    while chunk := source.read(_CHUNK_BYTES):
+    while (most is None or size <= most) and (chunk := source.read(_CHUNK_BYTES)):
         digest.update(chunk)
-        size += target.write(chunk)
-        if sink is not None:
-            sink(size)
+        size += len(chunk)
+        if target is not None:
+            target.write(chunk)
     return digest.hexdigest(), size

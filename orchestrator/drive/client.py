@@ -51,7 +51,7 @@ _IDS_AT_ONCE = 20
 # What no network says: a file that is up- or downloaded could not be read or written.
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
-_META = "id,name,size,md5Checksum,properties,ownedByMe,trashed,modifiedTime"
+_META = "id,name,parents,size,md5Checksum,sha256Checksum,properties,ownedByMe,trashed,modifiedTime"
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,12 @@ class Metadata:
     name: str
     size: int
     """Bytes; 0 of a folder."""
+    parents: tuple[str, ...]
+    """The folder that it lies in, if this account may see it."""
     md5: str
     """Of its content, in hexadecimal; empty of a folder."""
+    sha256: str
+    """The same; empty also of a file that Drive has not looked at yet."""
     properties: Mapping[str, str]
     """Notes that every app sees; an app's own `appProperties` the other accounts' sign-ins would not."""
     mine: bool
@@ -358,7 +362,9 @@ def _metadata(told: Mapping[str, Any]) -> Metadata:
         id=told["id"],
         name=told["name"],
         size=int(told.get("size", 0)),
+        parents=tuple(told.get("parents", ())),
         md5=told.get("md5Checksum", ""),
+        sha256=told.get("sha256Checksum", ""),
         properties=told.get("properties", {}),
         mine=told.get("ownedByMe", False),
         trashed=told.get("trashed", False),

@@ -44,8 +44,16 @@ def found(client: DriveClient, folder: str) -> StudyFolder | None:
     named = {} if there is None else there.properties
     if _JOBS not in named or _ARTIFACTS not in named:
         return None
-    complete = all(_metadata(client, named[part]) is not None for part in (_JOBS, _ARTIFACTS))
+    complete = all(_lies_in(client, folder, named[part]) for part in (_JOBS, _ARTIFACTS))
     return StudyFolder(folder, named[_JOBS], named[_ARTIFACTS]) if complete else None
+
+
+def _lies_in(client: DriveClient, folder: str, file: str) -> bool:
+    """Everybody who may write in the folder may write its properties: they could name a file of one's own elsewhere,
+    which the next swap would replace, or the next sweep delete.
+    """
+    there = _metadata(client, file)
+    return there is not None and folder in there.parents
 
 
 def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:

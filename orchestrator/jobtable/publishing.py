@@ -179,10 +179,13 @@ def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: fl
 
 
 def _set_data(connection: Connection, published: Mapping[str, Artifact]) -> None:
+    """Name what was published, and, of what was put again because it was lost or damaged, where it is now."""
     known = set(connection.execute(select(data.c.name)).scalars())
-    fresh = [{"name": name, **asdict(artifact)} for name, artifact in published.items() if name not in known]
-    if fresh:
-        connection.execute(insert(data), fresh)
+    for name, artifact in published.items():
+        if name in known:
+            connection.execute(update(data).where(data.c.name == name).values(**asdict(artifact)))
+        else:
+            connection.execute(insert(data).values(name=name, **asdict(artifact)))
 
 
 def _withdraw(connection: Connection, planned: set[str], now: float) -> int:

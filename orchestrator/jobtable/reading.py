@@ -86,6 +86,12 @@ def named_locations(connection: Connection) -> set[str]:
     return set(connection.execute(named).scalars())
 
 
+def is_named(connection: Connection, location: str) -> bool:
+    """Whether a row names the file at this location of the store."""
+    named = (select(table.c.location).where(table.c.location == location) for table in (outputs, checkpoints, data))
+    return connection.execute(union(*named).limit(1)).first() is not None
+
+
 def unfinished(connection: Connection, besides: Collection[str]) -> bool:
     """Whether a job can be claimed, or may become so: what is blocked waits, in the end, for one of these."""
     moving = jobs.c.state.in_([JobState.READY, JobState.RUNNING])

@@ -106,7 +106,8 @@ class JobTable:
         """Make the table hold this plan: what is the same is kept, what vanished is cancelled.
 
         Args:
-            data: shards and test set by the names that the plan gives them, for those not published before.
+            data: shards and test set by the names that the plan gives them: those not published before, and those that
+                were put again.
             notes: what every report of the study must say.
 
         Raises:
@@ -331,6 +332,10 @@ class JobTable:
         """Where the store has all files that any row names."""
         with self._reading() as connection:
             return reading.named_locations(connection)
+
+    def is_named(self, location: str) -> bool:
+        """Whether any row names a file of the store at this moment, and not at one that a reader may still be shown."""
+        return self._transact(lambda connection: reading.is_named(connection, location))
 
     def close(self) -> None:
         self._place.close()

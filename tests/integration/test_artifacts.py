@@ -15,12 +15,13 @@ from typing import Protocol
 
 import pytest
 
-from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore
+from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore, Stored, incoming, local
 from orchestrator.artifacts.drive import DriveStore
 from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.errors import DiskError, StoreError
+from orchestrator.jobs import Artifact
 from tests.drive import DriveServer
 
 BYTES = 3_000_000
@@ -145,6 +146,38 @@ def test_what_is_stored_is_listed_with_its_age(kept: Kept, file: Path) -> None:
     assert -2 < stored.age_seconds < 60
 
 
+def test_a_file_is_whole_until_it_is_changed_or_deleted(kept: Kept, file: Path) -> None:
+    artifact = kept.store.put(file)
+    assert kept.store.is_whole(artifact)
+    kept.change(lambda content: content[:-1] + bytes([content[-1] ^ 1]))
+    assert kept.store.has(artifact) and not kept.store.is_whole(artifact)
+    kept.store.delete(artifact)
+    assert not kept.store.is_whole(artifact)
+
+
+def test_what_is_garbage_to_the_last_is_discarded(kept: Kept, file: Path) -> None:
+    kept.store.put(file)
+    (stored,) = kept.store.stored()
+    assert kept.store.discard(stored, lambda again: again.artifact == stored.artifact)
+    assert list(kept.store.stored()) == [] and kept.contents() == []
+
+
+def test_what_has_been_named_since_it_was_listed_stays_where_it_was(kept: Kept, file: Path, tmp_path: Path) -> None:
+    artifact = kept.store.put(file)
+    (stored,) = kept.store.stored()
+    assert not kept.store.discard(stored, lambda _: False)
+    kept.store.fetch(artifact, tmp_path / "copy")
+    assert kept.contents() == [file.read_bytes()]
+
+
+def test_a_file_that_is_longer_than_it_was_is_refused_before_its_end(kept: Kept, file: Path, tmp_path: Path) -> None:
+    artifact = kept.store.put(file)
+    kept.change(lambda content: content * 20)
+    with pytest.raises(ArtifactDamaged):
+        kept.store.fetch(artifact, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
 def test_a_file_that_is_not_there_is_told_in_a_sentence(kept: Kept, tmp_path: Path) -> None:
     with pytest.raises(DiskError, match="No such file"):
         kept.store.put(tmp_path / "nothing")
@@ -204,11 +237,10 @@ UNREADABLE = Path("/proc/self/mem")
 
 
 def test_a_store_that_cannot_be_read_and_a_file_of_this_machine_are_told_apart(
-    store: LocalStore, file: Path, tmp_path: Path
+    store: LocalStore, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifact = store.put(file)
-    (store.directory / artifact.location).unlink()
-    (store.directory / artifact.location).symlink_to(UNREADABLE)
+    monkeypatch.setattr(local, "_opened", lambda _: UNREADABLE.open("rb"))
     with pytest.raises(StoreError, match="cannot be read"):
         store.fetch(artifact, tmp_path / "copy")
     with pytest.raises(DiskError, match="cannot be read"):
@@ -247,3 +279,128 @@ def test_a_directory_that_cannot_be_written_gives_a_sentence(tmp_path: Path, fil
     blocked.write_text("a file where the directory should be")
     with pytest.raises(StoreError, match="could not be kept"):
         LocalStore(blocked).put(file)
+
+
+# --- a directory that others may write to, and have files of their own in ---
+
+
+def test_a_persons_own_files_are_neither_listed_nor_deleted(store: LocalStore, file: Path) -> None:
+    artifact = store.put(file)
+    sha256 = artifact.sha256
+    theirs = ["thesis.txt", sha256, f"ff/{sha256}", f"{sha256[:2]}/notes", f"{sha256[:2]}/{sha256}.bak", "ab/cd/ef"]
+    for name in theirs:
+        path = store.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    assert [stored.artifact for stored in store.stored()] == [artifact]
+    for name in theirs:
+        store.delete(Artifact(sha256, 4, name))
+    assert all((store.directory / name).read_text() == "mine" for name in theirs)
+
+
+@pytest.mark.parametrize("location", ["../x", "/etc/hostname", "", "ab", "../store/ab/x"])
+def test_a_location_that_no_store_gave_is_refused(store: LocalStore, file: Path, tmp_path: Path, location: str) -> None:
+    outside = tmp_path / "x"
+    outside.write_text("outside")
+    known = store.put(file)
+    named = Artifact(known.sha256, known.size, location)
+    with pytest.raises(ArtifactDamaged, match="somebody has altered the row"):
+        store.fetch(named, tmp_path / "copy")
+    store.delete(named)
+    assert outside.read_text() == "outside" and store.has(known)
+
+
+@pytest.mark.parametrize("what", ["link", "pipe", "directory"])
+def test_what_lies_under_an_artifacts_name_and_is_no_file_is_not_followed(
+    store: LocalStore, file: Path, tmp_path: Path, what: str
+) -> None:
+    artifact = store.put(file)
+    path = store.directory / artifact.location
+    path.unlink()
+    if what == "link":
+        path.symlink_to(file)
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(ArtifactDamaged):
+        store.fetch(artifact, tmp_path / "copy")
+    assert not store.has(artifact) and not store.is_whole(artifact)
+    assert list(store.stored()) == []
+
+
+def test_a_directory_of_the_store_that_is_a_link_leads_nobody_out(
+    store: LocalStore, file: Path, tmp_path: Path
+) -> None:
+    artifact = store.put(file)
+    ours, theirs = (store.directory / artifact.location).parent, tmp_path / "theirs"
+    ours.rename(theirs)
+    ours.symlink_to(theirs)
+    with pytest.raises(ArtifactDamaged, match="leads out of the store"):
+        store.fetch(artifact, tmp_path / "copy")
+    store.delete(artifact)
+    assert [path.name for path in theirs.iterdir()] == [artifact.sha256]
+
+
+def test_bytes_that_are_put_again_while_they_are_discarded_stay(store: LocalStore, file: Path, tmp_path: Path) -> None:
+    artifact = store.put(file)
+    (stored,) = store.stored()
+
+    def put_again(_: Stored) -> bool:
+        store.put(file)
+        return True
+
+    assert store.discard(stored, put_again)
+    store.fetch(artifact, tmp_path / "copy")
+
+
+def test_bytes_that_were_put_again_before_they_are_discarded_are_young(store: LocalStore, file: Path) -> None:
+    artifact = store.put(file)
+    os.utime(store.directory / artifact.location, (0, 0))
+    (stored,) = store.stored()
+    assert stored.age_seconds > 1e9
+    store.put(file)
+    assert not store.discard(stored, lambda now: now.age_seconds > 1e9)
+    assert store.is_whole(artifact)
+
+
+def test_what_a_killed_sweep_has_left_aside_comes_back(
+    store: LocalStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = store.put(file)
+    (stored,) = store.stored()
+
+    class Killed(BaseException):
+        pass
+
+    def die(_: Stored) -> bool:
+        raise Killed
+
+    with pytest.raises(Killed):
+        store.discard(stored, die)
+    assert not store.has(artifact)
+    assert list(store.stored()) == [], "whoever is at it may live"
+    monkeypatch.setattr(local, "_ASIDE_SECONDS", 0.0)
+    assert [stored.artifact for stored in store.stored()] == [artifact]
+    assert store.is_whole(artifact)
+
+
+def test_files_of_an_older_orch_beside_a_persons_own_are_read_and_never_deleted(
+    store: LocalStore, file: Path, tmp_path: Path
+) -> None:
+    artifact = store.put(file)
+    newer = LocalStore(store.directory / "orch-artifacts", before=store.directory)
+    assert newer.has(artifact) and newer.is_whole(artifact)
+    newer.fetch(artifact, tmp_path / "copy")
+    newer.delete(artifact)
+    assert list(newer.stored()) == [] and store.has(artifact)
+
+
+def test_a_new_directory_of_the_store_reaches_the_disk_with_its_first_file(
+    store: LocalStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(incoming, "sync", synced.append)
+    artifact = store.put(file)
+    parent = (store.directory / artifact.location).parent
+    assert synced == [parent, store.directory]

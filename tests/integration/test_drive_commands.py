@@ -245,7 +245,7 @@ def test_the_doctor_looks_at_a_home_on_this_disk_too(place: Path) -> None:
     for shard in (place / "here.orch" / "artifacts").glob("*/*"):
         shard.unlink()
     done = orch("doctor", cwd=place)
-    assert (done.returncode, "are missing" in done.stdout) == (ExitCode.FAILED, True)
+    assert (done.returncode, "are missing or damaged" in done.stdout) == (ExitCode.FAILED, True)
 
 
 @pytest.mark.usefixtures("planned")
@@ -271,7 +271,7 @@ def test_garbage_on_this_disk_is_deleted_and_what_is_named_stays(place: Path) ->
     told(orch("plan", "--home", "here.orch", cwd=place))
     artifacts = place / "here.orch" / "artifacts"
     named = {path for path in artifacts.rglob("*") if path.is_file()}
-    for left in (artifacts / "ab" / ("ab" * 32), artifacts / ".incoming-0"):
+    for left in (artifacts / "ab" / ("ab" * 32), artifacts / f".incoming-{'0' * 32}"):
         left.parent.mkdir(exist_ok=True)
         left.write_bytes(b"left behind")
     for path in artifacts.rglob("*"):

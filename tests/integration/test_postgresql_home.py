@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -162,6 +163,33 @@ def _admit(connection: psycopg.Connection[tuple[str]], *rules: str) -> None:
     rows = " UNION ALL ".join(f"SELECT '{rule}'" for rule in rules)
     connection.execute(f"COPY ({rows}) TO '{row[0]}'".encode())
     connection.execute("SELECT pg_reload_conf()")
+
+
+def test_garbage_is_only_what_orch_has_put_there_itself(place: Path, database: str) -> None:
+    told = orch("plan", "--home", database, "--artifacts", "files", cwd=place)
+    assert told.returncode == 0, told.stderr
+    ours = {path for path in (place / "files").rglob("*") if path.is_file()}
+    theirs = [place / "files" / name for name in ("thesis.tex", f"ab/{'ab' * 32}", "photos/1.jpg")]
+    garbage = place / "files" / "orch-artifacts" / "cd" / ("cd" * 32)
+    for path in (*theirs, garbage):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("years of work")
+    for path in (place / "files").rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    assert "--only-home" in refused(orch("gc", cwd=place), 2)
+    assert "Deleted 1 file " in orch("gc", "--only-home", cwd=place).stdout
+    assert {path for path in (place / "files").rglob("*") if path.is_file()} == {*ours, *theirs}
+
+
+def test_a_home_whose_files_lie_where_an_older_orch_has_put_them_goes_on(place: Path, database: str) -> None:
+    home = planned(database, place / "files")
+    for path in (place / "files" / "orch-artifacts").glob("*"):
+        path.rename(place / "files" / path.name)
+    home.check_artifacts()
+    for number, artifact in enumerate(home.jobs.data().values()):
+        home.artifacts.fetch(artifact, place / str(number))
+    assert publish(Study.parse(SMALL), database, None, artifacts=place / "files").repaired == ()
+    home.jobs.close()
 
 
 def test_a_password_is_in_nothing_that_is_printed_or_written(place: Path, own_server: str) -> None:
