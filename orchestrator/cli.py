@@ -84,6 +84,10 @@ def plan(
     artifacts: ArtifactsOption = None,
     data: DataOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be planned and change nothing.")] = False,
+    accept_rollback: Annotated[
+        bool,
+        typer.Option("--accept-rollback", help="Go on from a job table on Drive that was put back to an older state."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
@@ -95,7 +99,7 @@ def plan(
         planned = planning.dry_run(study, data)
     else:
         at = address.of_study(study.name, home, artifacts)
-        planned = planning.publish(study, at.url, data, artifacts=at.artifacts)
+        planned = planning.publish(study, at.url, data, artifacts=at.artifacts, accept_rollback=accept_rollback)
         address.remember(study.name, address.Address(planned.home, at.artifacts))
         if home is not None and address.has_password(home):
             sentence = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."

@@ -70,16 +70,24 @@ class Home:
         return home
 
     @classmethod
-    def create(cls, url: str | Path, artifacts: str | Path | None = None, name: str = "study") -> Home:
+    def create(
+        cls,
+        url: str | Path,
+        artifacts: str | Path | None = None,
+        name: str = "study",
+        *,
+        accept_rollback: bool = False,
+    ) -> Home:
         """Open a home, making what is missing of it; one of an older Orch is migrated.
 
         Args:
             name: of the study, for people who come across the home somewhere else.
+            accept_rollback: go on from a job table that is in an older state than was seen before.
 
         Raises:
             HomeError: it cannot be made or reached, or is of a newer schema.
         """
-        kind = _kind(url, artifacts)
+        kind = _kind(url, artifacts, accept_rollback=accept_rollback)
         kind.make(name)
         home = kind.home()
         home.jobs.create()
@@ -114,7 +122,7 @@ class _Kind(Protocol):
     def home(self) -> Home: ...
 
 
-def _kind(url: str | Path, artifacts: str | Path | None) -> _Kind:
+def _kind(url: str | Path, artifacts: str | Path | None, *, accept_rollback: bool = False) -> _Kind:
     named = scheme(url) if isinstance(url, str) else None
     if named in postgresql_url.SCHEMES:
         return _Database(str(url), artifacts)
@@ -125,7 +133,7 @@ def _kind(url: str | Path, artifacts: str | Path | None) -> _Kind:
     if artifacts is not None:
         raise UsageError(f"{url} keeps its own files; --artifacts is for a home on PostgreSQL.")
     if named == "gdrive":
-        return _DriveHome(str(url), drive.connect())
+        return _DriveHome(str(url), drive.connect(), accept_rollback=accept_rollback)
     return _Directory(Path(url).expanduser().absolute())
 
 
@@ -174,9 +182,10 @@ class _Database:
 class _DriveHome:
     """A folder of Google Drive with everything in it, for workers of several accounts."""
 
-    def __init__(self, url: str, client: DriveClient) -> None:
+    def __init__(self, url: str, client: DriveClient, *, accept_rollback: bool) -> None:
         self.url = url
         self._client = client
+        self._accept_rollback = accept_rollback
         self._folder: StudyFolder | None = None
 
     def exists(self) -> bool:
@@ -206,12 +215,16 @@ class _DriveHome:
 
     def home(self) -> Home:
         from orchestrator.artifacts.drive import DriveStore
+        from orchestrator.drive.generations import SeenGenerations, notes_of
         from orchestrator.jobtable.drive_file import DriveFile
         from orchestrator.jobtable.snapshot import SnapshotPlace
 
         assert self._folder is not None, "a home is opened when it exists or was made"
-        place = SnapshotPlace(DriveFile(self._client, self._folder.jobs, self.url), _READS_GOOD_FOR_SECONDS)
-        store = DriveStore(self._client, self._folder.artifacts, self.url)
+        client, artifacts = self._client, self._folder.artifacts
+        seen = SeenGenerations(client, artifacts, self.url, accept_rollback=self._accept_rollback)
+        file = DriveFile(client, self._folder.jobs, self.url)
+        place = SnapshotPlace(file, _READS_GOOD_FOR_SECONDS, sightings=seen)
+        store = DriveStore(client, artifacts, self.url, notes_of(place.generation))
         return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False)
 
 

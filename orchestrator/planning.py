@@ -88,6 +88,8 @@ def publish(
     dataset: datasets.Dataset | None = None,
     notes: tuple[str, ...] = (),
     artifacts: str | Path | None = None,
+    *,
+    accept_rollback: bool = False,
 ) -> Planned:
     """Publish a study's data and jobs to a home, making the home if need be.
 
@@ -96,6 +98,7 @@ def publish(
         dataset: the study's data set, if it is loaded already.
         notes: what every report of the study must say beside what follows from the study itself.
         artifacts: where the home's files are, if it does not keep them itself.
+        accept_rollback: go on from a job table that is in an older state than was seen before.
 
     Raises:
         StudyError: the study cannot be planned.
@@ -107,7 +110,7 @@ def publish(
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
         dataset = dataset or load(study.dataset, directory)
-    home = Home.create(url, artifacts, study.name)
+    home = Home.create(url, artifacts, study.name, accept_rollback=accept_rollback)
     home.check_artifacts()
     published = home.jobs.data()
     lacking = _lacking(home, published, (*made.shard_names, made.test_name))

@@ -119,12 +119,13 @@ class PostgresqlPlaceOf:
     scale: Scale = AT_ONCE
 
     def __call__(self, database: str) -> SettablePostgresqlPlace:
-        return SettablePostgresqlPlace(self._schema(database))
+        return SettablePostgresqlPlace(self.schema(database))
 
     def in_real_time(self, database: str) -> PostgresqlPlace:
-        return PostgresqlPlace(self._schema(database))
+        return PostgresqlPlace(self.schema(database))
 
-    def _schema(self, name: str) -> str:
+    def schema(self, name: str) -> str:
+        """The URL of a schema, made if it is not there yet."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
         own = make_url(self.url).update_query_dict({"options": f"-csearch_path={name}"})

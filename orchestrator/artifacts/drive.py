@@ -6,7 +6,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -37,8 +37,12 @@ class DriveStore:
     whether a file is there already would be minutes late.
     """
 
-    def __init__(self, client: DriveClient, folder: str, where: str) -> None:
+    def __init__(
+        self, client: DriveClient, folder: str, where: str, notes: Callable[[], Mapping[str, str]] = dict
+    ) -> None:
+        """`notes` gives the properties of a file that is uploaded now."""
         self._client = client
+        self._notes = notes
         self._folder = folder
         self._where = where
         self._put: dict[str, tuple[Artifact, float]] = {}
@@ -157,7 +161,7 @@ class DriveStore:
 
     def _uploaded(self, file: Path, sha256: str, md5: str) -> Artifact:
         artifact = Artifact(sha256, file.stat().st_size, self._client.new_id())
-        self._client.upload(file, artifact.location, sha256, self._folder, md5)
+        self._client.upload(file, artifact.location, sha256, self._folder, md5, self._notes())
         with self._lock:
             self._put[sha256] = artifact, time.monotonic()
         return artifact

@@ -40,6 +40,7 @@ NEARLY_FULL = 0.9
 
 FOLDER = "application/vnd.google-apps.folder"
 BYTES = "application/octet-stream"
+NO_NOTES: Mapping[str, str] = {}
 
 # Pauses of 2, 4 and 8 s at most, each at random: a table must say within half a minute whether it can be reached.
 _TRIES = 3
@@ -117,20 +118,27 @@ class DriveClient:
         """What lies in a folder, in no order; what was made or deleted in the last minutes may be told wrongly."""
         page = None
         while True:
-            found = self._told(
-                self._v3.files().list(
-                    q=f"'{folder}' in parents and trashed = false",
-                    fields=f"nextPageToken,files({_META})",
-                    pageSize=1000,
-                    pageToken=page,
-                    supportsAllDrives=True,
-                    includeItemsFromAllDrives=True,
-                )
-            )
+            found = self._listed(folder, pageSize=1000, pageToken=page)
             yield from map(_metadata, found["files"])
             page = found.get("nextPageToken")
             if page is None:
                 return
+
+    def newest(self, folder: str, count: int) -> list[Metadata]:
+        """The files in a folder that were changed last; a list may not know those of the last minutes."""
+        found = self._listed(folder, pageSize=count, orderBy="modifiedTime desc")
+        return [_metadata(told) for told in found["files"]]
+
+    def _listed(self, folder: str, **options: Any) -> Mapping[str, Any]:
+        return self._told(
+            self._v3.files().list(
+                q=f"'{folder}' in parents and trashed = false",
+                fields=f"nextPageToken,files({_META})",
+                supportsAllDrives=True,
+                includeItemsFromAllDrives=True,
+                **options,
+            )
+        )
 
     def new_id(self) -> str:
         """An id for a file that this account will create."""
@@ -152,14 +160,16 @@ class DriveClient:
         body = {"properties": dict(properties)}
         self._told(self._v3.files().update(fileId=file, body=body, fields="id", supportsAllDrives=True))
 
-    def upload(self, source: Path, file: str, name: str, parent: str, digest: str) -> None:
+    def upload(
+        self, source: Path, file: str, name: str, parent: str, digest: str, properties: Mapping[str, str] = NO_NOTES
+    ) -> None:
         """Make a file of an id from `new_id`, in chunks that go on after a cut; nothing is left of one that is damaged.
 
         Args:
             digest: the MD5 of the source, which Drive confirms.
         """
         with source.open("rb") as stream:
-            self._filled(_body(file, name, parent, {}), stream)
+            self._filled(_body(file, name, parent, properties), stream)
         told = self.metadata(file)
         if (told.md5, told.size) != (digest, source.stat().st_size):
             self.delete(file)

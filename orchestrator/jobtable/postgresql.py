@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from orchestrator.errors import HomeError
 from orchestrator.jobtable import libpq, postgresql_url
@@ -101,24 +101,34 @@ class PostgresqlPlace:
         try:
             driver: Any = connection.connection.driver_connection
             self._own.began = libpq.command(driver, begin).get_value(0, 0)
-            try:
-                yield connection
-                libpq.commit(connection)
-            except BaseException:
-                libpq.rollback(connection)
-                raise
-            finally:
-                if driver.closed:
-                    self._forget()
-                else:
-                    # SQLAlchemy believes that its first statement began something; to the server this says nothing.
-                    connection.rollback()
-        except (DBAPIError, psycopg.Error) as error:
+            yield connection
+            libpq.commit(connection)
+            # SQLAlchemy believes that its first statement began something; to the server this says nothing.
+            connection.rollback()
+        except BaseException as error:
+            self._undo(connection)
             cause = error.orig if isinstance(error, DBAPIError) else error
-            if not isinstance(cause, _FORESEEABLE):
-                raise
-            self._forget()
-            raise self._unusable(cause) from error
+            if isinstance(cause, psycopg.IntegrityError | psycopg.DataError):
+                raise HomeError(
+                    f"The job table at {self._shown} cannot be used: it holds what no Orch writes ({_reason(cause)}); "
+                    "run the command again with --debug, and report what it says."
+                ) from error
+            if isinstance(cause, _FORESEEABLE):
+                self._forget()
+                raise self._unusable(cause) from error
+            raise
+
+    def _undo(self, connection: Connection) -> None:
+        """Whichever statement failed, BEGIN and COMMIT included, the next one has a connection that is clean."""
+        try:
+            if not connection.invalidated:
+                libpq.rollback(connection)
+                connection.rollback()
+                if not connection.connection.driver_connection.closed:  # type: ignore[union-attr]
+                    return
+        except (SQLAlchemyError, psycopg.Error):
+            pass
+        self._forget()
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._own, "connection", None)
@@ -131,7 +141,7 @@ class PostgresqlPlace:
         return connection
 
     def _unusable(self, error: BaseException) -> HomeError:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = _reason(error)
         return HomeError(f"The job table at {self._shown} cannot be used: {reason}; {_advice(reason)}.")
 
     def _forget(self) -> None:
@@ -148,6 +158,10 @@ def _prepare(driver: Any, _record: object) -> None:
     # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
     driver.execute("SET plan_cache_mode = force_generic_plan")
     driver.execute(f"SET lock_timeout = '{LOCKED_SECONDS:g}s'")
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _advice(reason: str) -> str:

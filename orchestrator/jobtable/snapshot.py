@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, StaticPool, create_engine
@@ -21,8 +22,10 @@ from sqlalchemy import Connection, StaticPool, create_engine
 from orchestrator.errors import HomeError
 from orchestrator.jobtable.conditional import ConditionalFile, Conflict, Version
 from orchestrator.jobtable.place import T
-from orchestrator.jobtable.snapshot_format import EMPTY, NotASnapshot, decoded, encoded
-from orchestrator.jobtable.sqlite import begun
+from orchestrator.jobtable.sightings import NO_SIGHTINGS, Sightings
+from orchestrator.jobtable.snapshot_format import EMPTY, NotASnapshot, Snapshot, decoded, encoded
+from orchestrator.jobtable.sqlite import begun, explained
+from orchestrator.jobtable.vetting import NotAJobTable, vet
 
 PATIENCE_SECONDS = 15.0
 """How long a transaction is tried against others.  A worker that is asked to end has half a minute in all."""
@@ -32,6 +35,10 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 4.0
 
 
+class RolledBack(HomeError):
+    """The table is in an older state than one that was seen before."""
+
+
 class SnapshotPlace:
     """A database in memory, behind which stands a `ConditionalFile`.
 
@@ -39,15 +46,21 @@ class SnapshotPlace:
     knows those of the last ones.  So nothing is counted twice, whatever the network does.
 
     Args:
+        sightings: which states were seen before this process began.
         reads_good_for: seconds for which a reader may be shown what was read or written last.  Transactions always
             begin with the newest.
         pause: waits the given seconds after a conflict.
     """
 
     def __init__(
-        self, file: ConditionalFile, reads_good_for: float = 0.0, pause: Callable[[float], None] = time.sleep
+        self,
+        file: ConditionalFile,
+        reads_good_for: float = 0.0,
+        pause: Callable[[float], None] = time.sleep,
+        sightings: Sightings = NO_SIGHTINGS,
     ) -> None:
         self._file = file
+        self._sightings = sightings
         self._reads_good_for = reads_good_for
         self._pause = pause
         # One copy for all threads of the process, one after another.
@@ -56,6 +69,8 @@ class SnapshotPlace:
         self._snapshot = EMPTY
         self._version: Version | None = None
         """Of the snapshot in memory; None when what is in memory stands nowhere."""
+        self._seen: int | None = None
+        """The highest generation that was seen before this process began; None until somebody asks."""
         self._checked = -float("inf")
         """When that was the newest, on the monotonic clock."""
 
@@ -87,9 +102,10 @@ class SnapshotPlace:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with self._lock:
-            if self._version is None or time.monotonic() - self._checked > self._reads_good_for:
+            old = time.monotonic() - self._checked > self._reads_good_for
+            if old or self._version is None or self._connection.closed:
                 self._refresh()
-            with begun(self._connection, "BEGIN") as connection:
+            with explained(str(self._file)), begun(self._connection, "BEGIN") as connection:
                 yield connection
 
     def analyze(self, connection: Connection) -> None:
@@ -101,6 +117,10 @@ class SnapshotPlace:
     def now(self, connection: Connection) -> float:  # noqa: ARG002
         return self._file.now()
 
+    def generation(self) -> int:
+        """Of the newest state that this process knows; 0 before it has read any."""
+        return self._snapshot.generation
+
     def close(self) -> None:
         self._connection.close()
         self._connection.engine.dispose()
@@ -108,6 +128,8 @@ class SnapshotPlace:
     def _refresh(self) -> None:
         """Make the newest snapshot the one in memory."""
         checked = time.monotonic()
+        if self._connection.closed:  # a transaction could not be rolled back
+            self._connection, self._version = _in_memory(), None
         if not self._is_newest():
             self._load(*self._file.read())
         self._checked = checked
@@ -122,25 +144,48 @@ class SnapshotPlace:
 
     def _load(self, content: bytes, version: Version) -> None:
         try:
-            snapshot = decoded(content)
-            _fill(self._connection, snapshot.database)
-        except (NotASnapshot, sqlite3.DatabaseError) as error:
+            snapshot = self._believed(decoded(content))
+            self._fill(snapshot.database)
+        except (NotASnapshot, NotAJobTable, sqlite3.DatabaseError) as error:
             raise HomeError(f"{self._file} cannot be used: {error}; give the home that `orch plan` made.") from error
-        if snapshot.generation < self._snapshot.generation:
-            # A decision that changes nothing, such as "your lease is lost", no swap would stop.
-            raise HomeError(
-                f"{self._file} was shown in an older state than before; if it is not the newest again in a minute, "
-                "somebody has restored an old version, and the workers have to be started again."
-            )
         self._snapshot, self._version = snapshot, version
+
+    def _believed(self, snapshot: Snapshot) -> Snapshot:
+        """A decision that changes nothing, such as "your lease is lost", no swap would stop: an old state is told."""
+        if self._seen is None:
+            self._seen = self._sightings.highest()
+        seen = max(self._seen, self._snapshot.generation)
+        if snapshot.generation >= seen:
+            self._sightings.note(snapshot.generation)
+            return snapshot
+        if self._sightings.accept_rollback:
+            # The next swap is newer than all that anybody has seen.
+            return replace(snapshot, generation=seen)
+        raise RolledBack(
+            f"{self._file} is in state {snapshot.generation}, and was in state {seen} before: somebody has restored an "
+            "older version, or emptied it; if that is meant, `orch plan --accept-rollback` goes on from there, and "
+            "what was done since is done again."
+        )
+
+    def _fill(self, database: bytes) -> None:
+        """Make a database of serialized bytes, or an empty one, of the connection's."""
+        driver: Any = self._connection.connection.driver_connection
+        try:
+            driver.deserialize(database or _nothing())
+            vet(driver)
+        except BaseException:
+            # What is in memory now is nobody's state: the next transaction must not begin on it.
+            self._version = None
+            raise
 
     def _changed_copy(self, change: Callable[[Connection], T]) -> tuple[T, bool]:
         """What a change gives, and whether it wrote anything to the copy in memory."""
         driver: Any = self._connection.connection.driver_connection
-        before = driver.total_changes, _schema_version(driver)
-        with begun(self._connection, "BEGIN IMMEDIATE") as connection:
-            outcome = change(connection)
-        return outcome, before != (driver.total_changes, _schema_version(driver))
+        with explained(str(self._file)):
+            before = driver.total_changes, _schema_version(driver)
+            with begun(self._connection, "BEGIN IMMEDIATE") as connection:
+                outcome = change(connection)
+            return outcome, before != (driver.total_changes, _schema_version(driver))
 
     def _swapped(self, swap: str) -> bool:
         """Put the copy in memory in the place of the snapshot that it was; False when another was quicker."""
@@ -162,14 +207,8 @@ def _in_memory() -> Connection:
     driver: Any = connection.connection.driver_connection
     driver.isolation_level = None
     driver.execute("PRAGMA foreign_keys = ON")
+    driver.execute("PRAGMA trusted_schema = OFF")
     return connection
-
-
-def _fill(connection: Connection, database: bytes) -> None:
-    """Make a database of serialized bytes, or an empty one, of the connection's."""
-    driver: Any = connection.connection.driver_connection
-    driver.deserialize(database or _nothing())
-    driver.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def _nothing() -> bytes:

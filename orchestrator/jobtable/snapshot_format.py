@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from orchestrator.errors import HomeError
+from orchestrator.jobtable.vetting import LARGEST_BYTES
 
 _MAGIC = b"orch snapshot 1\n"
 # The fastest: a database of rows alike shrinks to an eighth at any level.
@@ -50,8 +51,19 @@ def decoded(content: bytes) -> Snapshot:
     if not content.startswith(_MAGIC):
         raise NotASnapshot("it is not a job table of this version of Orch")
     try:
-        note, _, database = zlib.decompress(content[len(_MAGIC) :]).partition(b"\n")
+        note, _, database = _unpacked(content[len(_MAGIC) :]).partition(b"\n")
         told = json.loads(note)
         return Snapshot(int(told["generation"]), tuple(map(str, told["swaps"])), database)
-    except (zlib.error, ValueError, KeyError, TypeError) as error:
+    except (zlib.error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotASnapshot(f"it is damaged ({error})") from error
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Raises NotASnapshot for more than a job table can be, however little it takes packed."""
+    unpacking = zlib.decompressobj()
+    unpacked = unpacking.decompress(packed, LARGEST_BYTES)
+    if unpacking.unconsumed_tail:
+        raise NotASnapshot(f"it unpacks to more than {LARGEST_BYTES >> 20} MiB, which no job table has")
+    if not unpacking.eof:
+        raise NotASnapshot("it is damaged (it ends too early)")
+    return unpacked

@@ -37,6 +37,7 @@ class SqlitePlace:
         """Raises HomeError if the path is on a network or FUSE mount."""
         _refuse_mounts(path)
         self.path = path
+        self._told = f"The job table {path}"
         self._engine = _engine(path, synchronous)
         # One open connection a thread: taking one from SQLAlchemy's pool costs more than most transactions.
         self._own = threading.local()
@@ -44,12 +45,12 @@ class SqlitePlace:
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:  # noqa: ARG002
         # SQLite has one writer at a time: every transaction is exclusive.
-        with self._explained(), begun(self._connection(), "BEGIN IMMEDIATE") as connection:
+        with explained(self._told), begun(self._connection(), "BEGIN IMMEDIATE") as connection:
             return change(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self._explained(), begun(self._connection(), "BEGIN") as connection:
+        with explained(self._told), begun(self._connection(), "BEGIN") as connection:
             yield connection
 
     def _connection(self) -> Connection:
@@ -81,18 +82,27 @@ class SqlitePlace:
             connection.close()
         self._engine.dispose()
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turns SQLite's complaints about the file into a sentence; a broken statement stays a traceback."""
-        try:
-            yield
-        except (DatabaseError, sqlite3.DatabaseError) as error:
-            cause = error.orig if isinstance(error, DatabaseError) else error
-            if isinstance(cause, sqlite3.OperationalError):
-                raise HomeError(f"The job table {self.path} cannot be used: {cause}; {_advice(cause)}.") from error
-            if type(cause) is not sqlite3.DatabaseError:
-                raise
-            raise HomeError(f"{self.path} is not a job table: {cause}; give the home that `orch plan` made.") from error
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turns SQLite's complaints about what is in a database, or about its file, into a sentence.
+
+    A statement that is wrong stays a traceback.  `where` names the job table, at the beginning of the sentence.
+    """
+    try:
+        yield
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        match error.orig if isinstance(error, DatabaseError) else error:
+            case sqlite3.OperationalError() as cause:
+                raise HomeError(f"{where} cannot be used: {cause}; {_advice(cause)}.") from error
+            case sqlite3.IntegrityError() | sqlite3.DataError() as cause:
+                raise HomeError(
+                    f"{where} cannot be used: it holds what no Orch writes ({cause}); "
+                    "run the command again with --debug, and report what it says."
+                ) from error
+            case cause if type(cause) is sqlite3.DatabaseError:
+                raise HomeError(f"{where} is no job table: {cause}; give the home that `orch plan` made.") from error
+        raise
 
 
 @contextmanager

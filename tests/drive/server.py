@@ -208,6 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def list_files(self, account: Account) -> tuple[int, dict[str, str], bytes]:
         chosen = [file for file in self.drive.state.listed(account) if _matches(file, self.query.get("q", ""))]
+        if self.query.get("orderBy") == "modifiedTime desc":
+            chosen.sort(key=lambda file: file.modified, reverse=True)
         size, begin = int(self.query.get("pageSize", "100")), int(self.query.get("pageToken", "0"))
         told: dict[str, Any] = {"files": [resources.v3(file, account) for file in chosen[begin : begin + size]]}
         if begin + size < len(chosen):

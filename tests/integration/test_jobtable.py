@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import IntegrityError
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Completion, Ending, JobState, Lease, Lives
@@ -525,7 +524,7 @@ def test_a_worker_is_given_what_follows_its_own_job_among_equals(place: Settable
 @pytest.mark.usefixtures("table")
 def test_the_schema_itself_refuses_a_running_job_without_a_token(place: SettablePlace) -> None:
     running = update(schema.jobs).values(state="running")
-    with pytest.raises(IntegrityError, match="running_means_leased"):
+    with pytest.raises(HomeError, match="running_means_leased"):
         place.transact(lambda connection: connection.execute(running))
 
 
@@ -548,5 +547,5 @@ def test_a_path_is_taken_as_it_is_written(tmp_path: Path, name: str) -> None:
 def test_a_file_that_is_no_database_is_refused_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "jobs.db"
     file.write_bytes(b"these are certainly not the first bytes of an SQLite file" * 100)
-    with pytest.raises(HomeError, match="is not a job table"):
+    with pytest.raises(HomeError, match="is no job table"):
         JobTable(SqlitePlace(file), "here").check()

@@ -24,7 +24,7 @@ import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, Engine, event, inspect
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from orchestrator.errors import HomeError
 from orchestrator.jobs import JobState
@@ -204,7 +204,7 @@ def test_a_study_goes_on_in_a_migrated_home(place: Place) -> None:
 )
 def test_a_migrated_home_refuses_what_a_new_one_refuses(statement: str, place: Place) -> None:
     JobTable(place, "here").check()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(HomeError, match="holds what no Orch writes"):
         place.transact(lambda connection: connection.exec_driver_sql(statement))
 
 
@@ -338,7 +338,7 @@ def test_a_table_whose_check_was_replaced_refuses_what_it_refused(statement: str
     place.transact(
         lambda connection: connection.exec_driver_sql("UPDATE jobs SET stage = 'merge' WHERE state = 'ready'")
     )
-    with pytest.raises(IntegrityError):
+    with pytest.raises(HomeError, match="holds what no Orch writes"):
         place.transact(lambda connection: connection.exec_driver_sql(statement))
 
 

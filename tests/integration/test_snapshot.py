@@ -166,7 +166,7 @@ def test_a_state_older_than_the_one_known_is_not_believed(file: FileOnDisk, plan
     old, _ = file.read()
     assert planned.claim("w1") is not None
     file.replace(old, file.version())
-    with pytest.raises(HomeError, match="older state"):
+    with pytest.raises(HomeError, match="state 2, and was in state 3 before"):
         planned.jobs()
 
 

@@ -6,8 +6,8 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import Connection, select, update
-from sqlalchemy.exc import IntegrityError
 
+from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Checkpoint,
     Ending,
@@ -333,14 +333,14 @@ def test_the_schema_refuses(values: dict[str, object], table: JobTable, place: S
     if "token" in values:
         claimed(table, IDLE)
     change = update(jobs).where(jobs.c.id == late.job).values(**values)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(HomeError, match="holds what no Orch writes"):
         place.transact(lambda connection: connection.execute(change))
 
 
 def test_the_schema_refuses_a_third_open_attempt(table: JobTable, place: SettablePlace, late: Lease) -> None:
     claimed(table, IDLE)
     change = update(attempts).where(attempts.c.job == late.job).values(twin=False)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(HomeError, match="holds what no Orch writes"):
         place.transact(lambda connection: connection.execute(change))
 
 

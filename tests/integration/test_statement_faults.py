@@ -1,0 +1,227 @@
+"""A statement that fails, BEGIN and COMMIT included, has not happened, and the next call works."""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from orchestrator.errors import HomeError
+from orchestrator.jobs import Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.conditional_files import FileOnDisk
+from tests.cutting_proxy import CuttingProxy
+from tests.jobtable_places import (
+    PostgresqlPlaceOf,
+    SettablePostgresqlPlace,
+    SettableSnapshotPlace,
+    SettableSqlitePlace,
+    artifact,
+    output_names,
+    plan_of,
+    planned_job,
+)
+from tests.postgres_server import fresh_database
+
+LEASE_SECONDS = 5.0
+T = TypeVar("T")
+
+
+class Fault:
+    """What befalls the statement of a number, counted from when it is armed; none before."""
+
+    def __init__(self) -> None:
+        self.at = -1
+        self.count = 0
+
+    def arm(self, at: int) -> None:
+        self.at, self.count = at, 0
+
+    def strike(self) -> None:
+        self.count += 1
+        if self.count - 1 == self.at:
+            raise sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Fault:
+    """Strikes at statements of connections to SQLite that are made from here on."""
+    fault = Fault()
+
+    class Cursor(sqlite3.Cursor):
+        def execute(self, *arguments: Any) -> Any:
+            fault.strike()
+            return super().execute(*arguments)
+
+        def executemany(self, *arguments: Any) -> Any:
+            fault.strike()
+            return super().executemany(*arguments)
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, *_: Any) -> Any:
+            return super().cursor(Cursor)
+
+        def execute(self, *arguments: Any) -> Any:
+            return self.cursor().execute(*arguments)
+
+        def commit(self) -> None:
+            fault.strike()
+            super().commit()
+
+        def rollback(self) -> None:
+            fault.strike()
+            super().rollback()
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", lambda *args, **named: connect(*args, factory=Connection, **named))
+    return fault
+
+
+def chain() -> list[PlannedJob]:
+    first = planned_job("a", Stage.TRAIN)
+    second = planned_job("b", Stage.TRAIN, [first])
+    return [first, second, planned_job("c", Stage.COMPRESS, [second])]
+
+
+def again(operation: Callable[[], T]) -> T:
+    """The next call works: one that fails twice would fail for ever."""
+    try:
+        return operation()
+    except HomeError:
+        return operation()
+
+
+def worked_off(table: JobTable, wait: Callable[[], None]) -> None:
+    """All that a worker does: publish, claim, fail once, renew with a checkpoint, hand on, complete, read."""
+    again(table.create)
+    again(lambda: table.publish(plan_of(chain(), seconds=LEASE_SECONDS, tries=9)))
+    failed = False
+    while again(table.unfinished):
+        lease = again(lambda: table.claim("w1"))
+        if lease is None:
+            wait()
+        elif not failed:
+            failed = True
+            with suppress(LeaseLost):  # it had happened, and the answer was lost
+                again(partial(table.fail, lease, "once"))
+        else:
+            with suppress(LeaseLost):
+                _done(table, lease)
+    again(table.overview)
+    again(table.attempts)
+
+
+def _done(table: JobTable, lease: Lease) -> None:
+    checkpoint = Checkpoint(1, artifact(f"step of {lease.job}"))
+    lease = again(partial(table.renew, lease, {"step": 1}, checkpoint))
+    again(partial(_complete, table, lease))
+
+
+def all_done_once(table: JobTable) -> None:
+    assert {job.state for job in table.jobs()} == {JobState.DONE}
+    done = [attempt.job for attempt in table.attempts() if attempt.outcome is Ending.DONE]
+    assert sorted(done) == sorted(job.id for job in chain())
+    assert all(table.outputs(job.id) for job in chain())
+
+
+@pytest.mark.parametrize("kind", ["file", "snapshot"])
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_whichever_statement_fails_the_next_call_works_and_nothing_is_done_twice(
+    kind: str, every: int, fault: Fault, tmp_path: Path
+) -> None:
+    for number in itertools.count(step=every):
+        file = tmp_path / f"{number}.db"
+        place = SettableSqlitePlace(file) if kind == "file" else SettableSnapshotPlace(FileOnDisk(file))
+        with closing(place):
+            table = JobTable(place, "here")
+            table.exists()
+            fault.arm(number)
+            worked_off(table, lambda place=place: _pass_time(place))  # type: ignore[misc]
+            struck = fault.count > number
+            fault.arm(-1)
+            all_done_once(table)
+        if not struck:
+            assert number > 50, "a worker's way has many statements"
+            return
+    raise AssertionError("a way without a fault ends")
+
+
+def _pass_time(place: Any) -> None:
+    place.clock += LEASE_SECONDS + 1
+
+
+def test_after_a_disk_was_full_at_a_commit_the_worker_keeps_what_it_has_done(tmp_path: Path) -> None:
+    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
+        table = JobTable(place, "here")
+        table.create()
+        table.publish(plan_of(chain(), seconds=60.0))
+        lease = table.claim("w1")
+        assert lease is not None
+        with full_disk(tmp_path / "jobs.db-wal"), pytest.raises(HomeError, match="cannot be used"):
+            _complete(table, lease)
+        _complete(table, lease)
+        assert table.job(lease.job).state is JobState.DONE
+
+
+@contextmanager
+def full_disk(file: Path) -> Iterator[None]:
+    """No file of this process may grow beyond this one's size: the kernel refuses as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def _complete(table: JobTable, lease: Lease) -> None:
+    outputs = {name: artifact(f"{name} of {lease.job}") for name in output_names(lease.stage)}
+    table.complete(lease, outputs, {"step": 1})
+
+
+@pytest.mark.parametrize("when", ["before the server has it", "before its answer"])
+@pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
+def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(postgres: str, when: str, every: int) -> None:
+    with fresh_database(postgres) as database, CuttingProxy(postgres) as proxy:
+        for number in itertools.count(step=every):
+            with closing(_through(proxy, PostgresqlPlaceOf(database).schema(f"cut{number}"))) as place:
+                table = JobTable(place, "here")
+                table.exists()
+                proxy.cut(number, answered=when == "before its answer")
+                worked_off(table, lambda place=place: _pass_time(place))  # type: ignore[misc]
+                cut = proxy.has_cut
+                proxy.spare()
+                all_done_once(table)
+            if not cut:
+                assert number > 50, "a worker's way has many messages"
+                return
+    raise AssertionError("a way without a cut ends")
+
+
+def _through(proxy: CuttingProxy, database: str) -> PostgresqlPlace:
+    return SettablePostgresqlPlace(proxy.url(database))
+
+
+def test_a_place_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Path) -> None:
+    with closing(SettableSqlitePlace(tmp_path / "jobs.db")) as place:
+        table = JobTable(place, "here")
+        table.create()
+        fault.strike = _always  # type: ignore[method-assign]
+        with pytest.raises(HomeError):
+            table.publish(plan_of(chain()))
+        del fault.strike
+        table.publish(plan_of(chain()))
+        assert len(table.jobs()) == 3
+
+
+def _always() -> None:
+    raise sqlite3.OperationalError("disk I/O error")
