@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator import untrusted
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import postgresql_url
 
@@ -40,11 +41,14 @@ def drive_folder(url: str) -> str:
     """The folder's id of `gdrive://ID`; empty in `gdrive:`, which is a folder that is not there yet.
 
     Raises:
-        UsageError: the home is elsewhere.
+        UsageError: the home is elsewhere, or what stands there is no id.
     """
     if scheme(url) != "gdrive":
         raise UsageError(f"{url} is not on Google Drive, and other accounts' notebooks reach nothing else.")
-    return url.removeprefix("gdrive:").strip("/")
+    folder = url.removeprefix("gdrive:").strip("/")
+    if folder and not untrusted.is_drive_id(folder):
+        raise UsageError(f"{folder!a} is no folder's id; it is the last part of the folder's address on Drive.")
+    return folder
 
 
 def without_password(url: str) -> str:

@@ -65,8 +65,10 @@ if stored.exists():  # as orch login has kept it; else what gcloud auth applicat
 def cell(travelling: Travelling, notebook: Notebook) -> str:
     """The text to paste: Python for a notebook, for a shell a command around it."""
     text = files("orchestrator").joinpath("cells", "worker.py.txt").read_text(encoding="utf-8")
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(text)
-    python = template.render(
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    # Every value was checked against its pattern, and is quoted all the same: what is pasted runs before anything else.
+    environment.filters["literal"] = repr
+    python = environment.from_string(text).render(
         study=travelling.study,
         home=travelling.home,
         wheel=travelling.wheel,

@@ -5,6 +5,7 @@ How its wheel is built stands in `orchestrator.bundle`, what the cell does in `o
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,16 +43,28 @@ def publish(url: str) -> None:
 
 
 def found(url: str, study: str) -> Travelling:
-    """What was published with a study.
+    """What was published with a study: the Orch that is running, and no other.
+
+    Everybody who may write in the folder may put a wheel of their own there, and say that it is the one.  A cell that
+    took the folder's word for its digest would run it in everybody's notebook.
 
     Raises:
         UsageError: the home is not on Drive.
-        HomeError: no wheel was published there.
+        HomeError: no wheel was published there, or another than this Orch builds.
     """
+    from orchestrator import bundle
+
     there, client = drive_folder(url), drive.connect()
     from orchestrator.drive import folder  # needs the libraries that `connect` has found
 
     wheel = folder.published_wheel(client, there)
     if wheel is None:
         raise HomeError(f"No Orch travels with {url} yet; run `orch plan` again.")
-    return Travelling(study, url, wheel.id, wheel.sha256)
+    with TemporaryDirectory(prefix="orch-wheel-") as directory:
+        own = hashlib.sha256(bundle.build(Path(directory)).read_bytes()).hexdigest()
+    if wheel.sha256 != own:
+        raise HomeError(
+            f"The Orch in {url} is not the one that runs here: it is of another version, or somebody has put their own "
+            "there; run `orch plan` with this one to replace it, or use the version that planned the study."
+        )
+    return Travelling(study, url, wheel.id, own)

@@ -23,6 +23,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 # As `orchestrator.study` has them: a study becomes a directory's name, a model part of a job's name.
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_DRIVE_ID = re.compile(r"[A-Za-z0-9_-]{5,200}")
 # Parts between slashes, none of which leads upwards or begins like an option.
 _PATH = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.+=:,-]*)(?:/[A-Za-z0-9_][A-Za-z0-9_.+=:,-]*)*")
 _LONGEST_PATH = 400
@@ -81,6 +82,15 @@ def path(what: str, value: object) -> str:
 
 def location(value: object) -> str:
     return _matching("an artifact's location", value, _LOCATION)
+
+
+def drive_id(what: str, value: object) -> str:
+    """An id that Google Drive gave to a file or folder."""
+    return _matching(what, value, _DRIVE_ID)
+
+
+def is_drive_id(value: str) -> bool:
+    return _DRIVE_ID.fullmatch(value) is not None
 
 
 def text(what: str, value: object) -> str:

@@ -10,8 +10,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator import untrusted
 from orchestrator.drive.client import DriveClient, Metadata, md5
 from orchestrator.drive.refusals import DriveRefused, Reason
+from orchestrator.untrusted import Altered
 
 _JOBS = "orch_jobs"
 _ARTIFACTS = "orch_artifacts"
@@ -44,8 +46,9 @@ def found(client: DriveClient, folder: str) -> StudyFolder | None:
     named = {} if there is None else there.properties
     if _JOBS not in named or _ARTIFACTS not in named:
         return None
-    complete = all(_lies_in(client, folder, named[part]) for part in (_JOBS, _ARTIFACTS))
-    return StudyFolder(folder, named[_JOBS], named[_ARTIFACTS]) if complete else None
+    jobs, artifacts = (untrusted.drive_id("a file's id", named[part]) for part in (_JOBS, _ARTIFACTS))
+    complete = _lies_in(client, folder, jobs) and _lies_in(client, folder, artifacts)
+    return StudyFolder(folder, jobs, artifacts) if complete else None
 
 
 def _lies_in(client: DriveClient, folder: str, file: str) -> bool:
@@ -63,7 +66,7 @@ def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:
     """
     content = wheel.read_bytes()
     sha256, digest = hashlib.sha256(content).hexdigest(), md5(content)
-    before = published_wheel(client, folder)
+    before = _believed_wheel(client, folder)
     there = None if before is None else _metadata(client, before.id)
     if before is not None and before.sha256 == sha256 and there is not None and there.md5 == digest:
         return before
@@ -73,11 +76,24 @@ def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:
     return published
 
 
+def _believed_wheel(client: DriveClient, folder: str) -> Wheel | None:
+    """A note that somebody has altered is written anew."""
+    try:
+        return published_wheel(client, folder)
+    except Altered:
+        return None
+
+
 def published_wheel(client: DriveClient, folder: str) -> Wheel | None:
-    """What the folder says of it; None before it was published.  Raises DriveRefused."""
+    """What the folder says of it, whoever wrote that; None before it was published.  Raises DriveRefused, Altered."""
     there = _metadata(client, folder)
     named = {} if there is None else there.properties
-    return Wheel(named[_WHEEL], named[_WHEEL_SHA256]) if _WHEEL in named else None
+    if _WHEEL not in named:
+        return None
+    return Wheel(
+        untrusted.drive_id("the worker package's id", named[_WHEEL]),
+        untrusted.sha256(named.get(_WHEEL_SHA256)),
+    )
 
 
 def made(client: DriveClient, name: str) -> StudyFolder:

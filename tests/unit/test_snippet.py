@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 
 import pytest
@@ -19,6 +20,21 @@ def test_the_cell_is_python_that_names_study_home_and_wheel(notebook: Notebook) 
     for told in (TRAVELLING.study, TRAVELLING.home, TRAVELLING.wheel, TRAVELLING.sha256):
         assert told in text
     assert "{{" not in text
+
+
+@pytest.mark.parametrize("notebook", list(Notebook))
+def test_whatever_stands_in_a_folder_the_cell_holds_it_as_text_and_runs_none_of_it(notebook: Notebook) -> None:
+    """The patterns that keep such values out stand elsewhere: this is the second wall."""
+    hostile = 'x"\nimport os; os._exit(7)\nORCH\n"'
+    text = cell(Travelling("study", hostile, hostile, hostile), notebook)
+    python = text.removeprefix("python3 - <<'ORCH'\n").removesuffix("ORCH\n")
+    statements = ast.parse(python).body
+    assigned = [node for node in statements if isinstance(node, ast.Assign)]
+    assert ast.literal_eval(assigned[0].value) == hostile
+    assert "os._exit(7)" not in {
+        ast.unparse(node) for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)
+    }
+    assert "\nORCH\n" not in python
 
 
 def test_each_notebook_signs_in_in_its_own_way() -> None:
