@@ -53,8 +53,12 @@ class LibpqStatement:
             checked(server, server.pgconn.prepare(self._name, self.sql.encode()))
             prepared.add(self._name)
 
-    def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
-        server.pgconn.send_query_prepared(self._name, [_text(value) for value in self._arranged(values)])
+    def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any], *, prepared: bool) -> None:
+        given = [_text(value) for value in self._arranged(values)]
+        if prepared:
+            server.pgconn.send_query_prepared(self._name, given)
+        else:
+            server.pgconn.send_query_params(self.sql.encode(), given)
 
     def read(self, result: pq.abc.PGresult) -> Sequence[Sequence[Any]]:
         columns = range(len(self._readers))
@@ -76,12 +80,15 @@ class _Command:
     def prepare(self, server: psycopg.Connection[Any], prepared: set[bytes]) -> None:
         """Nothing is prepared for it."""
 
-    def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def send(self, server: psycopg.Connection[Any], values: Mapping[str, Any], *, prepared: bool) -> None:  # noqa: ARG002
         server.pgconn.send_query_params(self._sql, None)
 
     def read(self, result: pq.abc.PGresult) -> Sequence[Sequence[Any]]:  # noqa: ARG002
         return []
 
+
+POOLED = "pooled"
+"""In a connection's `info`: whether its next transaction may have another server process, where nothing is prepared."""
 
 Execution = tuple[LibpqStatement | _Command, Mapping[str, Any]]
 
@@ -119,14 +126,15 @@ def pipelined(connection: Connection, asked: Sequence[Execution]) -> list[Sequen
     if not executions:
         return []
     server: Any = connection.connection.driver_connection
+    prepares = not connection.info.get(POOLED)
     prepared = connection.info.setdefault("prepared", set())
-    for statement, _ in executions:
+    for statement, _ in executions if prepares else ():
         statement.prepare(server, prepared)
     libpq: pq.abc.PGconn = server.pgconn
     try:
         libpq.enter_pipeline_mode()
         for statement, values in executions:
-            statement.send(server, values)
+            statement.send(server, values, prepared=prepares)
         libpq.pipeline_sync()
         # Not `get_result` alone, which would hold up all threads of the process until the server has answered.
         results: list[pq.abc.PGresult] = server.wait(_exchanged(libpq, len(executions)))

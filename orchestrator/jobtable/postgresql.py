@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from orchestrator.errors import HomeError
 from orchestrator.jobtable import libpq, postgresql_url
@@ -35,18 +36,23 @@ _FORESEEABLE = (
     psycopg.errors.ReadOnlySqlTransaction,
     # A newer Orch has changed the type of a column that this connection has prepared statements for.
     psycopg.errors.FeatureNotSupported,
+    # A pooler that hides itself has given the transaction another server process than the one that prepared them.
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
 )
 """What a healthy program meets: others are faults of a statement, and stay tracebacks."""
 
 _LOCK = 0x6F726368
 """Of the plan, among PostgreSQL's advisory locks: the letters `orch`."""
 
+# All that a transaction needs is set in it: behind a connection pooler the next one is another session.
+_SETTINGS = b"; SET LOCAL lock_timeout = '%gs'" % LOCKED_SECONDS
 _CLOCK = b"; SELECT extract(epoch FROM clock_timestamp())::float8"
-_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + _CLOCK
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + _SETTINGS + _CLOCK
 # The plan of a prepared statement stays for hours: one that reads all of a table which is small just now would be slow
 # by the evening.
-_WRITE = b"BEGIN; SET LOCAL enable_seqscan = off" + _CLOCK
-_WRITE_ALONE = b"BEGIN" + _CLOCK
+_WRITE = b"BEGIN" + _SETTINGS + b"; SET LOCAL enable_seqscan = off" + _CLOCK
+_WRITE_ALONE = b"BEGIN" + _SETTINGS + _CLOCK
 
 
 class PostgresqlPlace:
@@ -59,7 +65,9 @@ class PostgresqlPlace:
     def __init__(self, url: str) -> None:
         """Raises UsageError if the URL cannot be understood."""
         parts = postgresql_url.parsed(url)
-        patience = {key: value for key, value in _PATIENCE.items() if key not in parts.query}
+        patience: dict[str, Any] = {key: value for key, value in _PATIENCE.items() if key not in parts.query}
+        # Statements that SQLAlchemy makes are seldom repeated; psycopg would prepare those that are.
+        patience["prepare_threshold"] = None
         self._shown = postgresql_url.shown(url)
         # Transactions are begun and ended here, by libpq: psycopg then sends no BEGIN of its own.
         self._engine = create_engine(
@@ -154,10 +162,20 @@ class PostgresqlPlace:
             connection.close()
 
 
-def _prepare(driver: Any, _record: object) -> None:
-    # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
-    driver.execute("SET plan_cache_mode = force_generic_plan")
-    driver.execute(f"SET lock_timeout = '{LOCKED_SECONDS:g}s'")
+def _prepare(driver: Any, record: ConnectionPoolEntry) -> None:
+    record.info[libpq.POOLED] = _is_pooled(driver)
+    if not record.info[libpq.POOLED]:
+        # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
+        driver.execute("SET plan_cache_mode = force_generic_plan")
+
+
+def _is_pooled(driver: Any) -> bool:
+    """Whether a connection pooler stands between: the process that greeted us is not the one that does the work.
+
+    PgBouncer makes up what it sends as the server process's number.  In which mode it pools cannot be asked.
+    """
+    (process,) = driver.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(process != driver.pgconn.backend_pid)
 
 
 def _reason(error: BaseException) -> str:
@@ -172,6 +190,8 @@ def _advice(reason: str) -> str:
         return "ask its owner for the right to make and change tables in it"
     if "lock timeout" in reason:
         return f"others have held it for {LOCKED_SECONDS:g} s; run the command again"
+    if "prepared statement" in reason:
+        return "a connection pooler is in the way; connect to the server itself, or have the pooler keep sessions"
     if "cached plan" in reason:
         return "a newer Orch has changed the table meanwhile; run the command again"
     if 'database "' in reason and "does not exist" in reason:
