@@ -30,7 +30,7 @@ _OWN_DIRECTORY = "orch-artifacts"
 """In a directory that was given for artifacts: a person's own files may lie beside it."""
 
 # A worker reads the table several times between two claims; every look that is younger costs no request.
-_READS_GOOD_FOR_SECONDS = 10.0
+READS_GOOD_FOR_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Home:
     url: str
     """As anybody may see it: without a password."""
     jobs: JobTable
+    """On Google Drive a read may be `READS_GOOD_FOR_SECONDS` old; after `jobs.refresh()` the next one is of now."""
     artifacts: ArtifactStore
     directory: Path | None
     """What the home is on this machine, if it is a directory."""
@@ -66,7 +67,8 @@ class Home:
         if not kind.exists():
             raise HomeError(f"There is no home at {kind.url}; `orch plan` makes one, --home names another.")
         home = kind.home()
-        home.jobs.check()
+        with _closed_unless_good(home.jobs):
+            home.jobs.check()
         return home
 
     @classmethod
@@ -90,7 +92,8 @@ class Home:
         kind = _kind(url, artifacts, accept_rollback=accept_rollback)
         kind.make(name)
         home = kind.home()
-        home.jobs.create()
+        with _closed_unless_good(home.jobs):
+            home.jobs.create()
         return home
 
     def check_artifacts(self) -> None:
@@ -106,6 +109,15 @@ class Home:
                 f"None of the data of {self.url} is in {self.artifacts}; "
                 "give the --artifacts (or ORCH_ARTIFACTS) that the study was planned with."
             )
+
+
+@contextmanager
+def _closed_unless_good(jobs: JobTable) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        jobs.close()
+        raise
 
 
 class _Kind(Protocol):
@@ -223,7 +235,7 @@ class _DriveHome:
         client, artifacts = self._client, self._folder.artifacts
         seen = SeenGenerations(client, artifacts, self.url, accept_rollback=self._accept_rollback)
         file = DriveFile(client, self._folder.jobs, self.url)
-        place = SnapshotPlace(file, _READS_GOOD_FOR_SECONDS, sightings=seen)
+        place = SnapshotPlace(file, READS_GOOD_FOR_SECONDS, sightings=seen)
         store = DriveStore(client, artifacts, self.url, notes_of(place.generation))
         return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False)
 

@@ -89,6 +89,10 @@ def drive_id(what: str, value: object) -> str:
     return _matching(what, value, _DRIVE_ID)
 
 
+def is_sha256(value: str) -> bool:
+    return _SHA256.fullmatch(value) is not None
+
+
 def is_drive_id(value: str) -> bool:
     return _DRIVE_ID.fullmatch(value) is not None
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from orchestrator import untrusted
 from orchestrator.artifacts.incoming import appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
 from orchestrator.drive.client import Account, DriveClient
@@ -153,7 +154,7 @@ class DriveStore:
     def stored(self) -> Iterator[Stored]:
         try:
             for file in self._client.children(self._folder):
-                if file.mine:
+                if file.mine and untrusted.is_sha256(file.name):
                     age = self._client.clock.now() - datetime.fromisoformat(file.modified).timestamp()
                     yield Stored(Artifact(file.name, file.size, file.id), age)
         except DriveRefused as refused:

@@ -31,6 +31,10 @@ class Place(Protocol):
         """A connection that sees one moment of the database and holds no writer up.  Raises HomeError."""
         ...
 
+    def forget_reads(self) -> None:
+        """Have the next reader see the newest state, where readers may be shown one that was read some seconds ago."""
+        ...
+
     def analyze(self, connection: Connection) -> None:
         """Have the database count what a plan has put in, by which it chooses how to find it."""
         ...

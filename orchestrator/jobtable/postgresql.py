@@ -87,6 +87,9 @@ class PostgresqlPlace:
     def reading(self) -> AbstractContextManager[Connection]:
         return self._begun(_READ)
 
+    def forget_reads(self) -> None:
+        """Nothing is left to do: every reader sees the newest state."""
+
     def analyze(self, connection: Connection) -> None:
         # Statements that are prepared are planned again after this.  Only what a plan fills: of an empty table it
         # would be remembered that reading all of it costs nothing, long after the workers have filled it.

@@ -7,6 +7,7 @@ What the file is kept in stands behind `orchestrator.jobtable.conditional`, its 
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import sqlite3
@@ -71,7 +72,7 @@ class SnapshotPlace:
         """Of the snapshot in memory; None when what is in memory stands nowhere."""
         self._seen: int | None = None
         """The highest generation that was seen before this process began; None until somebody asks."""
-        self._checked = -float("inf")
+        self._checked = -math.inf
         """When that was the newest, on the monotonic clock."""
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:  # noqa: ARG002
@@ -107,6 +108,9 @@ class SnapshotPlace:
                 self._refresh()
             with explained(str(self._file)), begun(self._connection, "BEGIN") as connection:
                 yield connection
+
+    def forget_reads(self) -> None:
+        self._checked = -math.inf
 
     def analyze(self, connection: Connection) -> None:
         """Nothing is left to do: SQLite takes the index that a statement names all columns of."""

@@ -60,6 +60,9 @@ class SqlitePlace:
             self._opened.append(connection)
         return connection
 
+    def forget_reads(self) -> None:
+        """Nothing is left to do: every reader sees the newest state."""
+
     def analyze(self, connection: Connection) -> None:
         """Nothing is left to do: SQLite takes the index that a statement names all columns of."""
 

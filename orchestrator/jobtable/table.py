@@ -282,6 +282,13 @@ class JobTable:
             return reading.unfinished(connection, besides)
 
     # --- reads ---
+    #
+    # Of a snapshot a read may show a state that is some seconds old (`home.READS_GOOD_FOR_SECONDS`); what this process
+    # has changed itself, it shows.
+
+    def refresh(self) -> None:
+        """Have the next read show the newest state."""
+        self._place.forget_reads()
 
     def study(self) -> PlannedStudy | None:
         """The study that was published; None before the first `publish`."""

@@ -180,6 +180,7 @@ def test_three_accounts_that_die_and_meet_faults_end_with_the_bits_of_a_local_ho
     for notebook in crew.values():
         assert notebook.process.wait(PATIENCE_SECONDS) == 0, notebook.log.read_text()
     drive.faults.clear()
+    home.jobs.refresh()
 
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}, [job.error for job in home.jobs.jobs()]
     assert weights(home) == undisturbed
@@ -196,7 +197,7 @@ def left_by_a_dead_worker(drive: DriveServer, notebooks: Notebooks) -> str:
     """A file of two days ago that no row names."""
     (artifacts,) = drive.files("artifacts")
     with drive.state.lock:
-        file = drive.state.create(notebooks.accounts[1], None, "left", [artifacts.id], "", {})
+        file = drive.state.create(notebooks.accounts[1], None, "ab" * 32, [artifacts.id], "", {})
         file.modified -= 2 * 86_400
     return file.id
 

@@ -256,14 +256,16 @@ def test_garbage_is_what_is_old_unnamed_and_this_accounts(place: Path, drive: Dr
     told(orch("share", "ben@example.org", cwd=place))
     with drive.state.lock:
         state, owner = drive.state, drive.state.accounts["ann@example.org"]
-        young, his = (state.create(who, None, "unnamed", [artifacts.id], "", {}) for who in (owner, ben))
-        state.create(owner, None, "old", [artifacts.id], "", {})
+        young, his = (state.create(who, None, "ab" * 32, [artifacts.id], "", {}) for who in (owner, ben))
+        state.create(owner, None, "cd" * 32, [artifacts.id], "", {})
+        state.create(owner, None, "notes of her own", [artifacts.id], "", {})
         for file in drive.files():
             if file is not young:
                 file.modified -= 2 * DAY
     assert "Would delete 1 file " in told(orch("gc", "--dry-run", cwd=place))
     assert "Deleted 1 file " in told(orch("gc", cwd=place))
-    assert {file.id for file in drive.files()} == {*named, young.id, his.id}
+    (hers,) = drive.files("notes of her own")
+    assert {file.id for file in drive.files()} == {*named, young.id, his.id, hers.id}
     assert "small" in told(orch("status", cwd=place))
 
 
