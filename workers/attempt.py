@@ -250,14 +250,14 @@ class Attempt:
                     self._fall_back(reason)
                 else:
                     self._fail(link, reason)
-            case messages.Failed(_, error, traceback):
-                self._fail(link, f"{error}\n{tail(link.directory / messages.LOG_NAME) or traceback}")
+            case messages.Failed(_, error, traceback, final):
+                self._fail(link, f"{error}\n{tail(link.directory / messages.LOG_NAME) or traceback}", final=final)
             case messages.Unsuitable(_, reason):
                 self._fail(link, reason)
                 link.standing = Standing.UNSUITABLE
 
-    def _fail(self, link: Link, error: str) -> None:
-        link.standing, link.error = Standing.FAILED, error
+    def _fail(self, link: Link, error: str, *, final: bool = False) -> None:
+        link.standing, link.error, link.final = Standing.FAILED, error, final
         self._chain.cut_after(link)
 
     # --- what is to be done ---
@@ -375,7 +375,7 @@ class Attempt:
         return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._shortage}
 
     def _failed(self, link: Link) -> Result:
-        state = self._holding.fail(link.error)
+        state = self._holding.fail(link.error, final=link.final)
         self._say(f"{link.name} failed and is {state} now: {link.error.splitlines()[0]}")
         return Result.FAILED
 

@@ -84,8 +84,8 @@ class Holding:
             self._beat_within(lease.seconds)
         return lease
 
-    def fail(self, error: str) -> JobState:
-        return self._insist(lambda: self._jobs.fail(self.lease, error))
+    def fail(self, error: str, *, final: bool) -> JobState:
+        return self._insist(lambda: self._jobs.fail(self.lease, error, final=final))
 
     def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, refused: bool) -> None:
         unnamed = self._unnamed

@@ -18,7 +18,7 @@ from models.catalog import UnknownArchitecture
 from orchestrator.jobs import LOG
 from workers import faults
 from workers.channel import Channel
-from workers.messages import LOG_NAME, Failed, Finished, Message, Ready, RunJob, Stopped, Unsuitable
+from workers.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
 from workers.stages import Later, Outcome, UnknownStage, stage
 
 
@@ -33,7 +33,11 @@ def main() -> None:
     channel.say(Ready(device, time.monotonic() - started, gpu))
     while True:
         job = channel.next_job()
-        _log_to(Path(job.directory) / LOG_NAME)
+        try:
+            _log_to(Path(job.directory) / LOG_NAME)
+        except OSError as error:
+            channel.say(faults.ending(job, error))
+            continue
         _do(job, channel)
 
 
@@ -78,23 +82,23 @@ def _log_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Failed | Unsuitable:
+def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Ending:
     try:
         return stage(job.stage)(job, channel)
     except (UnknownStage, UnknownArchitecture) as error:
         return Unsuitable(job.job, str(error))
     except Exception as error:
         traceback.print_exc()
-        return faults.ending(job.job, error)
+        return faults.ending(job, error)
 
 
-def _ended(job: RunJob, outcome: Outcome | Later | Failed | Unsuitable) -> Message:
+def _ended(job: RunJob, outcome: Outcome | Later | Ending) -> Message:
     if callable(outcome):
         outcome = outcome()
     sys.stdout.flush()
     sys.stderr.flush()
     log = Path(job.directory) / LOG_NAME
-    if isinstance(outcome, Finished) and log.stat().st_size:
+    if isinstance(outcome, Finished) and log.is_file() and log.stat().st_size:
         return Finished(job.job, {**outcome.outputs, LOG: str(log)}, outcome.metrics)
     return outcome
 

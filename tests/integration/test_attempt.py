@@ -525,3 +525,15 @@ def test_inputs_that_do_not_come_for_long_are_left_to_other_workers(
     assert scene.ended() is Result.RELEASED
     assert scene.store.refused > 1
     assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)
+
+
+def test_a_failure_that_another_try_would_only_repeat_quarantines_at_once(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    first = scene.runner.next_job()
+    scene.inbox.put(messages.Failed(first.job, "Diverged: The loss became nan at step 3.", "Traceback", final=True))
+    assert scene.ended() is Result.FAILED
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
+    assert (job.error or "").startswith("Diverged: The loss became nan at step 3.")
