@@ -30,6 +30,7 @@ from workers.inbox import Event, FetchDue, Overdue, StopAsked, UploadDue
 from workers.notice import NOTICE_SECONDS
 from workers.orders import Orders
 from workers.runner_process import RunnerDied, tail
+from workers.scratch import FilesLost
 from workers.transfers import (
     CheckpointNotKept,
     CheckpointUploaded,
@@ -37,6 +38,7 @@ from workers.transfers import (
     FetchFailed,
     OutputsNotKept,
     OutputsUploaded,
+    as_trouble,
 )
 from workers.worker import Worker
 
@@ -187,6 +189,8 @@ class Attempt:
             case StoreError():
                 self._due[again] = time.monotonic() + _STORE_WAIT_SECONDS
                 self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
+            case FilesLost():
+                link.standing, link.error = Standing.STOPPED, str(error)
             case DiskError():
                 self._fail(link, str(error))
                 link.standing = Standing.UNSUITABLE
@@ -242,8 +246,8 @@ class Attempt:
                 link.standing, link.metrics = Standing.FINISHED, metrics
                 link.outputs = {name: Path(path) for name, path in outputs.items()}
                 link.forget_checkpoint()
-            case messages.Stopped():
-                link.standing = Standing.STOPPED
+            case messages.Stopped(_, reason):
+                link.standing, link.error = Standing.STOPPED, reason
             case messages.CheckpointRefused(_, reason):
                 if link is self._chain.held and link.standing is Standing.AT_RUNNER and self._states:
                     link.standing = Standing.FETCHING
@@ -276,7 +280,7 @@ class Attempt:
                 self._release(held.error, refused=True)
                 return Result.REFUSED
             case Standing.STOPPED if not self._saving:
-                self._release()
+                self._release(held.error or None)
                 return Result.RELEASED
             case Standing.FINISHED if not self._uploading and UploadDue() not in self._due:
                 run = self._chain.finished()
@@ -314,6 +318,13 @@ class Attempt:
 
     def _fetch(self, link: Link, wanted: Mapping[str, Artifact]) -> None:
         link.wanted, link.asked = wanted, time.monotonic()
+        try:
+            # Not with its parents: the worker's directory is locked, and another of its name would not be.
+            self._worker.directory.mkdir(mode=0o700, exist_ok=True)
+            link.directory.mkdir(exist_ok=True)
+        except OSError as error:
+            self._worker.inbox.put(FetchFailed(link.job, "directory", as_trouble(error)))
+            return
         self._worker.transfers.fetch(link.job, wanted)
 
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
@@ -385,7 +396,6 @@ class Attempt:
 
     def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:
         directory = self._worker.directory / job.job
-        directory.mkdir(parents=True)
         return Link(job.job, job.name, job.stage, job.spec, directory, follows)
 
     def _say(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What an exception means that ended a job in the runner: that the job cannot be done, or not on this machine.
+"""What an exception means that ended a job in the runner: that the job cannot be done, or not here, or not just now.
 
 A `PermanentFailure` is final.  Any other is tried again, by others too: of what a library or a person's own code
 raises, nobody knows whether it comes from the job or from the versions on this machine.
@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from models.failures import PermanentFailure
-from workers.messages import Failed, RunJob, Unsuitable
+from workers.messages import Failed, RunJob, Stopped, Unsuitable
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -33,8 +33,10 @@ _AFTER = "Arguments received by"
 """What Keras puts behind it, to the end."""
 
 
-def ending(job: RunJob, error: Exception) -> Failed | Unsuitable:
+def ending(job: RunJob, error: Exception) -> Failed | Unsuitable | Stopped:
     """To be called where the exception was caught."""
+    if lost := _lost(job):
+        return Stopped(job.job, f"Files of this worker have been deleted ({lost}).")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return Unsuitable(job.job, f"There is too little room on the disk here: {error}.")
     if _out_of_memory(error):
@@ -59,6 +61,12 @@ def _code_of(error: BaseException) -> str:
     """Where one was raised that says nothing, as an assertion does that has no message."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].line} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else "no reason given"
+
+
+def _lost(job: RunJob) -> str | None:
+    """What is missing of the files that the supervisor gave the job: the exception follows from that."""
+    given = (job.directory, *job.inputs.values(), *([job.state] if job.state else []))
+    return next((path for path in given if not Path(path).exists()), None)
 
 
 def _out_of_memory(error: Exception) -> bool:

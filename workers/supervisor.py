@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
-from workers import messages, scratch
+from workers import messages
 from workers.attempt import Attempt, Result
 from workers.cache import InputCache
 from workers.console import Console
@@ -30,6 +29,7 @@ from workers.inbox import Inbox, StopAsked
 from workers.intervals import Pace, seconds_between_deaths
 from workers.notice import Notice
 from workers.runner_process import RunnerDied, RunnerProcess
+from workers.scratch import Scratch
 from workers.transfers import Threads, Transfers
 from workers.worker import Worker
 
@@ -87,8 +87,8 @@ class Supervisor:
         self._console = console
         self._inbox: Inbox = Inbox()
         self._notice = Notice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
-        self._directory = scratch.directory()
-        self._cache = InputCache(self._directory / "inputs", home.artifacts)
+        self._scratch = Scratch()
+        self._cache = self._empty_cache()
         self._transferring = Threads()
         self._runner: RunnerProcess | None = None
         self._device = ""
@@ -107,6 +107,7 @@ class Supervisor:
 
         Raises:
             RunnerLost: TensorFlow cannot be loaded here.
+            DiskError: there is no room for the worker's files.
             OrchError: the table says what cannot be worked on.
         """
         with self._notice.listening(self._settings.max_seconds):
@@ -125,7 +126,7 @@ class Supervisor:
         if self._runner is not None:
             self._runner.end()
         self._transferring.shut_down(wait=not self._notice.given)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._scratch.remove()
 
     def _end_by_force(self) -> NoReturn:
         """Of a worker that something holds up beyond its time: its lease will expire, as if it had been killed."""
@@ -150,6 +151,7 @@ class Supervisor:
         while not self._stopping():
             if self._next is None and not self._is_left(besides=self._cannot):
                 return self._nothing_left()
+            self._have_a_directory()
             threads = self._threads()
             if not self._is_warm(threads):
                 self._give_back_next()  # nobody renews it while a runner loads
@@ -174,6 +176,15 @@ class Supervisor:
             if result is Result.RELEASED:
                 self._idle(_UNREACHABLE_SECONDS)  # what could not be begun here, another may have a chance at
         return ExitCode.DONE
+
+    def _have_a_directory(self) -> None:
+        """One that a cleaner of /tmp has deleted costs the job that was at hand, and not the worker."""
+        if not self._scratch.is_there():
+            self._scratch.replace()
+            self._cache = self._empty_cache()
+
+    def _empty_cache(self) -> InputCache:
+        return InputCache(self._scratch.path / "inputs", self._home.artifacts)
 
     def _is_left(self, besides: frozenset[str]) -> bool:
         return self._reached(lambda: self._home.jobs.unfinished(besides))
@@ -244,7 +255,7 @@ class Supervisor:
             transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,
             console=self._console,
-            directory=self._directory / f"{lease.job}.{lease.attempt}",
+            directory=self._scratch.path / f"{lease.job}.{lease.attempt}",
             pace=Pace(self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds),
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
@@ -276,7 +287,12 @@ class Supervisor:
         if self._runner is not None:
             self._runner.end()
         self._inbox = Inbox()
-        self._runner = RunnerProcess(threads, self._directory / "runner.log", lambda event: self._inbox.put(event))
+        try:
+            self._runner = RunnerProcess(
+                threads, self._scratch.path / "runner.log", lambda event: self._inbox.put(event)
+            )
+        except OSError as error:
+            raise RunnerLost(f"No runner can be started here: {error}.") from error
         return self._runner if self._is_ready(self._runner) else None
 
     def _is_warm(self, threads: int) -> bool:

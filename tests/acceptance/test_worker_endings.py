@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -117,6 +118,27 @@ def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, 
             home.artifacts.delete(checkpoint.artifact)
         start().wait()
     assert weights(home) == undisturbed
+
+
+def test_a_worker_whose_directory_a_cleaner_deletes_goes_on_in_another(
+    undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    monkeypatch.setenv("TMPDIR", str(machine))
+    home = planned(tmp_path)
+    with workers(home.url, tmp_path, *OFTEN) as start:
+        worker = start()
+        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
+        (scratch,) = machine.glob("orch-*")
+        assert scratch.stat().st_mode & 0o777 == 0o700
+        shutil.rmtree(scratch)
+        worker.wait()
+        start().wait()
+    assert weights(home) == undisturbed
+    assert [job.failures for job in home.jobs.jobs()] == [0]
+    assert {attempt.worker for attempt in home.jobs.attempts()} == {worker.name}
+    assert list(machine.glob("orch-*")) == []
 
 
 ENDLESS = Study.parse(TEXT.replace("epochs = 4", "epochs = 400").replace("per_visit = 4", "per_visit = 400"))
@@ -243,6 +265,16 @@ def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp
     assert "broken_network.py" in told
     assert "is quarantined" in orch("status", "--home", home.url, cwd=tmp_path).stdout
     assert "ready again" in orch("retry", job.name, "--home", home.url, cwd=tmp_path).stdout
+
+
+def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_change(tmp_path: Path) -> None:
+    home = planned(tmp_path, Study.parse(TEXT.replace("compress = []", "compress = []\nrecipe.learning_rate = 1e30")))
+    with workers(home.url, tmp_path) as start:
+        start().wait()
+    (job,) = home.jobs.jobs()
+    assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
+    told = orch("status", "--home", home.url, cwd=tmp_path).stdout
+    assert "is quarantined: Diverged: The loss became" in told and "learning_rate" in told
 
 
 def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Table, store, transfers and attempt are real; the runner is played by the test, 
 from __future__ import annotations
 
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -132,13 +133,15 @@ def written(job: messages.RunJob, name: str, text: str) -> str:
 class Scene:
     """An attempt at the first job of a chain, on a thread of its own."""
 
+    subdirectory = "attempt"
+
     def __init__(self, table: JobTable, place: Path) -> None:
         self.table = table
         self.inbox = Inbox()
         self.runner = PlayedRunner(self.inbox)
         self.store = GatedStore(place / "store")
         self.threads = Threads()
-        self.directory = place / "attempt"
+        self.directory = place / self.subdirectory
         self.stopping = False
         self.results: list[Result] = []
         cache = InputCache(place / "cache", self.store)
@@ -537,3 +540,48 @@ def test_a_failure_that_another_try_would_only_repeat_quarantines_at_once(
     job = scene.table.job(chain[0].id)
     assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
     assert (job.error or "").startswith("Diverged: The loss became nan at step 3.")
+
+
+def test_outputs_that_a_cleaner_has_deleted_cost_the_time_of_their_job_and_no_try(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    first = scene.runner.next_job()
+    scene.runner.finish(first)
+    shutil.rmtree(first.directory)
+    scene.store.open.set()
+    assert scene.ended() is Result.RELEASED
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.failures, job.error) == (JobState.READY, 0, None)
+    (given_back,) = scene.table.attempts(job.id)
+    assert "Files of this worker have been deleted" in (given_back.error or "")
+    assert begin().runner.next_job().job == job.id, "the same worker may do it"
+
+
+def test_inputs_that_a_cleaner_has_deleted_cost_their_job_no_try(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    scene.inbox.put(messages.Stopped(scene.runner.next_job().job, "Files of this worker have been deleted (shard)."))
+    assert scene.ended() is Result.RELEASED
+    assert scene.table.job(chain[0].id).failures == 0
+
+
+@pytest.mark.parametrize(
+    ("directory", "result"), [("gone/attempt", Result.RELEASED), ("a-file/attempt", Result.REFUSED)]
+)
+def test_a_job_for_whose_files_there_is_no_place_is_given_back(
+    directory: str,
+    result: Result,
+    begin: Callable[[], Scene],
+    chain: list[PlannedJob],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To whoever comes if the worker's own directory is gone, which is made anew; else to other machines."""
+    (tmp_path / "a-file").touch()
+    monkeypatch.setattr(Scene, "subdirectory", directory)
+    scene = begin()
+    assert scene.ended() is result
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.failures) == (JobState.READY, 0)

@@ -14,7 +14,7 @@ from models.failures import PermanentFailure
 from models.training import DataMismatch, Diverged, StateMismatch
 from workers import faults
 from workers.intervals import Pace
-from workers.messages import Failed, RunJob
+from workers.messages import Failed, RunJob, Stopped
 from workers.stages.states import InputUnusable
 
 
@@ -100,3 +100,12 @@ def test_only_what_would_fail_the_same_on_every_machine_is_not_tried_again(
     told = faults.ending(job, error)
     assert isinstance(told, Failed) and told.final is final
     assert isinstance(error, PermanentFailure) is final
+
+
+@pytest.mark.parametrize("gone", ["inputs", "state", "directory"])
+def test_a_job_whose_files_a_cleaner_has_deleted_is_left_for_another_try(gone: str, tmp_path: Path) -> None:
+    (tmp_path / "there").touch()
+    paths = {name: str(tmp_path / ("gone" if name == gone else "there")) for name in ("inputs", "state", "directory")}
+    job = RunJob("job", "train", {}, {"shard": paths["inputs"]}, paths["state"], None, paths["directory"], PACE)
+    told = faults.ending(job, ValueError("Could not open it."))
+    assert told == Stopped("job", f"Files of this worker have been deleted ({tmp_path / 'gone'}).")
