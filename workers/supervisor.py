@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
+from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
 from workers import messages
 from workers.attempt import Attempt, Result
@@ -38,18 +37,12 @@ _IDLE_SECONDS = 1.0
 _UNREACHABLE_SECONDS = 10.0
 # Loading TensorFlow takes seconds, on a machine with a cold disk a minute or two.
 _LOAD_SECONDS = 600.0
-_SAYING_SECONDS = 1.0
-"""What holds a worker up may be its output, which nobody reads."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
 
-_ONCE = {
-    Result.FAILED: ExitCode.FAILED,
-    Result.REFUSED: ExitCode.TRY_LATER,
-    Result.RELEASED: ExitCode.TRY_LATER,
-}
-"""What a worker of one job ends with where that was not done."""
+_ONCE = {Result.DONE: ExitCode.DONE, Result.FAILED: ExitCode.FAILED}
+"""What a worker of one job ends with; whoever did not do it, or gave it back, has left work."""
 
 T = TypeVar("T")
 
@@ -103,7 +96,12 @@ class Supervisor:
         self._deaths_due = 0.0
 
     def run(self) -> ExitCode:
-        """Work until nothing is left, or until asked to stop.
+        """Work until nothing is left that could be done here, or until asked to stop.
+
+        Returns:
+            DONE: nothing is left to do.
+            TRY_LATER: work remains: it was asked to stop, or cannot do what is left.
+            FAILED: nothing is left but what failed for good and waits for a person; with `once`, the job failed.
 
         Raises:
             RunnerLost: TensorFlow cannot be loaded here.
@@ -115,7 +113,7 @@ class Supervisor:
             try:
                 return self._serve()
             except _Interrupted:
-                return ExitCode.DONE
+                return ExitCode.TRY_LATER
             finally:
                 self._end()
 
@@ -127,16 +125,15 @@ class Supervisor:
             self._runner.end()
         self._transferring.shut_down(wait=not self._notice.given)
         self._scratch.remove()
+        self._console.flush()
 
     def _end_by_force(self) -> NoReturn:
         """Of a worker that something holds up beyond its time: its lease will expire, as if it had been killed."""
         if self._runner is not None:
             self._runner.kill()
-        said = threading.Thread(target=self._console.say, args=["stopped by force: what it held is left to its lease"])
-        said.daemon = True
-        said.start()
-        said.join(_SAYING_SECONDS)
-        os._exit(ExitCode.DONE)
+        self._console.say("stopped by force: what it held is left to its lease")
+        self._console.flush()
+        os._exit(ExitCode.TRY_LATER)
 
     def _sweep(self) -> None:
         """Delete what dead workers left: on Drive nobody but a worker of the same account can, and it pays for it."""
@@ -171,11 +168,10 @@ class Supervisor:
                 continue
             result = self._work(lease, runner)
             if self._settings.once:
-                asked_to = result is Result.RELEASED and self._stopping()
-                return ExitCode.DONE if asked_to else _ONCE.get(result, ExitCode.DONE)
+                return _ONCE.get(result, ExitCode.TRY_LATER)
             if result is Result.RELEASED:
                 self._idle(_UNREACHABLE_SECONDS)  # what could not be begun here, another may have a chance at
-        return ExitCode.DONE
+        return ExitCode.TRY_LATER
 
     def _have_a_directory(self) -> None:
         """One that a cleaner of /tmp has deleted costs the job that was at hand, and not the worker."""
@@ -191,9 +187,18 @@ class Supervisor:
 
     def _nothing_left(self) -> ExitCode:
         if self._is_left(besides=frozenset()):
-            self._console.say("All that is left are jobs that cannot be done on this machine.")
+            self._console.say("All that is left are jobs that cannot be done on this machine; orch status tells why.")
             return ExitCode.TRY_LATER
-        return ExitCode.DONE
+        counts = self._reached(self._home.jobs.overview).counts
+        failed, waiting = counts[JobState.QUARANTINED], counts[JobState.BLOCKED]
+        if not failed:
+            return ExitCode.DONE
+        jobs, wait = "job" if failed == 1 else "jobs", "waits" if waiting == 1 else "wait"
+        self._console.say(
+            f"All that could be done is done, but {failed} {jobs} failed for good and {waiting} {wait} for that; "
+            "orch status tells why, and orch retry JOB gives another chance."
+        )
+        return ExitCode.FAILED
 
     def _reached(self, operation: Callable[[], T]) -> T:
         """An operation on the table, once the home can be reached.  Raises _Interrupted when asked to stop."""

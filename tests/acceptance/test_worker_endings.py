@@ -166,7 +166,8 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
         asked = time.monotonic()
         for worker in crew:
             worker.process.send_signal(signal.SIGTERM)
-        assert [worker.wait() for worker in crew] == [ExitCode.DONE, ExitCode.DONE]
+        for worker in crew:
+            worker.wait(ExitCode.TRY_LATER)
         assert time.monotonic() - asked < 30
         assert not alive(runner)
     (attempt,) = frozen.jobs.attempts()
@@ -196,7 +197,7 @@ def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_th
         os.kill(int(runner), signal.SIGSTOP)
         worker.send_signal(signal.SIGTERM)
         told, _ = worker.communicate(timeout=PATIENCE_SECONDS)
-        assert worker.returncode == ExitCode.DONE
+        assert worker.returncode == ExitCode.TRY_LATER
     assert "stopped by force: what it held is left to its lease" in told
     wait_until(lambda: not alive(int(runner)), "the runner's end")
     (job,) = home.jobs.jobs()
@@ -226,7 +227,7 @@ def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_pa
     home = planned(tmp_path, ENDLESS)
     with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
         began = time.monotonic()
-        assert start().wait() == ExitCode.DONE
+        start().wait(ExitCode.TRY_LATER)
         assert time.monotonic() - began < 20 + 30
     (attempt,) = home.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
@@ -257,7 +258,9 @@ def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp
     broken = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.broken_network:build"').replace("tries = 3", "tries = 1")
     home = planned(tmp_path, Study.parse(broken))
     with workers(home.url, tmp_path) as start:
-        start().wait()
+        worker = start()
+        worker.wait(ExitCode.FAILED)
+    assert "1 job failed for good and 0 wait for that; orch status tells why" in worker.log.read_text()
     (job,) = home.jobs.jobs()
     assert job.state is JobState.QUARANTINED
     told = orch("logs", job.name, "--home", home.url, cwd=tmp_path).stdout
@@ -270,7 +273,7 @@ def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp
 def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_change(tmp_path: Path) -> None:
     home = planned(tmp_path, Study.parse(TEXT.replace("compress = []", "compress = []\nrecipe.learning_rate = 1e30")))
     with workers(home.url, tmp_path) as start:
-        start().wait()
+        start().wait(ExitCode.FAILED)
     (job,) = home.jobs.jobs()
     assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
     told = orch("status", "--home", home.url, cwd=tmp_path).stdout

@@ -82,6 +82,11 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
     return names
 
 
+def said(worker: Supervisor) -> str:
+    worker._console.flush()
+    return cast(io.StringIO, worker._console._stream).getvalue()
+
+
 def served(worker: Supervisor) -> ExitCode:
     """As `run` does, but for the signals, which are the main thread's."""
     try:
@@ -104,7 +109,7 @@ def test_a_job_that_was_claimed_before_the_wish_to_end_is_given_back(
     home: Home, worker: Supervisor, done: list[str]
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
-    assert served(worker) is ExitCode.DONE
+    assert served(worker) is ExitCode.TRY_LATER
     assert done[-1] == ENDS_AFTER
     left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
     assert [job.state for job in left] == [JobState.READY]
@@ -122,20 +127,53 @@ def test_a_job_that_was_claimed_is_given_back_before_another_runner_is_loaded(
     assert [attempt.outcome for attempt in home.jobs.attempts()] == [Ending.DONE, Ending.RELEASED, Ending.DONE]
 
 
-@pytest.mark.parametrize(("asked_to_stop", "code"), [(False, ExitCode.TRY_LATER), (True, ExitCode.DONE)])
-def test_a_worker_of_one_job_that_it_could_not_begin_says_try_later_unless_it_was_asked_to_end(
-    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch, asked_to_stop: bool, code: ExitCode
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (Result.DONE, ExitCode.DONE),
+        (Result.FAILED, ExitCode.FAILED),
+        (Result.RELEASED, ExitCode.TRY_LATER),
+        (Result.REFUSED, ExitCode.TRY_LATER),
+        (Result.LOST, ExitCode.TRY_LATER),
+    ],
+)
+def test_a_worker_of_one_job_ends_with_what_became_of_it(
+    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch, result: Result, code: ExitCode
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
     monkeypatch.setattr(worker, "_settings", Settings("w1", Host("here", "own"), once=True))
 
-    def given_back(*_: object) -> Result:
-        if asked_to_stop:
-            worker._notice.give("the test")
-        return Result.RELEASED
-
-    monkeypatch.setattr(worker, "_work", given_back)
+    monkeypatch.setattr(worker, "_work", lambda *_: result)
     assert served(worker) is code
+
+
+def test_a_worker_that_leaves_nothing_but_done_jobs_says_no_more(
+    home: Home, worker: Supervisor, done: list[str]
+) -> None:
+    home.jobs.publish(plan_of([job for job in JOBS if job.name != ENDS_AFTER], seconds=3600))
+    assert served(worker) is ExitCode.DONE
+    assert len(done) == 2 and said(worker) == ""
+
+
+def test_a_worker_that_leaves_only_what_failed_for_good_and_what_waits_for_it_says_so(
+    home: Home, worker: Supervisor
+) -> None:
+    first = planned_job("first", Stage.TRAIN)
+    home.jobs.publish(plan_of([first, *(planned_job(name, Stage.COMPRESS, [first]) for name in "ab")], seconds=3600))
+    lease = home.jobs.claim("another")
+    assert lease is not None
+    home.jobs.fail(lease, "the loss became nan", final=True)
+    assert served(worker) is ExitCode.FAILED
+    assert "1 job failed for good and 2 wait for that; orch status tells why" in said(worker)
+
+
+def test_a_worker_that_cannot_do_what_is_left_says_so_and_leaves_it_to_others(
+    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.jobs.publish(plan_of(JOBS, seconds=3600))
+    monkeypatch.setattr(worker, "_cannot", frozenset(job.id for job in JOBS))
+    assert served(worker) is ExitCode.TRY_LATER
+    assert "cannot be done on this machine; orch status tells why" in said(worker)
 
 
 def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
