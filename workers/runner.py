@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -26,7 +27,8 @@ def main() -> None:
     """Serve jobs until the pipe closes."""
     threads = _arguments().threads
     # Last, so that it hides nothing: architectures of the person's own are imported from where they work.
-    sys.path.append(str(Path.cwd()))
+    with suppress(OSError):  # which may be gone
+        sys.path.append(str(Path.cwd()))
     channel = Channel(sys.stdin, _private_stdout())
     started = time.monotonic()
     device, gpu = _load(threads)
@@ -50,7 +52,7 @@ def _do(job: RunJob, channel: Channel) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m workers.runner", description=__doc__)
+    parser = argparse.ArgumentParser(prog="runner", description=__doc__)
     parser.add_argument("--threads", type=int, required=True, help="cores that one step computes with")
     return parser.parse_args()
 
@@ -63,8 +65,6 @@ def _private_stdout() -> TextIO:
 
 
 def _load(threads: int) -> tuple[str, bool]:
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from models.runtime import configure_runtime, device_description
 
     configure_runtime(threads)
@@ -101,7 +101,3 @@ def _ended(job: RunJob, outcome: Outcome | Later | Ending) -> Message:
     if isinstance(outcome, Finished) and log.is_file() and log.stat().st_size:
         return Finished(job.job, {**outcome.outputs, LOG: str(log)}, outcome.metrics)
     return outcome
-
-
-if __name__ == "__main__":
-    main()

@@ -178,6 +178,8 @@ class Supervisor:
         if not self._scratch.is_there():
             self._scratch.replace()
             self._cache = self._empty_cache()
+            if self._runner is not None:
+                self._runner.end()  # its temporary files lay there
 
     def _empty_cache(self) -> InputCache:
         return InputCache(self._scratch.path / "inputs", self._home.artifacts)
@@ -293,9 +295,7 @@ class Supervisor:
             self._runner.end()
         self._inbox = Inbox()
         try:
-            self._runner = RunnerProcess(
-                threads, self._scratch.path / "runner.log", lambda event: self._inbox.put(event)
-            )
+            self._runner = RunnerProcess(threads, self._scratch.path, lambda event: self._inbox.put(event))
         except OSError as error:
             raise RunnerLost(f"No runner can be started here: {error}.") from error
         return self._runner if self._is_ready(self._runner) else None

@@ -223,6 +223,53 @@ def test_a_network_of_the_persons_own_goes_the_whole_way(tmp_path: Path) -> None
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
 
 
+OTHER_PROGRAMS = {
+    "KERAS_BACKEND": "torch",
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2",
+    "XLA_FLAGS": "--xla_no_such_flag=true",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    "PYTHONWARNINGS": "error",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONIOENCODING": "ascii",
+}
+"""What a shell may be set up for."""
+
+OWN_NETWORK = """
+def build(keras, image_shape=(32, 32, 3), classes=10):
+    print("Größe:", image_shape)
+    assert __debug__
+    return keras.Sequential([
+        keras.layers.Input(image_shape),
+        keras.layers.Flatten(name="flat"),
+        keras.layers.Dense(classes, name="head"),
+    ])
+"""
+
+
+def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_found_where_one_works(
+    undisturbed: str, tmp_path: Path
+) -> None:
+    for package in ("models", "workers"):
+        (tmp_path / "packages" / package).mkdir(parents=True)
+        (tmp_path / "packages" / package / "__init__.py").write_text("raise SystemExit('not Orch\\'s own')")
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "keras.json").write_text(
+        '{"image_data_format": "channels_first", "floatx": "float16", "backend": "jax"}'
+    )
+    (tmp_path / "my_networks.py").write_text(OWN_NETWORK)
+    own = '\n[[models]]\narchitecture = "my_networks:build"\ncompress = []\n[leases]'
+    home = planned(tmp_path, Study.parse(TEXT.replace("[leases]", own)))
+    places = {"PYTHONPATH": str(tmp_path / "packages"), "KERAS_HOME": str(tmp_path / "keras")}
+    ended = orch("worker", "--home", home.url, cwd=tmp_path, **places, **OTHER_PROGRAMS)
+    assert ended.returncode == ExitCode.DONE, ended.stdout + ended.stderr
+    found = {job.spec["training"]["architecture"]: job for job in home.jobs.jobs()}
+    assert (found["alexnet-tiny"].metrics or {})["weights_sha256"] == undisturbed
+    log = orch("logs", found["my_networks:build"].name, "--home", home.url, cwd=tmp_path).stdout
+    assert "Größe: (32, 32, 3)" in log
+
+
 def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
     home = planned(tmp_path, ENDLESS)
     with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
