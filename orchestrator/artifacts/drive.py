@@ -17,7 +17,7 @@ from orchestrator.artifacts.incoming import appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
 from orchestrator.drive.client import Account, DriveClient
 from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
-from orchestrator.errors import DiskError, StoreError
+from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact
 
 _SECONDS_BETWEEN_LOOKS = 600.0
@@ -26,6 +26,7 @@ _KNOWN_SECONDS = 6 * 3600.0
 """How long a file that was put is given again for equal bytes: one that is a day old and unnamed another worker of the
 account may be about to sweep.
 """
+_OWNS_NONE = "{} is a service account, which owns no storage; sign in as a person, or keep the study in a shared drive."
 
 _DOWNLOADS = 2
 """Before a file is believed to be damaged there, and not on its way."""
@@ -64,11 +65,9 @@ class DriveStore:
                 return known
             return self._uploaded(file, sha256, md5)
         except (DriveRefused, SignInNeeded) as refused:
-            told = f"{file.name} could not be kept in {self}: {refused}"
             if _reason(refused) is Reason.FULL:
-                self._shortage_due = -math.inf
-                raise StoreFull(told) from refused
-            raise StoreError(told) from refused
+                raise self._full(file, refused) from refused
+            raise StoreError(f"{file.name} could not be kept in {self}: {refused}") from refused
         except OSError as error:
             raise DiskError(f"{file} cannot be read: {error.strerror or error}.") from error
 
@@ -148,7 +147,8 @@ class DriveStore:
         if now >= self._shortage_due:
             self._shortage_due = now + _SECONDS_BETWEEN_LOOKS
             with suppress(DriveRefused, SignInNeeded):
-                self._shortage = _shortage_of(self._client.account())
+                account = self._client.account()
+                self._shortage = self._lack(account) or _shortage_of(account)
         return self._shortage
 
     def stored(self) -> Iterator[Stored]:
@@ -159,6 +159,23 @@ class DriveStore:
                     yield Stored(Artifact(file.name, file.size, file.id), age)
         except DriveRefused as refused:
             raise StoreError(f"The artifacts in {self} cannot be listed: {refused}") from refused
+
+    def _full(self, file: Path, refused: OrchError) -> StoreFull:
+        """With whose storage it is: several people's workers put files here."""
+        self._shortage_due = -math.inf
+        told, lack = str(refused), None
+        with suppress(DriveRefused, SignInNeeded):
+            account = self._client.account()
+            lack = self._lack(account)
+            told = lack or f"{told} It is the storage of {account.email}."
+        told = f"{file.name} could not be kept in {self}: {told}"
+        return StoreFull(told, file.stat().st_size, for_good=lack is not None)
+
+    def _lack(self, account: Account) -> str | None:
+        """In a shared drive a service account can keep files: they are nobody's own there."""
+        if account.owns_storage or not self._client.metadata(self._folder).owner:
+            return None
+        return _OWNS_NONE.format(account.email)
 
     def _uploaded(self, file: Path, sha256: str, md5: str) -> Artifact:
         artifact = Artifact(sha256, file.stat().st_size, self._client.new_id())

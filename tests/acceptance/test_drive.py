@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.drive import signin
-from orchestrator.drive.client import ROOT_URL_VARIABLE
+from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.jobtable.snapshot_format import decoded

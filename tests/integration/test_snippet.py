@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.drive import signin
-from orchestrator.drive.client import ROOT_URL_VARIABLE, DriveClient
+from orchestrator.drive.client import DriveClient
+from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.snippet import Notebook, cell
 from orchestrator.travelling import Travelling
 from tests.drive import Account, DriveServer, Fault
