@@ -30,6 +30,8 @@ class Standing(Enum):
     FAILED = "failed"
     UNSUITABLE = "unsuitable"
     """This machine cannot do it."""
+    UNKEPT = "unkept"
+    """This account's storage cannot keep what it makes."""
 
 
 @dataclass

@@ -20,17 +20,19 @@ from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
 from workers import messages
-from workers.attempt import Attempt, Result
+from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
 from workers.intervals import Pace, seconds_between_deaths
 from workers.notice import Notice
+from workers.outage import Outage
+from workers.room import Room
 from workers.runner_process import RunnerDied, RunnerProcess
 from workers.scratch import Scratch
 from workers.transfers import Threads, Transfers
-from workers.worker import Worker
+from workers.worker import Result, Worker
 
 # Long enough that a hundred idle workers do not burden the table, short enough that nobody notices.
 _IDLE_SECONDS = 1.0
@@ -71,6 +73,10 @@ class _Interrupted(Exception):
     """Asked to stop while the home could not be reached."""
 
 
+class _GivenUp(Exception):
+    """Nobody has done what only a person can do."""
+
+
 class Supervisor:
     """One worker: a runner, a cache of inputs, and the jobs it holds one after another."""
 
@@ -80,8 +86,10 @@ class Supervisor:
         self._console = console
         self._inbox: Inbox = Inbox()
         self._notice = Notice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
+        self._outage = Outage(console, self._notice.wait, in_notebook=settings.host.kind != "own")
         self._scratch = Scratch()
         self._cache = self._empty_cache()
+        self._room = Room(home.artifacts, lambda: self._scratch.path)
         self._transferring = Threads()
         self._runner: RunnerProcess | None = None
         self._device = ""
@@ -110,9 +118,13 @@ class Supervisor:
         """
         with self._notice.listening(self._settings.max_seconds):
             self._transferring.up.submit(self._sweep)
+            self._say_what_is_short()
             try:
                 return self._serve()
             except _Interrupted:
+                return ExitCode.TRY_LATER
+            except _GivenUp as error:
+                self._console.say(f"{error} Nobody has mended that; start this worker again when it is mended.")
                 return ExitCode.TRY_LATER
             finally:
                 self._end()
@@ -149,6 +161,14 @@ class Supervisor:
             if self._next is None and not self._is_left(besides=self._cannot):
                 return self._nothing_left()
             self._have_a_directory()
+            if self._room.is_lacking():
+                if self._room.is_hopeless or self._settings.once:
+                    self._console.say(
+                        "What jobs make cannot be kept by this account; other accounts' workers can go on."
+                    )
+                    return ExitCode.TRY_LATER
+                self._idle(_UNREACHABLE_SECONDS)
+                continue
             threads = self._threads()
             if not self._is_warm(threads):
                 self._give_back_next()  # nobody renews it while a runner loads
@@ -203,15 +223,24 @@ class Supervisor:
         return ExitCode.FAILED
 
     def _reached(self, operation: Callable[[], T]) -> T:
-        """An operation on the table, once the home can be reached.  Raises _Interrupted when asked to stop."""
+        """An operation on the table, once the home can be reached.
+
+        Raises _Interrupted when asked to stop, and _GivenUp when that would take a person who does not come.
+        """
         while True:
             try:
-                return operation()
+                outcome = operation()
             except HomeError as error:
-                self._console.say(f"{error} Trying again in {_UNREACHABLE_SECONDS:.0f} s.")
-                self._idle(_UNREACHABLE_SECONDS)
+                try:
+                    pause = self._outage.met(error)
+                except HomeError:
+                    raise _GivenUp(str(error)) from error
+                self._idle(pause)
                 if self._stopping():
                     raise _Interrupted from error
+            else:
+                self._outage.over()
+                return outcome
 
     def _idle(self, seconds: float) -> None:
         """Wait, but not when asked to stop; what a runner says between jobs is of no interest."""
@@ -236,6 +265,12 @@ class Supervisor:
 
     def _claimant(self) -> Claimant:
         return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
+
+    def _say_what_is_short(self) -> None:
+        """Before the first job is computed for nothing.  Nothing depends on what a store can tell of its room."""
+        with suppress(Exception):
+            if told := self._home.artifacts.shortage():
+                self._console.say(told)
 
     def _say_what_is_missing(self) -> None:
         """Once: a worker that waits for what it can never do must not look as if it hung."""
@@ -262,6 +297,7 @@ class Supervisor:
             transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,
             console=self._console,
+            outage=self._outage,
             directory=self._scratch.path / f"{lease.job}.{lease.attempt}",
             pace=Pace(self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds),
             stopping=self._stopping,
@@ -272,6 +308,9 @@ class Supervisor:
         result = attempt.run()
         if result is Result.REFUSED:
             self._cannot |= {attempt.job}
+        if result is Result.UNKEPT and attempt.lacking is not None:
+            self._room.lacks(attempt.lacking)
+            self._console.say("This worker takes no more jobs until there is room.")
         self._next = attempt.next
         return result
 
