@@ -31,12 +31,17 @@ class Room:
         self._full = full
         self._since = self._looked = time.monotonic()
 
+    def doubt(self) -> None:
+        """The store says that it is short: see whether it takes anything at all, before a job is done for nothing."""
+        if (full := self._refusal(1)) is not None:
+            self.lacks(full)
+
     def is_lacking(self) -> bool:
         """Whether no job can be taken now; the store is asked when it is time for that."""
         now = time.monotonic()
         if self._full is not None and now - self._looked >= _SECONDS_BETWEEN_LOOKS:
             self._looked = now
-            self._full = None if self._takes(self._full.size) else self._full
+            self._full = self._refusal(self._full.size)
         return self._full is not None
 
     @property
@@ -44,21 +49,23 @@ class Room:
         """Whether nobody can make room, or nobody has for long."""
         return self._full is not None and (self._full.for_good or time.monotonic() - self._since >= PERSON_SECONDS)
 
-    def _takes(self, size: int) -> bool:
-        """Whether a file as large as the one that was refused is kept.
+    def _refusal(self, size: int) -> StoreFull | None:
+        """What the store says to a file of this size; if something else keeps it from saying so, what it said last.
 
-        It is put and deleted again: what an account says of its storage is late, and leaves out what it has in common
-        with others.
+        The file is put and deleted again: what an account says of its storage is late, and leaves out what it has in
+        common with others.
         """
         file = self._directory() / "probe"
         try:
             with file.open("wb") as stream:
                 stream.truncate(size)
             kept = self._store.put(file)
+        except StoreFull as full:
+            return full
         except (OSError, OrchError):
-            return False
+            return self._full
         finally:
             file.unlink(missing_ok=True)
         with suppress(OrchError):  # it is garbage then, and never damage
             self._store.delete(kept)
-        return True
+        return None

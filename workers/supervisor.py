@@ -267,10 +267,11 @@ class Supervisor:
         return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
 
     def _say_what_is_short(self) -> None:
-        """Before the first job is computed for nothing.  Nothing depends on what a store can tell of its room."""
+        """Before the first job is done for nothing.  No store need be able to tell of its room."""
         with suppress(Exception):
             if told := self._home.artifacts.shortage():
                 self._console.say(told)
+                self._room.doubt()
 
     def _say_what_is_missing(self) -> None:
         """Once: a worker that waits for what it can never do must not look as if it hung."""

@@ -296,14 +296,21 @@ def test_an_account_that_owns_no_storage_leaves_at_once(worker: Supervisor) -> N
     assert served(worker) is ExitCode.TRY_LATER
 
 
-def test_what_is_short_is_said_before_the_first_job(home: Home, worker: Supervisor) -> None:
-    class Short(LocalStore):
+@pytest.mark.parametrize(("room_left", "lacking"), [(0, True), (1000, False)])
+def test_what_is_short_is_said_before_the_first_job_and_what_is_full_takes_none(
+    room_left: int, lacking: bool, home: Home, worker: Supervisor, tmp_path: Path
+) -> None:
+    class Short(FullStore):
         def shortage(self) -> str:
             return "0.1 GB are left in the Google storage of ann@example.org."
 
-    worker._home = replace(home, artifacts=Short(Path("nowhere")))
+    store = Short(tmp_path / "short")
+    store.room = room_left
+    worker._home = replace(home, artifacts=store)
+    worker._room = Room(store, lambda: tmp_path)
     worker._say_what_is_short()
     assert "0.1 GB are left" in said(worker)
+    assert worker._room.is_lacking() is lacking
 
 
 def closed(*_: object) -> bool:
