@@ -90,13 +90,15 @@ class DriveStore:
         for _ in range(_DOWNLOADS):
             with appearing_in(to.parent) as incoming:
                 hashed = _Hashed(incoming.stream, artifact)
-                self._client.download(artifact.location, hashed)  # type: ignore[arg-type]
+                with suppress(_TooLong):  # another's page, perhaps, on the way
+                    self._client.download(artifact.location, hashed)  # type: ignore[arg-type]
                 if (hashed.sha256, hashed.size) == (artifact.sha256, artifact.size):
                     incoming.appear_as(to)
                     return
         raise ArtifactDamaged(
-            f"The artifact {artifact.location} is damaged: {hashed.size} bytes with SHA-256 {hashed.sha256[:12]}..., "
-            f"{artifact.size} with {artifact.sha256[:12]}... were kept."
+            f"The artifact {artifact.location} is damaged: {'at least ' if hashed.size > artifact.size else ''}"
+            f"{hashed.size} bytes with SHA-256 {hashed.sha256[:12]}..., {artifact.size} with {artifact.sha256[:12]}... "
+            "were kept."
         )
 
     def has(self, artifact: Artifact) -> bool:
@@ -196,6 +198,10 @@ def _shortage_of(account: Account) -> str | None:
     return f"{left:.1f} GB of {account.limit_bytes / 1e9:.1f} GB are left in the Google storage of {account.email}."
 
 
+class _TooLong(Exception):
+    """More bytes came than an artifact has."""
+
+
 class _Hashed:
     """Writes to a stream, and knows what it wrote; a file that is longer than the artifact is not read to its end."""
 
@@ -209,10 +215,7 @@ class _Hashed:
         self._digest.update(chunk)
         self.size += len(chunk)
         if self.size > self._artifact.size:
-            raise ArtifactDamaged(
-                f"The artifact {self._artifact.location} is damaged: it has more than the {self._artifact.size} bytes "
-                "that were kept."
-            )
+            raise _TooLong
         return self._stream.write(chunk)
 
     @property

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from models import datasets
-from orchestrator import travelling
+from orchestrator import drive
 from orchestrator.address import drive_folder
 from orchestrator.artifacts.drive import DriveStore
 from orchestrator.drive import folder, signin
@@ -140,7 +140,7 @@ def looks(url: str, place: Path) -> None:
     home.check_artifacts()
     assert home.jobs.overview().counts.total() == 2
     assert home.artifacts.shortage() is None
-    assert travelling.found(url, "study").sha256
+    assert folder.published_wheel(drive.connect(), drive_folder(url)) is not None
     home.artifacts.fetch(home.jobs.data()["shard"], place / "fetched")
     assert home.jobs.claim("w1") is not None
 
