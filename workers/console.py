@@ -32,14 +32,13 @@ class Console:
 
     def __init__(self, name: str, stream: TextIO | None = None) -> None:
         self._name = name
-        self._stream = stream or sys.stdout
+        self._stream = _standard_output() if stream is None else stream
         self._over = _is_terminal(self._stream) or ONE_LINE_VARIABLE in os.environ
         self._open_line = 0
         self._said_once = ""
         self._last_line = 0.0
         self._lock = threading.Lock()
         self._waiting: queue.Queue[str | threading.Event] = queue.Queue(_MOST_WAITING)
-        _never_fail_to_encode(self._stream)
         threading.Thread(target=self._write, name="console", daemon=True).start()
 
     def say(self, text: str) -> None:
@@ -118,15 +117,17 @@ def progress_line(job: str, progress: Progress) -> str:
     return "  ".join(part for part in (*parts, progress.note) if part)
 
 
+def _standard_output() -> TextIO:
+    """By a descriptor of the console's own: what else is done with `sys.stdout` is no matter of a worker's log."""
+    try:
+        descriptor = os.dup(sys.stdout.fileno())
+    except (OSError, ValueError):  # somebody has put another stream there
+        return sys.stdout
+    return os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors="replace")
+
+
 def _is_terminal(stream: TextIO) -> bool:
     try:
         return stream.isatty()
     except ValueError:  # closed
         return False
-
-
-def _never_fail_to_encode(stream: TextIO) -> None:
-    reconfigure = getattr(stream, "reconfigure", None)  # a notebook's and a test's streams take all there is
-    if reconfigure is not None:
-        with suppress(ValueError):
-            reconfigure(errors="replace")

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from io import BytesIO, StringIO, TextIOWrapper
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -76,14 +76,21 @@ def test_a_reader_that_has_paused_holds_up_nobody() -> None:
         stream.close()
 
 
+TWO_LINES = """
+from workers.console import Console
+console = Console("w1")
+console.say("half a character \\udcff, \\N{SNOWMAN}, \\N{LATIN SMALL LETTER E WITH ACUTE}")
+console.say("the next")
+console.flush()
+"""
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "iso-8859-1", "utf-8"])
 def test_what_an_encoding_lacks_is_a_question_mark_and_the_next_line_is_written(encoding: str) -> None:
-    written = BytesIO()
-    console = Console("w1", TextIOWrapper(written, encoding))
-    console.say("half a character \udcff, \N{SNOWMAN}, \N{LATIN SMALL LETTER E WITH ACUTE}")
-    console.say("the next")
-    console.flush()
-    lines = written.getvalue().decode(encoding).splitlines()
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-P", "-c", TWO_LINES]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=True, timeout=PATIENCE_SECONDS)
+    lines = printed.stdout.decode(encoding).splitlines()
     assert "half a character ?, " in lines[0] and lines[1].endswith("the next")
     assert ("\N{LATIN SMALL LETTER E WITH ACUTE}" in lines[0]) is (encoding != "ascii")
 
