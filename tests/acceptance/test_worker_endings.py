@@ -90,7 +90,7 @@ from orchestrator.home import Home
 from workers.console import Console
 from workers.hosts import this_host
 from workers.supervisor import Settings, Supervisor
-settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=6.0)
+settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=20.0)
 sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run())
 """
 
@@ -104,7 +104,7 @@ def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(undisturbed
         assert worker.wait(PATIENCE_SECONDS) == ExitCode.DONE
     failed, done = home.jobs.attempts()
     assert (failed.outcome, done.outcome) == (Ending.FAILED, Ending.DONE)
-    assert "no sign of life for 6 s" in (failed.error or "")
+    assert "no sign of life for 20 s" in (failed.error or "")
     assert weights(home) == undisturbed
 
 
