@@ -28,8 +28,8 @@ class Scratch:
 
     def __init__(self) -> None:
         """Raises DiskError if no directory can be had."""
-        _sweep(Path(tempfile.gettempdir()))
         self.path, self._lock = _made()
+        _sweep(self.path.parent)
 
     def is_there(self) -> bool:
         """Whether it still is the directory that this worker made."""
@@ -37,8 +37,9 @@ class Scratch:
 
     def replace(self) -> None:
         """Make another, in place of one that somebody has deleted.  Raises DiskError."""
+        made = _made()
         os.close(self._lock)
-        self.path, self._lock = _made()
+        self.path, self._lock = made
 
     def remove(self) -> None:
         if self.is_there():

@@ -36,7 +36,8 @@ from workers.worker import Result, Worker
 
 # Long enough that a hundred idle workers do not burden the table, short enough that nobody notices.
 _IDLE_SECONDS = 1.0
-_UNREACHABLE_SECONDS = 10.0
+# So that others can take what could not be done here.
+_STEP_BACK_SECONDS = 10.0
 # Loading TensorFlow takes seconds, on a machine with a cold disk a minute or two.
 _LOAD_SECONDS = 600.0
 _SECONDS_BETWEEN_COUNTS = 600.0
@@ -167,7 +168,7 @@ class Supervisor:
                         "What jobs make cannot be kept by this account; other accounts' workers can go on."
                     )
                     return ExitCode.TRY_LATER
-                self._idle(_UNREACHABLE_SECONDS)
+                self._idle(_STEP_BACK_SECONDS)
                 continue
             threads = self._threads()
             if not self._is_warm(threads):
@@ -190,7 +191,7 @@ class Supervisor:
             if self._settings.once:
                 return _ONCE.get(result, ExitCode.TRY_LATER)
             if result is Result.RELEASED:
-                self._idle(_UNREACHABLE_SECONDS)  # what could not be begun here, another may have a chance at
+                self._idle(_STEP_BACK_SECONDS)
         return ExitCode.TRY_LATER
 
     def _have_a_directory(self) -> None:

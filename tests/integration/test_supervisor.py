@@ -26,7 +26,7 @@ from workers.console import Console
 from workers.hosts import Host
 from workers.room import Room
 from workers.runner_process import RunnerProcess
-from workers.supervisor import Settings, Supervisor
+from workers.supervisor import RunnerLost, Settings, Supervisor
 from workers.worker import Result, Worker
 
 JOBS = [planned_job(name, Stage.COMPRESS) for name in ("a", "b", "last")]
@@ -254,7 +254,7 @@ def full_store(home: Home, worker: Supervisor, tmp_path: Path) -> FullStore:
 @pytest.fixture
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_SECONDS_BETWEEN_LOOKS", 0.0)
-    monkeypatch.setattr(supervisor, "_UNREACHABLE_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "_STEP_BACK_SECONDS", 0.01)
 
 
 @pytest.mark.usefixtures("looks_often")
@@ -335,3 +335,13 @@ def test_whoever_is_asked_to_stop_does_not_wait_for_a_home(worker: Supervisor, m
     asking.start()
     assert worker.run() is ExitCode.TRY_LATER
     assert "SIGTERM" in said(worker)
+
+
+def test_a_runner_that_cannot_be_started_is_told_in_a_sentence(
+    worker: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because its log cannot be opened, say, on a full disk."""
+    monkeypatch.setattr(worker._scratch, "path", tmp_path / "gone")
+    monkeypatch.setattr(worker, "_runner", None)
+    with pytest.raises(RunnerLost, match=r"No runner can be started here: .*No such file or directory"):
+        Supervisor._runner_with(worker, 1)

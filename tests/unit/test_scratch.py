@@ -35,6 +35,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def without_room(prefix: str) -> str:  # noqa: ARG001
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @contextmanager
 def another_worker(*before: str) -> Iterator[Path]:
     """The directory of a process that lives until the end of the block, and is killed there."""
@@ -133,10 +137,19 @@ def test_one_that_is_swept_before_it_is_locked_is_made_again(monkeypatch: pytest
     assert scratch.is_there() and str(scratch.path) == made[1]
 
 
-def test_a_disk_without_room_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(prefix: str) -> str:  # noqa: ARG001
-        raise OSError(errno.ENOSPC, "No space left on device")
+def test_one_that_cannot_be_replaced_now_leaves_nothing_half_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = Scratch()
+    shutil.rmtree(scratch.path)
+    with monkeypatch.context() as full:
+        full.setattr(tempfile, "mkdtemp", without_room)
+        with pytest.raises(DiskError):
+            scratch.replace()
+    scratch.replace()
+    assert scratch.is_there()
+    scratch.remove()
 
-    monkeypatch.setattr(tempfile, "mkdtemp", full)
+
+def test_a_disk_without_room_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "mkdtemp", without_room)
     with pytest.raises(DiskError, match="No space left on device; free some space, or name another place in TMPDIR"):
         Scratch()
