@@ -26,6 +26,7 @@ from models import catalog
 from models.augmentation import draws, epoch_order
 from models.compiled_steps import Residents, Steps, compile_steps
 from models.datasets import Split
+from models.failures import PermanentFailure
 from models.moving_average import MovingAverage
 from models.optimizers import build_optimizer
 from models.recipes import Training, Visit
@@ -45,12 +46,18 @@ _residents = Residents(limit_bytes=512 * 2**20)
 """All of CIFAR-10 in its shards is 293 MiB; a limit, because a free GPU has 15 GB for networks and images."""
 
 
-class Diverged(Exception):
-    """The loss is no longer a number."""
+class Diverged(PermanentFailure):
+    """The loss is no longer a number; with the same bits it would become so again."""
 
     def __init__(self, step: int, loss: float) -> None:
-        super().__init__(f"The loss became {loss} at step {step}; lower the learning rate or clip the gradients.")
+        super().__init__(
+            f"The loss became {loss} at step {step}; lower learning_rate or set gradient_clip under [models.recipe]."
+        )
         self.step = step
+
+
+class DataMismatch(PermanentFailure, ValueError):
+    """The images are not those that the training was planned for."""
 
 
 class StateMismatch(ValueError):
@@ -136,7 +143,8 @@ class Trainer:
                 wait long.
 
         Raises:
-            ValueError: the state is not inside the visit, or the shard fits neither the visit nor the network.
+            ValueError: the state is not inside the visit.
+            DataMismatch: the shard fits not the visit, or not the network.
             Diverged: the loss is no longer a number.
         """
         self._check_visit(shard, visit)
@@ -166,7 +174,7 @@ class Trainer:
             )
         steps = visit.epochs * self.training.recipe.steps_per_epoch(len(shard))
         if visit.steps != steps:
-            raise ValueError(
+            raise DataMismatch(
                 f"The visit has {visit.steps} steps, but {visit.epochs} passes over {len(shard)} images are "
                 f"{steps}; plan the study again with this data."
             )
@@ -174,7 +182,7 @@ class Trainer:
     def _check_images(self, shard: Split) -> None:
         shape, classes = shard.images.shape[1:], int(shard.labels.max()) + 1
         if shape != self.training.image_shape or classes > self.training.classes:
-            raise ValueError(
+            raise DataMismatch(
                 f"The shard has images of {shape} in {classes} classes, the network takes {self.training.image_shape} "
                 f"in {self.training.classes}; train it on the data that it was planned for."
             )

@@ -110,7 +110,9 @@ def plan(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def worker(context: typer.Context) -> None:
     """Work on the study here, until nothing is left: the same worker as in a notebook (--help for its options)."""
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers", *context.args])
+    from orchestrator import own_packages
+
+    os.execv(sys.executable, [*own_packages.command("workers.cli"), *context.args])
 
 
 @app.command()

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from orchestrator import own_packages
 from orchestrator.errors import ExitCode, OrchError
 
 DEBUG_OPTION = "--debug"
@@ -15,6 +16,7 @@ _DEBUG_VARIABLE = "ORCH_DEBUG"
 
 def run(app: Callable[[], object]) -> None:
     """Run a Typer app; `--debug` anywhere on the command line lets tracebacks through."""
+    own_packages.prefer()
     if DEBUG_OPTION in sys.argv[1:]:
         os.environ[_DEBUG_VARIABLE] = "1"
     debug = _DEBUG_VARIABLE in os.environ

@@ -43,6 +43,10 @@ class HomeError(OrchError):
     exit_code = ExitCode.UNREACHABLE
 
 
+class HomeClosed(HomeError):
+    """The home lets nobody in until a person does something: signs in, shares it again, restores it, makes room."""
+
+
 class StoreError(OrchError):
     """An artifact could not be written, read or believed: the store's trouble, which will pass or be mended."""
 

@@ -89,12 +89,30 @@ class Home:
         Raises:
             HomeError: it cannot be made or reached, or is of a newer schema.
         """
+        with cls.creating(url, artifacts, name, accept_rollback=accept_rollback) as home:
+            return home
+
+    @classmethod
+    @contextmanager
+    def creating(
+        cls,
+        url: str | Path,
+        artifacts: str | Path | None = None,
+        name: str = "study",
+        *,
+        accept_rollback: bool = False,
+    ) -> Iterator[Home]:
+        """`create` for a block that fills it: if that fails, a folder that was made for it on Drive is gone again."""
         kind = _kind(url, artifacts, accept_rollback=accept_rollback)
         kind.make(name)
-        home = kind.home()
-        with _closed_unless_good(home.jobs):
-            home.jobs.create()
-        return home
+        try:
+            home = kind.home()
+            with _closed_unless_good(home.jobs):
+                home.jobs.create()
+            yield home
+        except BaseException:
+            kind.unmake()
+            raise
 
     def check_artifacts(self) -> None:
         """Nothing happens if the store can be this home's.  That of a directory is; lost shards are planned again.
@@ -129,6 +147,10 @@ class _Kind(Protocol):
 
     def make(self, name: str) -> None:
         """All that the job table and the store need to be made in."""
+        ...
+
+    def unmake(self) -> None:
+        """Take back what `make` made, where nobody can have anything of their own in it."""
         ...
 
     def home(self) -> Home: ...
@@ -168,6 +190,9 @@ class _Directory:
         except OSError as error:
             raise HomeError(f"The home {self.url} cannot be made: {error.strerror}.") from error
 
+    def unmake(self) -> None:
+        """The directory may have been there before, with files of a person's."""
+
     def home(self) -> Home:
         jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
         return Home(self.url, jobs, LocalStore(self._path / "artifacts"), self._path, shares_artifacts=False)
@@ -187,6 +212,9 @@ class _Database:
     def make(self, name: str) -> None:
         """A database is made by whoever runs the server, a store when the first file is put."""
 
+    def unmake(self) -> None:
+        """Nothing was made."""
+
     def home(self) -> Home:
         return Home(self.url, self._jobs, self._store, None, shares_artifacts=True)
 
@@ -199,6 +227,7 @@ class _DriveHome:
         self._client = client
         self._accept_rollback = accept_rollback
         self._folder: StudyFolder | None = None
+        self._made = False
 
     def exists(self) -> bool:
         from orchestrator.drive import folder
@@ -223,7 +252,13 @@ class _DriveHome:
             )
         with _reaching_drive():
             self._folder = folder.made(self._client, name)
-        self.url = f"gdrive://{self._folder.id}"
+        self.url, self._made = f"gdrive://{self._folder.id}", True
+
+    def unmake(self) -> None:
+        from orchestrator.drive import folder
+
+        if self._made and self._folder is not None:
+            folder.discard(self._client, self._folder)
 
     def home(self) -> Home:
         from orchestrator.artifacts.drive import DriveStore

@@ -110,16 +110,16 @@ def publish(
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
         dataset = dataset or load(study.dataset, directory)
-    home = Home.create(url, artifacts, study.name, accept_rollback=accept_rollback)
-    home.check_artifacts()
-    published = home.jobs.data()
-    lacking = _lacking(home, published, (*made.shard_names, made.test_name))
-    data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts, lacking) if lacking else {}
-    if study.dataset == "synthetic":
-        notes = (*notes, SYNTHETIC_NOTE)
-    change = home.jobs.publish(made, data, notes)
-    if scheme(home.url) == "gdrive":
-        travelling.publish(home.url)
+    with Home.creating(url, artifacts, study.name, accept_rollback=accept_rollback) as home:
+        home.check_artifacts()
+        published = home.jobs.data()
+        lacking = _lacking(home, published, (*made.shard_names, made.test_name))
+        data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts, lacking) if lacking else {}
+        if study.dataset == "synthetic":
+            notes = (*notes, SYNTHETIC_NOTE)
+        change = home.jobs.publish(made, data, notes)
+        if scheme(home.url) == "gdrive":
+            travelling.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
     return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from orchestrator.errors import ExitCode
+
 PATIENCE_SECONDS = 180.0
 """A condition that has not come true by then never will; a machine under load needs most of a minute at times."""
 
@@ -34,6 +36,12 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def heed_signals() -> None:
+    """Whoever starts the tests in the background may have them ignore some, which is inherited."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Worker:
     """A worker process on a home."""
 
@@ -45,6 +53,7 @@ class Worker:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_signals,
             )
 
     @property
@@ -65,9 +74,9 @@ class Worker:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def wait(self) -> int:
+    def wait(self, expected: int = ExitCode.DONE) -> int:
         code = self.process.wait(timeout=PATIENCE_SECONDS)
-        assert code == 0, f"{self.name} ended with {code}:\n{self.log.read_text()}"
+        assert code == expected, f"{self.name} ended with {code}:\n{self.log.read_text()}"
         return code
 
 

@@ -15,10 +15,9 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from enum import Enum
 from pathlib import Path
 
-from orchestrator.artifacts import ArtifactDamaged
+from orchestrator.artifacts import ArtifactDamaged, StoreFull
 from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
@@ -26,10 +25,12 @@ from workers import messages
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.holding import Holding
-from workers.inbox import Event, FetchDue, Overdue, StopAsked, UploadDue
+from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
 from workers.notice import NOTICE_SECONDS
 from workers.orders import Orders
 from workers.runner_process import RunnerDied, tail
+from workers.scratch import FilesLost
+from workers.store_trouble import StoreTrouble
 from workers.transfers import (
     CheckpointNotKept,
     CheckpointUploaded,
@@ -37,8 +38,9 @@ from workers.transfers import (
     FetchFailed,
     OutputsNotKept,
     OutputsUploaded,
+    as_trouble,
 )
-from workers.worker import Worker
+from workers.worker import Result, Worker
 
 _STOP_SECONDS = NOTICE_SECONDS - 7.0
 """Between notice and the last transaction, which may take the rest."""
@@ -47,17 +49,6 @@ _STORE_WAIT_SECONDS = 10.0
 
 _FETCH_SECONDS = 300.0
 """How long inputs are asked for: nothing was computed yet, and the trouble may be this machine's alone."""
-
-
-class Result(Enum):
-    """How an attempt ended for this worker."""
-
-    DONE = "done"
-    FAILED = "failed"
-    RELEASED = "released"
-    REFUSED = "refused"
-    """This machine cannot do the job."""
-    LOST = "lost"
 
 
 class Attempt:
@@ -69,8 +60,7 @@ class Attempt:
     def __init__(self, jobs: JobTable, lease: Lease, worker: Worker) -> None:
         self._jobs = jobs
         self._worker = worker
-        tell = worker.console.say, worker.transfers.delete
-        self._holding = Holding(jobs, lease, worker.claimant, worker.stopping, *tell)
+        self._holding = Holding(jobs, lease, worker.claimant, worker.stopping, worker.outage, worker.transfers.delete)
         self.next: Lease | None = None
         """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
         self._chain = Chain(self._link(lease))
@@ -79,10 +69,7 @@ class Attempt:
         self._orders = Orders(worker.runner, worker.hung_seconds)
         self._uploading = 0
         """How many jobs the outputs on their way are of."""
-        self._due: dict[UploadDue | FetchDue, float] = {}
-        """What the store did not do, and when it is asked again, on the monotonic clock."""
-        self._shortage: str | None = None
-        """What the store said that is full, or nearly, for `orch status` to tell."""
+        self._trouble = StoreTrouble()
         self._saving = False
         """Whether a checkpoint is on its way."""
         self._deadline = math.inf
@@ -113,6 +100,11 @@ class Attempt:
         """The one that it holds, or held last."""
         return self._holding.lease.job
 
+    @property
+    def lacking(self) -> StoreFull | None:
+        """What the store said that has no room."""
+        return self._trouble.full
+
     def _next_event(self) -> Event:
         """The next thing that happened; the lease is renewed whenever that is due in between."""
         while True:
@@ -124,13 +116,14 @@ class Attempt:
                 return Overdue()
             if now >= self._orders.hung_at:
                 return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
-            for again, due in self._due.items():
-                if now >= due:
-                    del self._due[again]
-                    return again
+            gives_up = self._trouble.gives_up_at(self._holding.lease.seconds)
+            if now >= gives_up:
+                return NoRoom()
+            if (again := self._trouble.take_due()) is not None:
+                return again
             if now >= self._holding.next_beat:
                 self._holding.renew(self._progress())
-            until = min(self._holding.next_beat, self._deadline, self._orders.hung_at, *self._due.values())
+            until = min(self._holding.next_beat, self._deadline, self._orders.hung_at, gives_up, self._trouble.next_due)
             try:
                 return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
@@ -152,20 +145,22 @@ class Attempt:
                 self._not_fetched(job, name, error)
             case CheckpointUploaded(job, step, artifact, shortage):
                 self._saving = False
-                self._shortage = shortage
+                self._trouble.answered(shortage)
                 if job == self._holding.lease.job:
                     self._holding.renew(self._progress(), Checkpoint(step, artifact))
             case CheckpointNotKept(job, error, shortage):
                 self._saving = False
-                self._shortage = shortage
+                self._trouble.answered(shortage, error)
                 self._say(f"A checkpoint of {self._holding.lease.name} was not kept, the training goes on: {error}")
             case OutputsUploaded(artifacts, shortage):
-                self._shortage = shortage
+                self._trouble.answered(shortage)
                 self._hand_on(artifacts)
             case OutputsNotKept(error, shortage):
                 self._uploading = 0
-                self._shortage = shortage
+                self._trouble.answered(shortage, error)
                 self._not_done(self._chain.held, UploadDue(), error)
+            case NoRoom():
+                self._chain.held.standing, self._chain.held.error = Standing.UNKEPT, str(self._trouble.full)
             case RunnerDied(reason):
                 self._runner_died(reason)
             case FetchDue(job):
@@ -185,8 +180,10 @@ class Attempt:
                 self._say(f"{link.name} is left to others: {error}")
                 link.standing = Standing.STOPPED
             case StoreError():
-                self._due[again] = time.monotonic() + _STORE_WAIT_SECONDS
+                self._trouble.ask_again(again, _STORE_WAIT_SECONDS)
                 self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
+            case FilesLost():
+                link.standing, link.error = Standing.STOPPED, str(error)
             case DiskError():
                 self._fail(link, str(error))
                 link.standing = Standing.UNSUITABLE
@@ -242,22 +239,22 @@ class Attempt:
                 link.standing, link.metrics = Standing.FINISHED, metrics
                 link.outputs = {name: Path(path) for name, path in outputs.items()}
                 link.forget_checkpoint()
-            case messages.Stopped():
-                link.standing = Standing.STOPPED
+            case messages.Stopped(_, reason):
+                link.standing, link.error = Standing.STOPPED, reason
             case messages.CheckpointRefused(_, reason):
                 if link is self._chain.held and link.standing is Standing.AT_RUNNER and self._states:
                     link.standing = Standing.FETCHING
                     self._fall_back(reason)
                 else:
                     self._fail(link, reason)
-            case messages.Failed(_, error, traceback):
-                self._fail(link, f"{error}\n{tail(link.directory / messages.LOG_NAME) or traceback}")
+            case messages.Failed(_, error, traceback, final):
+                self._fail(link, f"{error}\n{tail(link.directory / messages.LOG_NAME) or traceback}", final=final)
             case messages.Unsuitable(_, reason):
                 self._fail(link, reason)
                 link.standing = Standing.UNSUITABLE
 
-    def _fail(self, link: Link, error: str) -> None:
-        link.standing, link.error = Standing.FAILED, error
+    def _fail(self, link: Link, error: str, *, final: bool = False) -> None:
+        link.standing, link.error, link.final = Standing.FAILED, error, final
         self._chain.cut_after(link)
 
     # --- what is to be done ---
@@ -275,10 +272,13 @@ class Attempt:
             case Standing.UNSUITABLE:
                 self._release(held.error, refused=True)
                 return Result.REFUSED
+            case Standing.UNKEPT:
+                self._release(held.error, refused=True)
+                return Result.UNKEPT
             case Standing.STOPPED if not self._saving:
-                self._release()
+                self._release(held.error or None)
                 return Result.RELEASED
-            case Standing.FINISHED if not self._uploading and UploadDue() not in self._due:
+            case Standing.FINISHED if not self._uploading and not self._trouble.is_waiting(UploadDue()):
                 run = self._chain.finished()
                 self._uploading = len(run)
                 self._worker.transfers.upload_outputs(uploads(run))
@@ -314,6 +314,13 @@ class Attempt:
 
     def _fetch(self, link: Link, wanted: Mapping[str, Artifact]) -> None:
         link.wanted, link.asked = wanted, time.monotonic()
+        try:
+            # Not with its parents: the worker's directory is locked, and another of its name would not be.
+            self._worker.directory.mkdir(mode=0o700, exist_ok=True)
+            link.directory.mkdir(exist_ok=True)
+        except OSError as error:
+            self._worker.inbox.put(FetchFailed(link.job, "directory", as_trouble(error)))
+            return
         self._worker.transfers.fetch(link.job, wanted)
 
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
@@ -368,14 +375,14 @@ class Attempt:
 
     def _progress(self) -> Mapping[str, object] | None:
         said = self._chain.held.progress
-        if said is None and self._shortage is None:
+        if said is None and self._trouble.shortage is None:
             return None
         held = self._holding.lease.checkpoints
         told = {"step": held[0].step if held else 0} if said is None else asdict(said)
-        return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._shortage}
+        return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._trouble.shortage}
 
     def _failed(self, link: Link) -> Result:
-        state = self._holding.fail(link.error)
+        state = self._holding.fail(link.error, final=link.final)
         self._say(f"{link.name} failed and is {state} now: {link.error.splitlines()[0]}")
         return Result.FAILED
 
@@ -385,7 +392,6 @@ class Attempt:
 
     def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:
         directory = self._worker.directory / job.job
-        directory.mkdir(parents=True)
         return Link(job.job, job.name, job.stage, job.spec, directory, follows)
 
     def _say(self, text: str) -> None:

@@ -24,7 +24,6 @@ class InputCache:
         self._directory = directory
         self._store = store
         self._lock = threading.Lock()
-        directory.mkdir(parents=True, exist_ok=True)
 
     def path(self, artifact: Artifact, beside: Collection[Artifact] = ()) -> Path:
         """The artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged, DiskError, OSError.
@@ -47,6 +46,8 @@ class InputCache:
 
     def _make_room(self, size: int, needed: Collection[str] = ()) -> None:
         with self._lock:
+            # A cleaner may have deleted it.  The directory around it is the worker's: another of its name would not be.
+            self._directory.mkdir(exist_ok=True)
             files = self._files()
             total = sum(status.st_size for status in files.values()) + size
             for file, status in sorted(files.items(), key=lambda item: item[1].st_mtime):

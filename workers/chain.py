@@ -30,6 +30,8 @@ class Standing(Enum):
     FAILED = "failed"
     UNSUITABLE = "unsuitable"
     """This machine cannot do it."""
+    UNKEPT = "unkept"
+    """This account's storage cannot keep what it makes."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Link:
     outputs: Mapping[str, Path] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    final: bool = False
+    """Whether another try would fail the same."""
     looked_ahead: bool = False
     """Whether it was asked what goes on from it."""
 

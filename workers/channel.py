@@ -87,7 +87,7 @@ class Channel:
                 self.say(message)
         except Exception as error:
             traceback.print_exc()
-            self.say(faults.ending(job.job, error))
+            self.say(faults.ending(job, error))
 
     def _listen(self, incoming: TextIO) -> None:
         for line in incoming:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 
 from orchestrator import entry
 from orchestrator.errors import OrchError, UsageError
+from workers.console import Console, open_standard_streams
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -45,15 +45,14 @@ def work(
 ) -> None:
     """Claim jobs and do them until none is left.
 
-    Ends with 0 when nothing is left or when it was asked to stop (Ctrl-C, SIGTERM, --max-hours), 1 when it cannot
-    work here or, with --once, when its job failed, 4 when the home cannot be reached, and 75, with --once, when
-    there is nothing to do just now.
+    Ends with 0 when nothing is left to do; with 75 when work remains: it was asked to stop (Ctrl-C, SIGTERM, SIGHUP,
+    --max-hours), can do none of what is left, or, with --once, had nothing to do just now; with 1 when jobs failed for
+    good and wait for a person, or it cannot work here; with 4 when the home cannot be reached.
     """
     if find_spec("tensorflow") is None:
         raise NoTensorFlow("There is no TensorFlow here; install Orch's worker part: pip install 'orch[worker]'.")
     from orchestrator import address
     from orchestrator.home import Home
-    from workers.console import Console
     from workers.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
@@ -73,10 +72,10 @@ def work(
     console = Console(settings.name)
     console.say(f"works on {host}")
     code = Supervisor(opened, settings, console).run()
-    sys.stdout.flush()
     # Not sys.exit, which waits for threads: a transfer that hangs must not keep a worker that was asked to end.
     os._exit(code)
 
 
 def main() -> None:
+    open_standard_streams()
     entry.run(lambda: app(prog_name="orch-worker"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import queue
 import sys
 import threading
 import time
-from io import StringIO
+from contextlib import suppress
 from typing import TextIO
 
 from workers.messages import Progress
@@ -16,19 +17,29 @@ ONE_LINE_VARIABLE = "ORCH_ONE_LINE"
 
 # In a file or a notebook's output, where a line cannot be written over.
 _SECONDS_BETWEEN_LINES = 30.0
+# What waits for a reader who has paused; then lines are left out.
+_MOST_WAITING = 1000
+_FLUSH_SECONDS = 1.0
 
 
 class Console:
-    """Lines on a stream; the progress line is written over where the stream is a terminal."""
+    """Lines on a stream; the progress line is written over where the stream is a terminal.
+
+    They are written on a thread of its own: whoever pauses the output (Ctrl-S, `| less`) pauses no heartbeat.  Whatever
+    becomes of the stream, the work goes on: what its encoding lacks is shown as a question mark, and what cannot be
+    written (no reader, no terminal, no room on the disk) is left out.
+    """
 
     def __init__(self, name: str, stream: TextIO | None = None) -> None:
         self._name = name
-        self._stream = stream or sys.stdout
-        self._over = self._stream.isatty() or ONE_LINE_VARIABLE in os.environ
+        self._stream = _standard_output() if stream is None else stream
+        self._over = _is_terminal(self._stream) or ONE_LINE_VARIABLE in os.environ
         self._open_line = 0
         self._said_once = ""
         self._last_line = 0.0
         self._lock = threading.Lock()
+        self._waiting: queue.Queue[str | threading.Event] = queue.Queue(_MOST_WAITING)
+        threading.Thread(target=self._write, name="console", daemon=True).start()
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -53,9 +64,12 @@ class Console:
                 self._last_line = time.monotonic()
                 self._print(line + "\n")
 
-    def close_line(self) -> None:
-        with self._lock:
-            self._end_line()
+    def flush(self, seconds: float = _FLUSH_SECONDS) -> None:
+        """Wait until all of it is written, but not for a reader who has paused."""
+        written = threading.Event()
+        with suppress(queue.Full):
+            self._waiting.put(written, timeout=seconds)
+            written.wait(seconds)
 
     def _end_line(self) -> None:
         if self._open_line:
@@ -63,12 +77,34 @@ class Console:
             self._open_line = 0
 
     def _print(self, text: str) -> None:
+        with suppress(queue.Full):
+            self._waiting.put_nowait(text)
+
+    def _write(self) -> None:
+        while True:
+            item = self._waiting.get()
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            # ValueError: the stream was closed.
+            with suppress(OSError, ValueError):
+                self._stream.write(item)
+                self._stream.flush()
+
+
+def open_standard_streams() -> None:
+    """Point those at nothing that whoever started this process has closed (`>&-`).
+
+    Else the next file that is opened, the job table perhaps, takes the number of one of them, and is printed into.
+    """
+    for number in range(3):
         try:
-            self._stream.write(text)
-            self._stream.flush()
-        except (OSError, ValueError):
-            # The reader has gone (`| head`) or the log's disk is full: the work goes on unseen.
-            self._stream = StringIO()
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def progress_line(job: str, progress: Progress) -> str:
@@ -79,3 +115,19 @@ def progress_line(job: str, progress: Progress) -> str:
     if progress.images_per_second is not None:
         parts.append(f"{progress.images_per_second:,.0f} images/s")
     return "  ".join(part for part in (*parts, progress.note) if part)
+
+
+def _standard_output() -> TextIO:
+    """By a descriptor of the console's own: what else is done with `sys.stdout` is no matter of a worker's log."""
+    try:
+        descriptor = os.dup(sys.stdout.fileno())
+    except (OSError, ValueError):  # somebody has put another stream there
+        return sys.stdout
+    return os.fdopen(descriptor, "w", encoding=sys.stdout.encoding, errors="replace")
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False

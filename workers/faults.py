@@ -1,22 +1,72 @@
-"""What an exception means that ended a job in the runner: that the job cannot be done, or not on this machine."""
+"""What an exception means that ended a job in the runner: that the job cannot be done, or not here, or not just now.
+
+A `PermanentFailure` is final.  Any other is tried again, by others too: of what a library or a person's own code
+raises, nobody knows whether it comes from the job or from the versions on this machine.
+"""
 
 from __future__ import annotations
 
 import errno
+import re
 import traceback
+from pathlib import Path
 
-from workers.messages import Failed, Unsuitable
+from models.failures import PermanentFailure
+from workers.messages import Failed, RunJob, Stopped, Unsuitable
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_CALLED = re.compile(r"Exception encountered when calling (.+)\.$", re.MULTILINE)
+_PLACE = re.compile(r"\{\{function_node [^}]*\}\}\s*")
+_AROUND = (
+    "Exception encountered when calling",
+    "in user code:",
+    "Graph execution error:",
+    "Detected at node",
+    'File "',
+    "<stack traces unavailable>",
+    "[[{{node",
+)
+"""How lines begin that Keras and TensorFlow put around what is wrong."""
+_AFTER = "Arguments received by"
+"""What Keras puts behind it, to the end."""
 
-def ending(job: str, error: Exception) -> Failed | Unsuitable:
+
+def ending(job: RunJob, error: Exception) -> Failed | Unsuitable | Stopped:
     """To be called where the exception was caught."""
+    if lost := _lost(job):
+        return Stopped(job.job, f"Files of this worker have been deleted ({lost}).")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return Unsuitable(job, f"There is too little room on the disk here: {error}.")
+        return Unsuitable(job.job, f"There is too little room on the disk here: {error}.")
     if _out_of_memory(error):
-        return Unsuitable(job, f"There is too little memory here: {type(error).__name__}.")
-    return Failed(job, f"{type(error).__name__}: {error}", traceback.format_exc())
+        return Unsuitable(job.job, f"There is too little memory here: {type(error).__name__}.")
+    return Failed(job.job, in_one_line(error), traceback.format_exc(), isinstance(error, PermanentFailure))
+
+
+def in_one_line(error: BaseException) -> str:
+    """The exception's kind, and that line of its message that says what is wrong."""
+    kind = type(error).__name__
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).partition(_AFTER)[0].splitlines()]
+    telling = [line for line in lines if line and not line.startswith(_AROUND) and not _CALLED.search(line)]
+    if not telling:
+        return f"{kind}: {_code_of(error)}"
+    wrapped = next(filter(None, lines)).startswith(_AROUND)
+    said = _PLACE.sub("", telling[-1] if wrapped else telling[0]).removeprefix(f"{kind}: ")
+    called = _CALLED.findall(_COLOUR.sub("", str(error)))
+    return f"{kind}: {said} (in {called[-1]})" if called else f"{kind}: {said}"
+
+
+def _code_of(error: BaseException) -> str:
+    """Where one was raised that says nothing, as an assertion does that has no message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].line} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else "no reason given"
+
+
+def _lost(job: RunJob) -> str | None:
+    """What is missing of the files that the supervisor gave the job: the exception follows from that."""
+    given = (job.directory, *job.inputs.values(), *([job.state] if job.state else []))
+    return next((path for path in given if not Path(path).exists()), None)
 
 
 def _out_of_memory(error: Exception) -> bool:

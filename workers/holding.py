@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from orchestrator.errors import HomeError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState, Lease
 from orchestrator.jobtable import JobTable
+from workers.outage import Outage
 
 # Three renewals fit into a lease: two may fail before the job is given to another.
 _BEATS_PER_LEASE = 3
 # Each beat comes a little early, at random: workers that began together would else meet at the table for hours.
 _EARLIEST_BEAT = 0.8
-_UNREACHABLE_WAIT_SECONDS = 2.0
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class Holding:
     """One lease after another, each of the job that goes on from the one before.
 
     Every method raises LeaseLost when the job is somebody else's by now, and HomeError when the home cannot be
-    reached and the worker must end.
+    reached and the worker must end, or it is given up.
     """
 
     def __init__(
@@ -35,14 +35,14 @@ class Holding:
         lease: Lease,
         claimant: Claimant,
         stopping: Callable[[], bool],
-        say: Callable[[str], None],
+        outage: Outage,
         delete: Callable[[tuple[Artifact, ...]], None],
     ) -> None:
         self._jobs = jobs
         self.lease = lease
         self._claimant = claimant
         self._stopping = stopping
-        self._say = say
+        self._outage = outage
         self._delete = delete
         self._unnamed: Checkpoint | None = None
         """Uploaded, but the table could not be told yet."""
@@ -56,9 +56,9 @@ class Holding:
         try:
             self.lease = self._jobs.renew(self.lease, progress, self._unnamed)
         except HomeError as error:
-            self._beat_in(_UNREACHABLE_WAIT_SECONDS)
-            self._say(f"The lease of {self.lease.name} could not be renewed now: {error}")
+            self._beat_in(self._outage.met(error, self.lease.seconds))
             return
+        self._outage.over()
         self._unnamed = None
         self._beat_within(self.lease.seconds)
         self._delete(self.lease.superseded)
@@ -84,8 +84,8 @@ class Holding:
             self._beat_within(lease.seconds)
         return lease
 
-    def fail(self, error: str) -> JobState:
-        return self._insist(lambda: self._jobs.fail(self.lease, error))
+    def fail(self, error: str, *, final: bool) -> JobState:
+        return self._insist(lambda: self._jobs.fail(self.lease, error, final=final))
 
     def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, refused: bool) -> None:
         unnamed = self._unnamed
@@ -97,12 +97,14 @@ class Holding:
         """The work is done and must not be lost."""
         while True:
             try:
-                return operation()
+                outcome = operation()
             except HomeError as error:
                 if self._stopping():
                     raise
-                self._say(f"{error} Trying again.")
-                time.sleep(_UNREACHABLE_WAIT_SECONDS)
+                self._outage.wait(self._outage.met(error, self.lease.seconds))
+            else:
+                self._outage.over()
+                return outcome
 
     def _beat_within(self, lease_seconds: float) -> None:
         self._beat_in(lease_seconds / _BEATS_PER_LEASE * random.uniform(_EARLIEST_BEAT, 1.0))

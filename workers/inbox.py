@@ -32,5 +32,10 @@ class FetchDue:
     job: str
 
 
-Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue | UploadDue | FetchDue
+@dataclass(frozen=True)
+class NoRoom:
+    """The store has had no room for what the job makes, for as long as that is waited for."""
+
+
+Event = messages.Message | RunnerDied | Transferred | StopAsked | Overdue | UploadDue | FetchDue | NoRoom
 Inbox = queue.SimpleQueue[Event]

@@ -91,9 +91,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Stopped:
-    """From the runner: the job was left as `Stop` asked, after a checkpoint if the stage makes any."""
+    """From the runner: the job was left as `Stop` asked, after a checkpoint if its stage makes any; or for a reason."""
 
     job: str
+    reason: str = ""
+    """Why it was left unasked, which is no fault of the job and none of the machine."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Failed:
     error: str
     """The exception in one line."""
     traceback: str
+    final: bool = False
+    """Whether another try would end the same."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,15 @@ from contextlib import contextmanager
 NOTICE_SECONDS = 25.0
 """A notebook service that gives notice gives 30 seconds; the last of them are for a busy machine to end the process."""
 
-_BY_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_BY_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""An engine's, Ctrl-C's, and that of a terminal that is closed or an ssh that is cut."""
 
 
 class Notice:
-    """Given once, by SIGTERM, by Ctrl-C, or by the clock of a session that is known to last so long.
+    """Given once, by a signal, or by the clock of a session that is known to last so long.
+
+    A signal that whoever started the worker has it ignore stays ignored: SIGHUP under `nohup`, SIGINT in the background
+    of a script.
 
     A thread of its own waits for it: Python tells the main thread of a signal only between two of its instructions,
     and a table that is locked or a network that is silent may hold up one of them for longer than there is time.
@@ -30,14 +34,20 @@ class Notice:
         self.reason: str | None = None
         self._begin = begin
         self._enforce = enforce
+        self._given = threading.Event()
         self._ended = threading.Event()
 
     @property
     def given(self) -> bool:
-        return self.reason is not None
+        return self._given.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """So long, or until notice is given."""
+        self._given.wait(seconds)
 
     def give(self, reason: str) -> None:
         self.reason = reason
+        self._given.set()
         self._begin()
 
     @contextmanager
@@ -45,7 +55,8 @@ class Notice:
         """On the main thread, which alone may say what signals do; after `max_seconds` notice is given by itself."""
         heard, told = os.pipe()
         os.set_blocking(told, False)
-        before = {number: signal.signal(number, _interrupt) for number in _BY_SIGNALS}
+        heeded = [number for number in _BY_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, _interrupt) for number in heeded}
         told_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
         listener = threading.Thread(target=self._listen, args=(heard, max_seconds), name="notice", daemon=True)
         listener.start()

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -18,7 +19,7 @@ from models.catalog import UnknownArchitecture
 from orchestrator.jobs import LOG
 from workers import faults
 from workers.channel import Channel
-from workers.messages import LOG_NAME, Failed, Finished, Message, Ready, RunJob, Stopped, Unsuitable
+from workers.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
 from workers.stages import Later, Outcome, UnknownStage, stage
 
 
@@ -26,14 +27,19 @@ def main() -> None:
     """Serve jobs until the pipe closes."""
     threads = _arguments().threads
     # Last, so that it hides nothing: architectures of the person's own are imported from where they work.
-    sys.path.append(str(Path.cwd()))
+    with suppress(OSError):  # which may be gone
+        sys.path.append(str(Path.cwd()))
     channel = Channel(sys.stdin, _private_stdout())
     started = time.monotonic()
     device, gpu = _load(threads)
     channel.say(Ready(device, time.monotonic() - started, gpu))
     while True:
         job = channel.next_job()
-        _log_to(Path(job.directory) / LOG_NAME)
+        try:
+            _log_to(Path(job.directory) / LOG_NAME)
+        except OSError as error:
+            channel.say(faults.ending(job, error))
+            continue
         _do(job, channel)
 
 
@@ -46,7 +52,7 @@ def _do(job: RunJob, channel: Channel) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m workers.runner", description=__doc__)
+    parser = argparse.ArgumentParser(prog="runner", description=__doc__)
     parser.add_argument("--threads", type=int, required=True, help="cores that one step computes with")
     return parser.parse_args()
 
@@ -59,8 +65,6 @@ def _private_stdout() -> TextIO:
 
 
 def _load(threads: int) -> tuple[str, bool]:
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from models.runtime import configure_runtime, device_description
 
     configure_runtime(threads)
@@ -78,26 +82,22 @@ def _log_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Failed | Unsuitable:
+def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Ending:
     try:
         return stage(job.stage)(job, channel)
     except (UnknownStage, UnknownArchitecture) as error:
         return Unsuitable(job.job, str(error))
     except Exception as error:
         traceback.print_exc()
-        return faults.ending(job.job, error)
+        return faults.ending(job, error)
 
 
-def _ended(job: RunJob, outcome: Outcome | Later | Failed | Unsuitable) -> Message:
+def _ended(job: RunJob, outcome: Outcome | Later | Ending) -> Message:
     if callable(outcome):
         outcome = outcome()
     sys.stdout.flush()
     sys.stderr.flush()
     log = Path(job.directory) / LOG_NAME
-    if isinstance(outcome, Finished) and log.stat().st_size:
+    if isinstance(outcome, Finished) and log.is_file() and log.stat().st_size:
         return Finished(job.job, {**outcome.outputs, LOG: str(log)}, outcome.metrics)
     return outcome
-
-
-if __name__ == "__main__":
-    main()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from orchestrator import own_packages
+from workers.environment import runner_environment
 from workers.messages import Message, Stop, decode, encode
 
 _LOG_TAIL_BYTES = 4000
@@ -28,14 +30,20 @@ class RunnerProcess:
     The child's standard input is the leash: it closes when this process ends in any way, SIGKILL included.
     """
 
-    def __init__(self, threads: int, log: Path, deliver: Callable[[Message | RunnerDied], None]) -> None:
+    def __init__(self, threads: int, directory: Path, deliver: Callable[[Message | RunnerDied], None]) -> None:
+        """Raises OSError if it cannot be started.
+
+        Args:
+            directory: of this worker, for the runner's log and its temporary files.
+        """
         self.threads = threads
-        self._log = log
+        self._log = directory / "runner.log"
         self._deliver = deliver
-        with log.open("ab") as stderr:
-            # -P: a folder called `models` where the person works must not hide ours.
+        with self._log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workers.runner", "--threads", str(threads)],
+                [*own_packages.command("workers.runner"), "--threads", str(threads)],
+                env=runner_environment(os.environ, directory),
+                umask=0o077,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -84,7 +92,7 @@ class RunnerProcess:
         try:
             for line in stdout:
                 self._deliver(decode(line))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             # A runner that was killed in the middle of a line; whatever else it is, it cannot be talked to.
             self._process.kill()
         code = self._process.wait()

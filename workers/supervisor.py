@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import queue
-import shutil
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,37 +17,35 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Claimant, Device, Lease, Lives, Stage
+from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
-from workers import messages, scratch
-from workers.attempt import Attempt, Result
+from workers import messages
+from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
 from workers.intervals import Pace, seconds_between_deaths
 from workers.notice import Notice
+from workers.outage import Outage
+from workers.room import Room
 from workers.runner_process import RunnerDied, RunnerProcess
+from workers.scratch import Scratch
 from workers.transfers import Threads, Transfers
-from workers.worker import Worker
+from workers.worker import Result, Worker
 
 # Long enough that a hundred idle workers do not burden the table, short enough that nobody notices.
 _IDLE_SECONDS = 1.0
-_UNREACHABLE_SECONDS = 10.0
+# So that others can take what could not be done here.
+_STEP_BACK_SECONDS = 10.0
 # Loading TensorFlow takes seconds, on a machine with a cold disk a minute or two.
 _LOAD_SECONDS = 600.0
-_SAYING_SECONDS = 1.0
-"""What holds a worker up may be its output, which nobody reads."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
 
-_ONCE = {
-    Result.FAILED: ExitCode.FAILED,
-    Result.REFUSED: ExitCode.TRY_LATER,
-    Result.RELEASED: ExitCode.TRY_LATER,
-}
-"""What a worker of one job ends with where that was not done."""
+_ONCE = {Result.DONE: ExitCode.DONE, Result.FAILED: ExitCode.FAILED}
+"""What a worker of one job ends with; whoever did not do it, or gave it back, has left work."""
 
 T = TypeVar("T")
 
@@ -78,6 +74,10 @@ class _Interrupted(Exception):
     """Asked to stop while the home could not be reached."""
 
 
+class _GivenUp(Exception):
+    """Nobody has done what only a person can do."""
+
+
 class Supervisor:
     """One worker: a runner, a cache of inputs, and the jobs it holds one after another."""
 
@@ -87,8 +87,10 @@ class Supervisor:
         self._console = console
         self._inbox: Inbox = Inbox()
         self._notice = Notice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
-        self._directory = scratch.directory()
-        self._cache = InputCache(self._directory / "inputs", home.artifacts)
+        self._outage = Outage(console, self._notice.wait, in_notebook=settings.host.kind != "own")
+        self._scratch = Scratch()
+        self._cache = self._empty_cache()
+        self._room = Room(home.artifacts, lambda: self._scratch.path)
         self._transferring = Threads()
         self._runner: RunnerProcess | None = None
         self._device = ""
@@ -103,18 +105,28 @@ class Supervisor:
         self._deaths_due = 0.0
 
     def run(self) -> ExitCode:
-        """Work until nothing is left, or until asked to stop.
+        """Work until nothing is left that could be done here, or until asked to stop.
+
+        Returns:
+            DONE: nothing is left to do.
+            TRY_LATER: work remains: it was asked to stop, or cannot do what is left.
+            FAILED: nothing is left but what failed for good and waits for a person; with `once`, the job failed.
 
         Raises:
             RunnerLost: TensorFlow cannot be loaded here.
+            DiskError: there is no room for the worker's files.
             OrchError: the table says what cannot be worked on.
         """
         with self._notice.listening(self._settings.max_seconds):
             self._transferring.up.submit(self._sweep)
+            self._say_what_is_short()
             try:
                 return self._serve()
             except _Interrupted:
-                return ExitCode.DONE
+                return ExitCode.TRY_LATER
+            except _GivenUp as error:
+                self._console.say(f"{error} Nobody has mended that; start this worker again when it is mended.")
+                return ExitCode.TRY_LATER
             finally:
                 self._end()
 
@@ -125,17 +137,16 @@ class Supervisor:
         if self._runner is not None:
             self._runner.end()
         self._transferring.shut_down(wait=not self._notice.given)
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._scratch.remove()
+        self._console.flush()
 
     def _end_by_force(self) -> NoReturn:
         """Of a worker that something holds up beyond its time: its lease will expire, as if it had been killed."""
         if self._runner is not None:
             self._runner.kill()
-        said = threading.Thread(target=self._console.say, args=["stopped by force: what it held is left to its lease"])
-        said.daemon = True
-        said.start()
-        said.join(_SAYING_SECONDS)
-        os._exit(ExitCode.DONE)
+        self._console.say("stopped by force: what it held is left to its lease")
+        self._console.flush()
+        os._exit(ExitCode.TRY_LATER)
 
     def _sweep(self) -> None:
         """Delete what dead workers left: on Drive nobody but a worker of the same account can, and it pays for it."""
@@ -150,6 +161,15 @@ class Supervisor:
         while not self._stopping():
             if self._next is None and not self._is_left(besides=self._cannot):
                 return self._nothing_left()
+            self._have_a_directory()
+            if self._room.is_lacking():
+                if self._room.is_hopeless or self._settings.once:
+                    self._console.say(
+                        "What jobs make cannot be kept by this account; other accounts' workers can go on."
+                    )
+                    return ExitCode.TRY_LATER
+                self._idle(_STEP_BACK_SECONDS)
+                continue
             threads = self._threads()
             if not self._is_warm(threads):
                 self._give_back_next()  # nobody renews it while a runner loads
@@ -169,31 +189,59 @@ class Supervisor:
                 continue
             result = self._work(lease, runner)
             if self._settings.once:
-                asked_to = result is Result.RELEASED and self._stopping()
-                return ExitCode.DONE if asked_to else _ONCE.get(result, ExitCode.DONE)
+                return _ONCE.get(result, ExitCode.TRY_LATER)
             if result is Result.RELEASED:
-                self._idle(_UNREACHABLE_SECONDS)  # what could not be begun here, another may have a chance at
-        return ExitCode.DONE
+                self._idle(_STEP_BACK_SECONDS)
+        return ExitCode.TRY_LATER
+
+    def _have_a_directory(self) -> None:
+        """One that a cleaner of /tmp has deleted costs the job that was at hand, and not the worker."""
+        if not self._scratch.is_there():
+            self._scratch.replace()
+            self._cache = self._empty_cache()
+            if self._runner is not None:
+                self._runner.end()  # its temporary files lay there
+
+    def _empty_cache(self) -> InputCache:
+        return InputCache(self._scratch.path / "inputs", self._home.artifacts)
 
     def _is_left(self, besides: frozenset[str]) -> bool:
         return self._reached(lambda: self._home.jobs.unfinished(besides))
 
     def _nothing_left(self) -> ExitCode:
         if self._is_left(besides=frozenset()):
-            self._console.say("All that is left are jobs that cannot be done on this machine.")
+            self._console.say("All that is left are jobs that cannot be done on this machine; orch status tells why.")
             return ExitCode.TRY_LATER
-        return ExitCode.DONE
+        counts = self._reached(self._home.jobs.overview).counts
+        failed, waiting = counts[JobState.QUARANTINED], counts[JobState.BLOCKED]
+        if not failed:
+            return ExitCode.DONE
+        jobs, wait = "job" if failed == 1 else "jobs", "waits" if waiting == 1 else "wait"
+        self._console.say(
+            f"All that could be done is done, but {failed} {jobs} failed for good and {waiting} {wait} for that; "
+            "orch status tells why, and orch retry JOB gives another chance."
+        )
+        return ExitCode.FAILED
 
     def _reached(self, operation: Callable[[], T]) -> T:
-        """An operation on the table, once the home can be reached.  Raises _Interrupted when asked to stop."""
+        """An operation on the table, once the home can be reached.
+
+        Raises _Interrupted when asked to stop, and _GivenUp when that would take a person who does not come.
+        """
         while True:
             try:
-                return operation()
+                outcome = operation()
             except HomeError as error:
-                self._console.say(f"{error} Trying again in {_UNREACHABLE_SECONDS:.0f} s.")
-                self._idle(_UNREACHABLE_SECONDS)
+                try:
+                    pause = self._outage.met(error)
+                except HomeError:
+                    raise _GivenUp(str(error)) from error
+                self._idle(pause)
                 if self._stopping():
                     raise _Interrupted from error
+            else:
+                self._outage.over()
+                return outcome
 
     def _idle(self, seconds: float) -> None:
         """Wait, but not when asked to stop; what a runner says between jobs is of no interest."""
@@ -218,6 +266,13 @@ class Supervisor:
 
     def _claimant(self) -> Claimant:
         return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
+
+    def _say_what_is_short(self) -> None:
+        """Before the first job is done for nothing.  No store need be able to tell of its room."""
+        with suppress(Exception):
+            if told := self._home.artifacts.shortage():
+                self._console.say(told)
+                self._room.doubt()
 
     def _say_what_is_missing(self) -> None:
         """Once: a worker that waits for what it can never do must not look as if it hung."""
@@ -244,7 +299,8 @@ class Supervisor:
             transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,
             console=self._console,
-            directory=self._directory / f"{lease.job}.{lease.attempt}",
+            outage=self._outage,
+            directory=self._scratch.path / f"{lease.job}.{lease.attempt}",
             pace=Pace(self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds),
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
@@ -254,6 +310,9 @@ class Supervisor:
         result = attempt.run()
         if result is Result.REFUSED:
             self._cannot |= {attempt.job}
+        if result is Result.UNKEPT and attempt.lacking is not None:
+            self._room.lacks(attempt.lacking)
+            self._console.say("This worker takes no more jobs until there is room.")
         self._next = attempt.next
         return result
 
@@ -276,7 +335,10 @@ class Supervisor:
         if self._runner is not None:
             self._runner.end()
         self._inbox = Inbox()
-        self._runner = RunnerProcess(threads, self._directory / "runner.log", lambda event: self._inbox.put(event))
+        try:
+            self._runner = RunnerProcess(threads, self._scratch.path, lambda event: self._inbox.put(event))
+        except OSError as error:
+            raise RunnerLost(f"No runner can be started here: {error}.") from error
         return self._runner if self._is_ready(self._runner) else None
 
     def _is_warm(self, threads: int) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.artifacts import ArtifactStore, StoreFull
 from orchestrator.errors import DiskError, OrchError
 from orchestrator.jobs import LOG, Artifact
 from workers.cache import InputCache
+from workers.scratch import FilesLost
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Threads:
 class Transfers:
     """The transfers of one attempt.  What is asked for here ends as one event in `deliver`, on another thread.
 
-    What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError), or a fault in Orch.
+    What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError; FilesLost where somebody
+    has cleaned the worker's directory), or a fault in Orch.
 
     Every attempt has transfers of its own, so that one which ends late speaks to nobody, and not to the attempt
     at another job; the threads are the worker's.
@@ -119,7 +121,7 @@ class Transfers:
             try:
                 files[name] = self._cache.path(artifact, beside=artifacts.values())
             except Exception as error:
-                return FetchFailed(job, name, _told(error))
+                return FetchFailed(job, name, as_trouble(error))
         return Fetched(job, files)
 
     def _checkpoint(self, job: str, step: int, file: Path) -> CheckpointUploaded | CheckpointNotKept:
@@ -127,14 +129,14 @@ class Transfers:
             artifact = self._store.put(file)
             file.unlink(missing_ok=True)
         except Exception as error:
-            return CheckpointNotKept(job, _told(error), self._shortage(error))
+            return CheckpointNotKept(job, as_trouble(error), self._shortage(error))
         return CheckpointUploaded(job, step, artifact, self._shortage())
 
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:
             kept = {job: {name: self._store.put(file) for name, file in named.items()} for job, named in files.items()}
         except Exception as error:
-            return OutputsNotKept(_told(error), self._shortage(error))
+            return OutputsNotKept(as_trouble(error), self._shortage(error))
         # Not before all are kept: what is refused is offered again, and must be where it was.
         for job, named in kept.items():
             self._adopt(files[job], named)
@@ -155,9 +157,14 @@ class Transfers:
         return str(error) if isinstance(error, StoreFull) else None
 
 
-def _told(error: Exception) -> OrchError:
-    """Whatever it is, who waits for the transfer must hear of it: else a job is held, and renewed, for ever."""
+def as_trouble(error: Exception) -> OrchError:
+    """What an exception means to a worker.
+
+    Whatever it is, who waits for the transfer must hear of it: else a job is held, and renewed, for ever.
+    """
     match error:
+        case FileNotFoundError() | DiskError(__cause__=FileNotFoundError()):
+            return FilesLost(f"Files of this worker have been deleted ({error}).")
         case OrchError():
             return error
         case OSError():

@@ -17,7 +17,7 @@ from orchestrator.artifacts.incoming import appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
 from orchestrator.drive.client import Account, DriveClient
 from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
-from orchestrator.errors import DiskError, StoreError
+from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact
 
 _SECONDS_BETWEEN_LOOKS = 600.0
@@ -26,6 +26,7 @@ _KNOWN_SECONDS = 6 * 3600.0
 """How long a file that was put is given again for equal bytes: one that is a day old and unnamed another worker of the
 account may be about to sweep.
 """
+_OWNS_NONE = "{} is a service account, which owns no storage; sign in as a person, or keep the study in a shared drive."
 
 _DOWNLOADS = 2
 """Before a file is believed to be damaged there, and not on its way."""
@@ -64,11 +65,9 @@ class DriveStore:
                 return known
             return self._uploaded(file, sha256, md5)
         except (DriveRefused, SignInNeeded) as refused:
-            told = f"{file.name} could not be kept in {self}: {refused}"
             if _reason(refused) is Reason.FULL:
-                self._shortage_due = -math.inf
-                raise StoreFull(told) from refused
-            raise StoreError(told) from refused
+                raise self._full(file, refused) from refused
+            raise StoreError(f"{file.name} could not be kept in {self}: {refused}") from refused
         except OSError as error:
             raise DiskError(f"{file} cannot be read: {error.strerror or error}.") from error
 
@@ -91,13 +90,15 @@ class DriveStore:
         for _ in range(_DOWNLOADS):
             with appearing_in(to.parent) as incoming:
                 hashed = _Hashed(incoming.stream, artifact)
-                self._client.download(artifact.location, hashed)  # type: ignore[arg-type]
+                with suppress(_TooLong):  # another's page, perhaps, on the way
+                    self._client.download(artifact.location, hashed)  # type: ignore[arg-type]
                 if (hashed.sha256, hashed.size) == (artifact.sha256, artifact.size):
                     incoming.appear_as(to)
                     return
         raise ArtifactDamaged(
-            f"The artifact {artifact.location} is damaged: {hashed.size} bytes with SHA-256 {hashed.sha256[:12]}..., "
-            f"{artifact.size} with {artifact.sha256[:12]}... were kept."
+            f"The artifact {artifact.location} is damaged: {'at least ' if hashed.size > artifact.size else ''}"
+            f"{hashed.size} bytes with SHA-256 {hashed.sha256[:12]}..., {artifact.size} with {artifact.sha256[:12]}... "
+            "were kept."
         )
 
     def has(self, artifact: Artifact) -> bool:
@@ -148,7 +149,8 @@ class DriveStore:
         if now >= self._shortage_due:
             self._shortage_due = now + _SECONDS_BETWEEN_LOOKS
             with suppress(DriveRefused, SignInNeeded):
-                self._shortage = _shortage_of(self._client.account())
+                account = self._client.account()
+                self._shortage = self._lack(account) or _shortage_of(account)
         return self._shortage
 
     def stored(self) -> Iterator[Stored]:
@@ -159,6 +161,23 @@ class DriveStore:
                     yield Stored(Artifact(file.name, file.size, file.id), age)
         except DriveRefused as refused:
             raise StoreError(f"The artifacts in {self} cannot be listed: {refused}") from refused
+
+    def _full(self, file: Path, refused: OrchError) -> StoreFull:
+        """With whose storage it is: several people's workers put files here."""
+        self._shortage_due = -math.inf
+        told, lack = str(refused), None
+        with suppress(DriveRefused, SignInNeeded):
+            account = self._client.account()
+            lack = self._lack(account)
+            told = lack or f"{told} It is the storage of {account.email}."
+        told = f"{file.name} could not be kept in {self}: {told}"
+        return StoreFull(told, file.stat().st_size, for_good=lack is not None)
+
+    def _lack(self, account: Account) -> str | None:
+        """In a shared drive a service account can keep files: they are nobody's own there."""
+        if account.owns_storage or not self._client.metadata(self._folder).owner:
+            return None
+        return _OWNS_NONE.format(account.email)
 
     def _uploaded(self, file: Path, sha256: str, md5: str) -> Artifact:
         artifact = Artifact(sha256, file.stat().st_size, self._client.new_id())
@@ -179,6 +198,10 @@ def _shortage_of(account: Account) -> str | None:
     return f"{left:.1f} GB of {account.limit_bytes / 1e9:.1f} GB are left in the Google storage of {account.email}."
 
 
+class _TooLong(Exception):
+    """More bytes came than an artifact has."""
+
+
 class _Hashed:
     """Writes to a stream, and knows what it wrote; a file that is longer than the artifact is not read to its end."""
 
@@ -192,10 +215,7 @@ class _Hashed:
         self._digest.update(chunk)
         self.size += len(chunk)
         if self.size > self._artifact.size:
-            raise ArtifactDamaged(
-                f"The artifact {self._artifact.location} is damaged: it has more than the {self._artifact.size} bytes "
-                "that were kept."
-            )
+            raise _TooLong
         return self._stream.write(chunk)
 
     @property

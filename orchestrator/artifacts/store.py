@@ -19,7 +19,14 @@ class ArtifactDamaged(StoreError):
 
 
 class StoreFull(StoreError):
-    """There is no room left, and there will be when a person has made some."""
+    """The account that puts files has no room left for this one; another that puts files there may have."""
+
+    def __init__(self, told: str, size: int = 0, *, for_good: bool = False) -> None:
+        super().__init__(told)
+        self.size = size
+        """Bytes that could not be kept."""
+        self.for_good = for_good
+        """Whether nobody can make room: the account owns no storage."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def connect() -> DriveClient:
     from orchestrator.drive import signin
     from orchestrator.drive.client import DriveClient
 
-    return DriveClient(signin.credentials())
+    return DriveClient(signin.credentials(), renewed=signin.credentials)
 
 
 def need(module: str) -> None:

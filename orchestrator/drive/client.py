@@ -7,33 +7,20 @@ What answers mean that are no success stands in `orchestrator.drive.refusals`.
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import http.client
 import io
-import json
-import os
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import google.auth.exceptions
-import google_auth_httplib2
-import httplib2
-from googleapiclient import discovery, discovery_cache
-from googleapiclient.errors import HttpError
-from googleapiclient.http import MediaIoBaseDownload, MediaIoBaseUpload, build_http
+from googleapiclient.http import MediaIoBaseDownload, MediaIoBaseUpload
 
-from orchestrator.drive.clock import ServiceClock
-from orchestrator.drive.refusals import DriveRefused, Reason, not_signed_in, refusal
-
-ROOT_URL_VARIABLE = "ORCH_DRIVE_ROOT_URL"
-"""Where Drive's API is, if not at Google's own address: for tests and proxies."""
+from orchestrator.drive.connection import TRIES_MORE, Connection, explained, in_words
+from orchestrator.drive.refusals import DriveRefused, Reason
 
 NEARLY_FULL = 0.9
 """Of an account's storage."""
@@ -42,17 +29,11 @@ FOLDER = "application/vnd.google-apps.folder"
 BYTES = "application/octet-stream"
 NO_NOTES: Mapping[str, str] = {}
 
-# Pauses of 2, 4 and 8 s at most, each at random: a table must say within half a minute whether it can be reached.
-_TRIES = 3
-_TIMEOUT_SECONDS = 20.0
 # A multiple of 256 KiB, as Drive wants them.  What a cut connection makes to be sent again is at most this.
 _CHUNK_BYTES = 8 << 20
 _IDS_AT_ONCE = 20
 
-# What no network says: a file that is up- or downloaded could not be read or written.
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
-
-_META = "id,name,parents,size,md5Checksum,sha256Checksum,properties,ownedByMe,trashed,modifiedTime"
+_META = "id,name,parents,size,md5Checksum,sha256Checksum,properties,ownedByMe,owners(emailAddress),trashed,modifiedTime"
 
 
 @dataclass(frozen=True)
@@ -73,7 +54,10 @@ class Metadata:
     """Notes that every app sees; an app's own `appProperties` the other accounts' sign-ins would not."""
     mine: bool
     """Whether this account owns it, pays for it, and may delete it."""
+    owner: str
+    """The e-mail address of who does; empty in a shared drive, which is an organisation's."""
     trashed: bool
+    """Whether it, or a folder around it, is in its owner's bin."""
     modified: str
     """RFC 3339."""
 
@@ -88,6 +72,11 @@ class Account:
     """None where there is no limit."""
 
     @property
+    def owns_storage(self) -> bool:
+        """A service account owns none, and can keep files in shared drives alone."""
+        return self.limit_bytes != 0 and not self.email.endswith(".gserviceaccount.com")
+
+    @property
     def nearly_full(self) -> bool:
         """From here on a person is told, before uploads are refused."""
         return self.limit_bytes is not None and self.used_bytes > NEARLY_FULL * self.limit_bytes
@@ -96,23 +85,27 @@ class Account:
 class DriveClient:
     """Drive as one account sees it; threads may share it.
 
-    Every method may raise DriveRefused and SignInNeeded, and OSError where a file of this machine is in the way.
+    Every method may raise DriveRefused and SignInNeeded, and OSError where a file of this machine is in the way.  What
+    meets trouble on its way is sent again: every request here may arrive twice.
+
+    Args:
+        renewed: gives the credentials of now when those at hand are not taken any more: a person may have signed in
+            again.
     """
 
-    def __init__(self, credentials: Any, root_url: str | None = None) -> None:
-        self._credentials = credentials
-        self._root_url = root_url or os.environ.get(ROOT_URL_VARIABLE)
-        # httplib2's connections are not for several threads.
-        self._own = threading.local()
+    def __init__(self, credentials: Any, root_url: str | None = None, renewed: Callable[[], Any] | None = None) -> None:
+        self._connection = Connection(credentials, root_url, renewed)
+        self.clock = self._connection.clock
         self._ids: list[str] = []
         self._ids_lock = threading.Lock()
-        self.clock = ServiceClock()
 
     # --- files ---
 
     def metadata(self, file: str) -> Metadata:
         """By id: never older than what was confirmed to anybody."""
-        return _metadata(self._told(self._v3.files().get(fileId=file, fields=_META, supportsAllDrives=True)))
+        return _metadata(
+            self._connection.told(self._connection.v3.files().get(fileId=file, fields=_META, supportsAllDrives=True))
+        )
 
     def children(self, folder: str) -> Iterator[Metadata]:
         """What lies in a folder, in no order; what was made or deleted in the last minutes may be told wrongly."""
@@ -130,8 +123,8 @@ class DriveClient:
         return [_metadata(told) for told in found["files"]]
 
     def _listed(self, folder: str, **options: Any) -> Mapping[str, Any]:
-        return self._told(
-            self._v3.files().list(
+        return self._connection.told(
+            self._connection.v3.files().list(
                 q=f"'{folder}' in parents and trashed = false",
                 fields=f"nextPageToken,files({_META})",
                 supportsAllDrives=True,
@@ -144,7 +137,9 @@ class DriveClient:
         """An id for a file that this account will create."""
         with self._ids_lock:
             if not self._ids:
-                self._ids = self._told(self._v3.files().generateIds(count=_IDS_AT_ONCE, type="files"))["ids"]
+                self._ids = self._connection.told(
+                    self._connection.v3.files().generateIds(count=_IDS_AT_ONCE, type="files")
+                )["ids"]
             return self._ids.pop()
 
     def create_folder(self, file: str, name: str, parent: str | None, properties: Mapping[str, str]) -> None:
@@ -158,7 +153,9 @@ class DriveClient:
     def note(self, file: str, properties: Mapping[str, str]) -> None:
         """Add to a file's properties, or replace those of the same names."""
         body = {"properties": dict(properties)}
-        self._told(self._v3.files().update(fileId=file, body=body, fields="id", supportsAllDrives=True))
+        self._connection.told(
+            self._connection.v3.files().update(fileId=file, body=body, fields="id", supportsAllDrives=True)
+        )
 
     def upload(
         self, source: Path, file: str, name: str, parent: str, digest: str, properties: Mapping[str, str] = NO_NOTES
@@ -177,17 +174,17 @@ class DriveClient:
 
     def download(self, file: str, target: BinaryIO) -> None:
         """Write the file's bytes, unchecked, to a stream."""
-        with _explained():
-            request = self._v3.files().get_media(fileId=file, supportsAllDrives=True)
+        with explained():
+            request = self._connection.v3.files().get_media(fileId=file, supportsAllDrives=True)
             download = MediaIoBaseDownload(target, request, _CHUNK_BYTES)
-            finished = False
-            while not finished:
-                _, finished = download.next_chunk(num_retries=_TRIES)
+        finished = False
+        while not finished:
+            _, finished = self._connection.insist(download.next_chunk)
 
     def delete(self, file: str) -> None:
         """Nothing happens if it is not there."""
         try:
-            self._done(self._v3.files().delete(fileId=file, supportsAllDrives=True))
+            self._connection.insist(self._connection.v3.files().delete(fileId=file, supportsAllDrives=True).execute)
         except DriveRefused as refused:
             if refused.reason is not Reason.MISSING:
                 raise
@@ -195,14 +192,16 @@ class DriveClient:
     def share(self, folder: str, email: str) -> None:
         """Let another account write in a folder."""
         body = {"type": "user", "role": "writer", "emailAddress": email}
-        self._told(
-            self._v3.permissions().create(
+        self._connection.told(
+            self._connection.v3.permissions().create(
                 fileId=folder, body=body, sendNotificationEmail=False, supportsAllDrives=True, fields="id"
             )
         )
 
     def account(self) -> Account:
-        told = self._told(self._v3.about().get(fields="user(emailAddress),storageQuota(limit,usage)"))
+        told = self._connection.told(
+            self._connection.v3.about().get(fields="user(emailAddress),storageQuota(limit,usage)")
+        )
         quota = told["storageQuota"]
         limit = quota.get("limit")
         return Account(told["user"]["emailAddress"], int(quota.get("usage", 0)), None if limit is None else int(limit))
@@ -210,12 +209,19 @@ class DriveClient:
     # --- compare and set ---
 
     def etag(self, file: str) -> tuple[str, str]:
-        """A file's etag and the MD5 of its content, in hexadecimal."""
-        return _etag(self._told(self._v2.files().get(fileId=file, fields="etag,md5Checksum", supportsAllDrives=True)))
+        """A file's etag and the MD5 of its content, in hexadecimal.  One that is in the bin is refused as TRASHED."""
+        fields = "etag,md5Checksum,labels(trashed)"
+        told = self._connection.told(
+            self._connection.v2.files().get(fileId=file, fields=fields, supportsAllDrives=True)
+        )
+        if told.get("labels", {}).get("trashed", False):
+            raise DriveRefused(Reason.TRASHED, "or a folder around it is")
+        return _etag(told)
 
     def read(self, file: str) -> bytes:
         """A small file's bytes, unchecked."""
-        content: bytes = self._done(self._v3.files().get_media(fileId=file, supportsAllDrives=True))
+        request = self._connection.v3.files().get_media(fileId=file, supportsAllDrives=True)
+        content: bytes = self._connection.insist(request.execute)
         return content
 
     def swap(self, file: str, content: bytes, etag: str) -> tuple[str, str]:
@@ -224,17 +230,19 @@ class DriveClient:
         Raises:
             DriveRefused: STALE also where it happened and the answer was lost: the library sends such a request again.
         """
-        request = self._v2.files().update(
+        request = self._connection.v2.files().update(
             fileId=file, media_body=_in_memory(content), fields="etag,md5Checksum", supportsAllDrives=True
         )
         request.headers["If-Match"] = etag
-        return _etag(self._told(request))
+        return _etag(self._connection.told(request))
 
     # --- requests ---
 
     def _created(self, body: dict[str, Any], media: Any = None) -> None:
         try:
-            self._told(self._v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True))
+            self._connection.told(
+                self._connection.v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True)
+            )
         except DriveRefused as refused:
             if refused.reason is not Reason.EXISTS:
                 raise
@@ -254,90 +262,22 @@ class DriveClient:
         while finished is None:
             try:
                 request = request or self._session(body, content)
-                with _explained():
-                    _, finished = request.next_chunk(num_retries=_TRIES)
+                with explained():
+                    _, answer = request.next_chunk(num_retries=TRIES_MORE)
+                finished = None if answer is None else in_words(answer)
                 failures = 0
             except DriveRefused as refused:
                 if refused.reason is Reason.EXISTS:
                     return
                 failures += 1
-                if refused.reason not in (Reason.UNREACHABLE, Reason.MISSING) or failures > _TRIES:
+                if refused.reason not in (Reason.UNREACHABLE, Reason.MISSING) or failures > TRIES_MORE:
                     raise
                 request = None if refused.reason is Reason.MISSING else request
                 time.sleep(random.random() * 2**failures)
 
     def _session(self, body: dict[str, Any], content: BinaryIO) -> Any:
         media = _Chunks(content, BYTES, _CHUNK_BYTES, resumable=True)
-        return self._v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True)
-
-    def _told(self, request: Any) -> Mapping[str, Any]:
-        told = self._done(request)
-        if not isinstance(told, dict):
-            raise DriveRefused(Reason.UNREACHABLE, "what answered is not Drive")
-        return told
-
-    def _done(self, request: Any) -> Any:
-        with _explained():
-            return request.execute(num_retries=_TRIES)
-
-    @property
-    def _v2(self) -> Any:
-        return self._service("v2")
-
-    @property
-    def _v3(self) -> Any:
-        return self._service("v3")
-
-    def _service(self, version: str) -> Any:
-        known: dict[str, Any] = self._own.__dict__.setdefault("services", {})
-        if version not in known:
-            document = _document(version, self._root_url)
-            known[version] = discovery.build_from_document(document, http=self._http())
-        return known[version]
-
-    def _http(self) -> Any:
-        # Not httplib2.Http(): it takes Drive's 308, "go on with the upload", for a redirection.
-        connection = build_http()
-        connection.timeout = _TIMEOUT_SECONDS
-        return _Listening(self._credentials, connection, self.clock)
-
-
-class _Listening(google_auth_httplib2.AuthorizedHttp):  # type: ignore[misc]
-    """Tells the clock what time every answer was given."""
-
-    def __init__(self, credentials: Any, connection: Any, clock: ServiceClock) -> None:
-        super().__init__(credentials, http=connection)
-        self._clock = clock
-
-    def request(self, *arguments: Any, **named: Any) -> Any:
-        response, content = super().request(*arguments, **named)
-        self._clock.note(response.get("date"))
-        return response, content
-
-
-class _explained:  # noqa: N801  (reads as a word at its place)
-    """Turns what the libraries raise into DriveRefused and SignInNeeded."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        match error:
-            case OSError(errno=number) if number in _OF_THE_DISK:
-                return
-            case HttpError():
-                raise refusal(int(error.resp.status), error.content) from error
-            case google.auth.exceptions.RefreshError() if not error.retryable:
-                raise not_signed_in(str(error.args[0] if error.args else error)) from None
-            case (
-                google.auth.exceptions.GoogleAuthError()
-                | httplib2.HttpLib2Error()
-                | http.client.HTTPException()
-                | ConnectionError()
-                | TimeoutError()
-                | OSError()
-            ):
-                raise DriveRefused(Reason.UNREACHABLE, str(error) or type(error).__name__) from error
+        return self._connection.v3.files().create(body=body, media_body=media, fields="id", supportsAllDrives=True)
 
 
 class _Chunks(MediaIoBaseUpload):  # type: ignore[misc]
@@ -345,17 +285,6 @@ class _Chunks(MediaIoBaseUpload):  # type: ignore[misc]
 
     def has_stream(self) -> bool:
         return False
-
-
-@cache
-def _document(version: str, root_url: str | None) -> str:
-    """The API's description that comes with the library, for the address that is used."""
-    document = json.loads(discovery_cache.get_static_doc("drive", version))
-    if root_url is not None:
-        # Both: uploads go to the one, all else to the other.
-        document["rootUrl"] = root_url
-        document["baseUrl"] = root_url + document["servicePath"]
-    return json.dumps(document)
 
 
 def _body(file: str, name: str, parent: str | None, properties: Mapping[str, str]) -> dict[str, Any]:
@@ -377,6 +306,7 @@ def _metadata(told: Mapping[str, Any]) -> Metadata:
         sha256=told.get("sha256Checksum", ""),
         properties=told.get("properties", {}),
         mine=told.get("ownedByMe", False),
+        owner=next((owner.get("emailAddress", "") for owner in told.get("owners", ())), ""),
         trashed=told.get("trashed", False),
         modified=told.get("modifiedTime", ""),
     )

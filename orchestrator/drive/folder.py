@@ -7,12 +7,13 @@ two.  They are `properties`, which every app sees, because a notebook's sign-in 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import untrusted
 from orchestrator.drive.client import DriveClient, Metadata, md5
-from orchestrator.drive.refusals import DriveRefused, Reason
+from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
 from orchestrator.untrusted import Altered
 
 _JOBS = "orch_jobs"
@@ -41,8 +42,12 @@ class StudyFolder:
 
 
 def found(client: DriveClient, folder: str) -> StudyFolder | None:
-    """The study's folder of this id; None if it, or what it names, is not there or in the bin.  Raises DriveRefused."""
-    there = _metadata(client, folder)
+    """The study's folder of this id; None if it, or what it names, is not there.
+
+    Raises:
+        DriveRefused: that cannot be told, or TRASHED, if any of it is in the bin.
+    """
+    there = _there(client, folder)
     named = {} if there is None else there.properties
     if _JOBS not in named or _ARTIFACTS not in named:
         return None
@@ -55,7 +60,7 @@ def _lies_in(client: DriveClient, folder: str, file: str) -> bool:
     """Everybody who may write in the folder may write its properties: they could name a file of one's own elsewhere,
     which the next swap would replace, or the next sweep delete.
     """
-    there = _metadata(client, file)
+    there = _there(client, file)
     return there is not None and folder in there.parents
 
 
@@ -67,8 +72,9 @@ def publish_wheel(client: DriveClient, folder: str, wheel: Path) -> Wheel:
     content = wheel.read_bytes()
     sha256, digest = hashlib.sha256(content).hexdigest(), md5(content)
     before = _believed_wheel(client, folder)
-    there = None if before is None else _metadata(client, before.id)
-    if before is not None and before.sha256 == sha256 and there is not None and there.md5 == digest:
+    there = None if before is None else _found(client, before.id)
+    usable = there is not None and not there.trashed and there.md5 == digest
+    if before is not None and before.sha256 == sha256 and usable:
         return before
     published = Wheel(client.new_id(), sha256)
     client.upload(wheel, published.id, wheel.name, folder, digest)
@@ -86,7 +92,7 @@ def _believed_wheel(client: DriveClient, folder: str) -> Wheel | None:
 
 def published_wheel(client: DriveClient, folder: str) -> Wheel | None:
     """What the folder says of it, whoever wrote that; None before it was published.  Raises DriveRefused, Altered."""
-    there = _metadata(client, folder)
+    there = _there(client, folder)
     named = {} if there is None else there.properties
     if _WHEEL not in named:
         return None
@@ -97,20 +103,37 @@ def published_wheel(client: DriveClient, folder: str) -> Wheel | None:
 
 
 def made(client: DriveClient, name: str) -> StudyFolder:
-    """A new folder, with an empty job table.  Raises DriveRefused; what was made by then is an empty folder."""
+    """A new folder, with an empty job table.  Raises DriveRefused, and leaves nothing of it."""
     folder = StudyFolder(client.new_id(), client.new_id(), client.new_id())
     parts = {_JOBS: folder.jobs, _ARTIFACTS: folder.artifacts}
-    client.create_folder(folder.id, f"{name} (Orch)", None, parts)
-    client.create_folder(folder.artifacts, "artifacts", folder.id, {})
-    client.create(folder.jobs, "jobs", folder.id, b"", {})
+    try:
+        client.create_folder(folder.id, f"{name} (Orch)", None, parts)
+        client.create_folder(folder.artifacts, "artifacts", folder.id, {})
+        client.create(folder.jobs, "jobs", folder.id, b"", {})
+    except BaseException:
+        discard(client, folder)
+        raise
     return folder
 
 
-def _metadata(client: DriveClient, file: str) -> Metadata | None:
+def discard(client: DriveClient, folder: StudyFolder) -> None:
+    """Delete a folder that was made just now with all that is in it; one that cannot be deleted is left."""
+    with suppress(DriveRefused, SignInNeeded):
+        client.delete(folder.id)
+
+
+def _there(client: DriveClient, file: str) -> Metadata | None:
+    found = _found(client, file)
+    if found is not None and found.trashed:
+        raise DriveRefused(Reason.TRASHED, found.name)
+    return found
+
+
+def _found(client: DriveClient, file: str) -> Metadata | None:
+    """In the bin or elsewhere."""
     try:
-        told = client.metadata(file)
+        return client.metadata(file)
     except DriveRefused as refused:
         if refused.reason is Reason.MISSING:
             return None
         raise
-    return None if told.trashed else told

@@ -10,13 +10,14 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
-from orchestrator.errors import ExitCode, HomeError, OrchError
+from orchestrator.errors import ExitCode, HomeClosed, OrchError
 
 
 class Reason(Enum):
     STALE = "another version is there by now"
     EXISTS = "a file of this id is there already"
     MISSING = "there is no such file, or this account may not see it"
+    TRASHED = "it is in the bin"
     FULL = "the account's storage is full"
     FORBIDDEN = "this account may not do that"
     BUSY = "too many requests"
@@ -27,8 +28,9 @@ class Reason(Enum):
 _ADVICE = {
     Reason.STALE: "read it again",
     Reason.EXISTS: "nothing has to be done",
-    Reason.MISSING: "check the folder's id, and that its owner has shared it: orch share ACCOUNT",
-    Reason.FULL: "free some space at drive.google.com (empty the bin, too), or sign in with another account of yours",
+    Reason.MISSING: "check the folder's id, and that its owner shares it (orch share ACCOUNT) and has not binned it",
+    Reason.TRASHED: "restore it at drive.google.com/drive/trash, which is emptied after 30 days",
+    Reason.FULL: "free some space at drive.google.com, and empty the bin, too",
     Reason.FORBIDDEN: "ask the folder's owner to share it for writing: orch share ACCOUNT",
     Reason.BUSY: "wait a minute; with many workers, longer leases ask less often",
     Reason.UNREACHABLE: "check the network, and try again",
@@ -44,7 +46,7 @@ class DriveRefused(OrchError):
         self.reason = reason
 
 
-class SignInNeeded(HomeError):
+class SignInNeeded(HomeClosed):
     """Nobody is signed in, or not any more."""
 
     exit_code = ExitCode.SIGN_IN
@@ -52,6 +54,7 @@ class SignInNeeded(HomeError):
 
 _BY_REASON = {
     "storageQuotaExceeded": Reason.FULL,
+    "quotaExceeded": Reason.FULL,
     "teamDriveFileLimitExceeded": Reason.FULL,
     "userRateLimitExceeded": Reason.BUSY,
     "rateLimitExceeded": Reason.BUSY,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from orchestrator.drive.client import DriveClient, md5
 from orchestrator.drive.refusals import DriveRefused, Reason
-from orchestrator.errors import HomeError
+from orchestrator.errors import HomeClosed, HomeError
 from orchestrator.jobtable.conditional import Conflict, Version
 
 # Of a table that others swap several times a second every other read may be of a version in between; one that never is
@@ -27,7 +29,7 @@ class DriveFile:
         try:
             return Version(*self._client.etag(self._file))
         except DriveRefused as refused:
-            raise HomeError(str(refused)) from refused
+            raise self._trouble(refused) from refused
 
     def read(self) -> tuple[bytes, Version]:
         version = self.version()
@@ -44,7 +46,7 @@ class DriveFile:
         try:
             content = self._client.read(self._file)
         except DriveRefused as refused:
-            raise HomeError(str(refused)) from refused
+            raise self._trouble(refused) from refused
         return md5(content), content
 
     def replace(self, content: bytes, version: Version) -> Version:
@@ -54,10 +56,35 @@ class DriveFile:
             if refused.reason in (Reason.STALE, Reason.UNREACHABLE, Reason.BUSY):
                 # Perhaps it has happened, at the first of several tries: who reads again will know.
                 raise Conflict from refused
-            raise HomeError(str(refused)) from refused
+            raise self._trouble(refused) from refused
         if new.digest != md5(content):
             raise Conflict  # what arrived is not what was sent, or was replaced before the answer was written
         return new
 
     def now(self) -> float:
         return self._client.clock.now()
+
+    def _trouble(self, refused: DriveRefused) -> HomeError:
+        """What a refusal means for the home, and who can do what about it."""
+        match refused.reason:
+            case Reason.FULL:
+                return HomeClosed(
+                    f"{self} cannot grow: {self._whose_storage()} is full; free some space there, and empty the bin."
+                )
+            case Reason.MISSING:
+                return HomeClosed(
+                    f"{self} is not to be found: its owner has deleted it, has put it into the bin (where it can be "
+                    "restored, at drive.google.com/drive/trash), or does not share it with this account (orch share "
+                    "ACCOUNT)."
+                )
+            case Reason.FORBIDDEN | Reason.TRASHED:
+                return HomeClosed(f"{self}: {refused}")
+            case _:
+                return HomeError(str(refused))
+
+    def _whose_storage(self) -> str:
+        """The file is its owner's and counts against their storage, whoever writes it."""
+        with suppress(DriveRefused):
+            found = self._client.metadata(self._file)
+            return f"the Google storage of {'this account' if found.mine else found.owner or 'the shared drive'}"
+        return "the Google storage of its owner"

@@ -174,8 +174,8 @@ def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Leas
     return dataclasses.replace(lease, checkpoints=left, superseded=())
 
 
-def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobState:
-    """One failure more: try again after a back-off, or quarantine.
+def fail(connection: Connection, lease: Lease, error: str, now: float, *, final: bool = False) -> JobState:
+    """One failure more: try again after a back-off, or quarantine; at once, if the failure is final.
 
     A twin's failure costs the job nothing, since its holder may be as well as it was.  The holder's costs a try, but
     quarantines nothing that a twin may still bring to an end.
@@ -183,7 +183,7 @@ def fail(connection: Connection, lease: Lease, error: str, now: float) -> JobSta
     held = _held(connection, lease)
     error = _storable(error)
     together(connection, ended(connection, [lease], Ending.FAILED, now, error))
-    failures = min(held.failures + 1, held.tries)
+    failures = held.tries if final else min(held.failures + 1, held.tries)
     if _left_to_the_other(connection, lease, held, {"failures": failures, "error": error}):
         return JobState.RUNNING
     wait = min(LONGEST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** (failures - 1))

@@ -247,12 +247,17 @@ class JobTable:
         )
         return self._let_go(superseded)
 
-    def fail(self, lease: Lease, error: str) -> JobState:
+    def fail(self, lease: Lease, error: str, *, final: bool = False) -> JobState:
         """One failure more; the state says whether the job will be tried again, or is done by another worker now.
 
         Raises LeaseLost.
+
+        Args:
+            final: another try would end the same, so there is none.
         """
-        return self._transact(lambda connection: settling.fail(connection, lease, error, self._place.now(connection)))
+        return self._transact(
+            lambda connection: settling.fail(connection, lease, error, self._place.now(connection), final=final)
+        )
 
     def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
         """Give the job back undone, at no cost to its tries.  Raises LeaseLost.

@@ -12,6 +12,7 @@ from typing import Any
 import safetensors
 import safetensors.numpy
 
+from orchestrator.errors import ExitCode
 from orchestrator.home import Home
 from orchestrator.jobs import Checkpoint, JobState
 from orchestrator.planning import publish
@@ -84,7 +85,7 @@ def test_every_kind_of_damage_one_after_the_other_changes_no_bit(tmp_path: Path)
             worker = start()
             wait_until(lambda worker=worker: saved_by(worker, damaged), "two checkpoints of its own")  # type: ignore[misc]
             worker.process.send_signal(signal.SIGTERM)
-            worker.wait()
+            worker.wait(ExitCode.TRY_LATER)
             damage(damaged, checkpoints(damaged)[0])
         last = start()
         last.wait()

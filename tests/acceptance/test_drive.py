@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.drive import signin
-from orchestrator.drive.client import ROOT_URL_VARIABLE
+from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.jobtable.snapshot_format import decoded
@@ -191,6 +191,26 @@ def test_three_accounts_that_die_and_meet_faults_end_with_the_bits_of_a_local_ho
     assert (tmp_path / "report" / "report.html").exists()
     assert left_behind not in {file.id for file in drive.files()}, "a worker sweeps what its account left before"
     assert_no_token_is_anywhere(drive, notebooks, tmp_path)
+
+
+def test_what_a_full_account_cannot_keep_is_done_by_another_account_and_not_given_to_it_again(
+    coordinator: Coordinator, drive: DriveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = coordinator.home(monkeypatch)
+    poor = drive.account("poor@example.org", quota_bytes=1000)
+    coordinator.orch("share", poor.email)
+    with workers(home.url, tmp_path, "--checkpoint-seconds", "0.5") as start:
+        monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(poor.token_file(tmp_path / "poor.token")))
+        full = start()
+        wait_until(lambda: "takes no more jobs until there is room" in full.log.read_text(), "the job given back")
+        monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(coordinator.account.token_file(tmp_path / "rich.token")))
+        start().wait()
+        full.wait()
+    monkeypatch.setattr(home.jobs._place, "_reads_good_for", 0.0)
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+    (kept_for_a_lease,) = [attempt for attempt in home.jobs.attempts() if attempt.worker == full.name]
+    assert kept_for_a_lease.outcome is Ending.RELEASED
+    assert "It is the storage of poor@example.org" in (kept_for_a_lease.error or "")
 
 
 def left_by_a_dead_worker(drive: DriveServer, notebooks: Notebooks) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -89,7 +90,7 @@ from orchestrator.home import Home
 from workers.console import Console
 from workers.hosts import this_host
 from workers.supervisor import Settings, Supervisor
-settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=6.0)
+settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=20.0)
 sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run())
 """
 
@@ -103,7 +104,7 @@ def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(undisturbed
         assert worker.wait(PATIENCE_SECONDS) == ExitCode.DONE
     failed, done = home.jobs.attempts()
     assert (failed.outcome, done.outcome) == (Ending.FAILED, Ending.DONE)
-    assert "no sign of life for 6 s" in (failed.error or "")
+    assert "no sign of life for 20 s" in (failed.error or "")
     assert weights(home) == undisturbed
 
 
@@ -117,6 +118,27 @@ def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, 
             home.artifacts.delete(checkpoint.artifact)
         start().wait()
     assert weights(home) == undisturbed
+
+
+def test_a_worker_whose_directory_a_cleaner_deletes_goes_on_in_another(
+    undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = tmp_path / "machine"
+    machine.mkdir()
+    monkeypatch.setenv("TMPDIR", str(machine))
+    home = planned(tmp_path)
+    with workers(home.url, tmp_path, *OFTEN) as start:
+        worker = start()
+        wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
+        (scratch,) = machine.glob("orch-*")
+        assert scratch.stat().st_mode & 0o777 == 0o700
+        shutil.rmtree(scratch)
+        worker.wait()
+        start().wait()
+    assert weights(home) == undisturbed
+    assert [job.failures for job in home.jobs.jobs()] == [0]
+    assert {attempt.worker for attempt in home.jobs.attempts()} == {worker.name}
+    assert list(machine.glob("orch-*")) == []
 
 
 ENDLESS = Study.parse(TEXT.replace("epochs = 4", "epochs = 400").replace("per_visit = 4", "per_visit = 400"))
@@ -144,7 +166,8 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
         asked = time.monotonic()
         for worker in crew:
             worker.process.send_signal(signal.SIGTERM)
-        assert [worker.wait() for worker in crew] == [ExitCode.DONE, ExitCode.DONE]
+        for worker in crew:
+            worker.wait(ExitCode.TRY_LATER)
         assert time.monotonic() - asked < 30
         assert not alive(runner)
     (attempt,) = frozen.jobs.attempts()
@@ -174,7 +197,7 @@ def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_th
         os.kill(int(runner), signal.SIGSTOP)
         worker.send_signal(signal.SIGTERM)
         told, _ = worker.communicate(timeout=PATIENCE_SECONDS)
-        assert worker.returncode == ExitCode.DONE
+        assert worker.returncode == ExitCode.TRY_LATER
     assert "stopped by force: what it held is left to its lease" in told
     wait_until(lambda: not alive(int(runner)), "the runner's end")
     (job,) = home.jobs.jobs()
@@ -200,11 +223,58 @@ def test_a_network_of_the_persons_own_goes_the_whole_way(tmp_path: Path) -> None
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
 
 
+OTHER_PROGRAMS = {
+    "KERAS_BACKEND": "torch",
+    "TF_USE_LEGACY_KERAS": "1",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2",
+    "XLA_FLAGS": "--xla_no_such_flag=true",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+    "PYTHONWARNINGS": "error",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONIOENCODING": "ascii",
+}
+"""What a shell may be set up for."""
+
+OWN_NETWORK = """
+def build(keras, image_shape=(32, 32, 3), classes=10):
+    print("Größe:", image_shape)
+    assert __debug__
+    return keras.Sequential([
+        keras.layers.Input(image_shape),
+        keras.layers.Flatten(name="flat"),
+        keras.layers.Dense(classes, name="head"),
+    ])
+"""
+
+
+def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_found_where_one_works(
+    undisturbed: str, tmp_path: Path
+) -> None:
+    for package in ("models", "workers"):
+        (tmp_path / "packages" / package).mkdir(parents=True)
+        (tmp_path / "packages" / package / "__init__.py").write_text("raise SystemExit('not Orch\\'s own')")
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "keras.json").write_text(
+        '{"image_data_format": "channels_first", "floatx": "float16", "backend": "jax"}'
+    )
+    (tmp_path / "my_networks.py").write_text(OWN_NETWORK)
+    own = '\n[[models]]\narchitecture = "my_networks:build"\ncompress = []\n[leases]'
+    home = planned(tmp_path, Study.parse(TEXT.replace("[leases]", own)))
+    places = {"PYTHONPATH": str(tmp_path / "packages"), "KERAS_HOME": str(tmp_path / "keras")}
+    ended = orch("worker", "--home", home.url, cwd=tmp_path, **places, **OTHER_PROGRAMS)
+    assert ended.returncode == ExitCode.DONE, ended.stdout + ended.stderr
+    found = {job.spec["training"]["architecture"]: job for job in home.jobs.jobs()}
+    assert (found["alexnet-tiny"].metrics or {})["weights_sha256"] == undisturbed
+    log = orch("logs", found["my_networks:build"].name, "--home", home.url, cwd=tmp_path).stdout
+    assert "Größe: (32, 32, 3)" in log
+
+
 def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
     home = planned(tmp_path, ENDLESS)
     with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
         began = time.monotonic()
-        assert start().wait() == ExitCode.DONE
+        start().wait(ExitCode.TRY_LATER)
         assert time.monotonic() - began < 20 + 30
     (attempt,) = home.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
@@ -235,7 +305,9 @@ def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp
     broken = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.broken_network:build"').replace("tries = 3", "tries = 1")
     home = planned(tmp_path, Study.parse(broken))
     with workers(home.url, tmp_path) as start:
-        start().wait()
+        worker = start()
+        worker.wait(ExitCode.FAILED)
+    assert "1 job failed for good and 0 wait for that; orch status tells why" in worker.log.read_text()
     (job,) = home.jobs.jobs()
     assert job.state is JobState.QUARANTINED
     told = orch("logs", job.name, "--home", home.url, cwd=tmp_path).stdout
@@ -243,6 +315,16 @@ def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp
     assert "broken_network.py" in told
     assert "is quarantined" in orch("status", "--home", home.url, cwd=tmp_path).stdout
     assert "ready again" in orch("retry", job.name, "--home", home.url, cwd=tmp_path).stdout
+
+
+def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_change(tmp_path: Path) -> None:
+    home = planned(tmp_path, Study.parse(TEXT.replace("compress = []", "compress = []\nrecipe.learning_rate = 1e30")))
+    with workers(home.url, tmp_path) as start:
+        start().wait(ExitCode.FAILED)
+    (job,) = home.jobs.jobs()
+    assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
+    told = orch("status", "--home", home.url, cwd=tmp_path).stdout
+    assert "is quarantined: Diverged: The loss became" in told and "learning_rate" in told
 
 
 def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ imitates, and where they stand:
 - reasons of errors: https://developers.google.com/workspace/drive/api/guides/handle-errors
 - what a request costs: https://developers.google.com/workspace/drive/api/guides/limits
 - who owns, pays for, and may delete a file: https://developers.google.com/workspace/drive/api/guides/about-files
+- who sees what is in a bin: https://developers.google.com/workspace/drive/api/guides/delete#trash
+- that service accounts own no storage: https://developers.google.com/workspace/drive/api/guides/about-shareddrives
 """
 
 from tests.drive.faults import Fault

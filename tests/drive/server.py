@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
                 account = self.drive.state.signed_in(self.headers.get("authorization", "").removeprefix("Bearer "))
                 self.who = account.email
                 _raise(fault)
-                if fault is Fault.STALE_ETAG and (found := re.search(r"/files/([^/]+)$", self.route)):
+                if fault is Fault.STALE_ETAG and (found := re.search(r"/files/(?!generateIds)([^/]+)$", self.route)):
                     self.drive.state.touch(self.drive.state.get(account, found[1]))
                 answer = self._routed(account)
             if fault is Fault.ERROR_AFTER:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.drive import signin
-from orchestrator.drive.client import ROOT_URL_VARIABLE, DriveClient
+from orchestrator.drive.client import DriveClient
+from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from tests.drive.server import DriveServer
 from tests.drive.state import Account
 

@@ -33,6 +33,10 @@ class Account:
     may_sign_in: bool = True
     files: list[Path] = field(default_factory=list)
 
+    @property
+    def is_service(self) -> bool:
+        return self.email.endswith(".gserviceaccount.com")
+
     def token_file(self, path: Path) -> Path:
         """A file with the token of now, readable by its owner alone; it follows when the token is renewed."""
         path.touch(mode=0o600)
@@ -116,7 +120,8 @@ class State:
 
     def get(self, account: Account, file: str) -> File:
         found = self._files.get(account.root_id if file == "root" else file)
-        if found is None or found.deleted is not None or self._role(account, found) is None:
+        hidden = found is not None and found.trashed and found.owner != account.email
+        if found is None or found.deleted is not None or hidden or self._role(account, found) is None:
             raise Refused(404, "notFound", f"File not found: {file}.")
         return found
 
@@ -146,6 +151,8 @@ class State:
     def write(self, account: Account, file: File, content: bytes) -> None:
         self._need_writer(account, file)
         owner = self.accounts[file.owner]
+        if owner.is_service and len(content) > 0:
+            raise Refused(403, "storageQuotaExceeded", "Service Accounts do not have storage quota.")
         if self.used_bytes(owner.email) - len(file.content) + len(content) > owner.quota_bytes:
             raise Refused(403, "storageQuotaExceeded", "The user's Drive storage quota has been exceeded.")
         file.content = content
@@ -160,14 +167,24 @@ class State:
         """A file whose content was refused was never there."""
         del self._files[file.id]
 
+    def trash(self, file: File, *, restored: bool = False) -> None:
+        """Its owner puts it into the bin, with all that is in it, or takes it out again."""
+        file.trashed = not restored
+        for child in self.files():
+            if file.id in child.parents:
+                self.trash(child, restored=restored)
+
     def delete(self, account: Account, file: File) -> None:
         if file.owner != account.email:
             self._need_reader(account, file)
             raise Refused(403, "insufficientFilePermissions", "The user does not have sufficient permissions for it.")
-        file.deleted = time.time()
+        self._delete(file, time.time())
+
+    def _delete(self, file: File, when: float) -> None:
+        file.deleted = when
         for child in list(self.files()):
             if file.id in child.parents:
-                child.deleted = file.deleted
+                self._delete(child, when)
 
     def share(self, account: Account, file: File, email: str, role: str) -> None:
         self._need_writer(account, file)

@@ -5,8 +5,11 @@ Table, store, transfers and attempt are real; the runner is played by the test, 
 
 from __future__ import annotations
 
+import math
 import queue
+import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -23,14 +26,16 @@ from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import attempt, holding, messages
-from workers.attempt import Attempt, Result
+from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.console import Console
 from workers.inbox import Inbox
 from workers.intervals import Pace
+from workers.outage import Outage
 from workers.runner_process import RunnerDied, RunnerProcess
+from workers.store_trouble import StoreTrouble
 from workers.transfers import Threads, Transfers
-from workers.worker import Worker
+from workers.worker import Result, Worker
 
 WORKER = Claimant("w1")
 
@@ -132,22 +137,26 @@ def written(job: messages.RunJob, name: str, text: str) -> str:
 class Scene:
     """An attempt at the first job of a chain, on a thread of its own."""
 
+    subdirectory = "attempt"
+
     def __init__(self, table: JobTable, place: Path) -> None:
         self.table = table
         self.inbox = Inbox()
         self.runner = PlayedRunner(self.inbox)
         self.store = GatedStore(place / "store")
         self.threads = Threads()
-        self.directory = place / "attempt"
+        self.directory = place / self.subdirectory
         self.stopping = False
         self.results: list[Result] = []
         cache = InputCache(place / "cache", self.store)
+        console = Console("w1", (place / "console").open("w"))
         worker = Worker(
             claimant=WORKER,
             runner=cast(RunnerProcess, self.runner),
             transfers=Transfers(self.store, cache, self.threads, self.inbox.put),
             inbox=self.inbox,
-            console=Console("w1", (place / "console").open("w")),
+            console=console,
+            outage=Outage(console, lambda _: None, in_notebook=False),
             directory=self.directory,
             pace=Pace(between_deaths=1800, restart=10),
             stopping=lambda: self.stopping,
@@ -525,3 +534,109 @@ def test_inputs_that_do_not_come_for_long_are_left_to_other_workers(
     assert scene.ended() is Result.RELEASED
     assert scene.store.refused > 1
     assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)
+
+
+def test_a_failure_that_another_try_would_only_repeat_quarantines_at_once(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    first = scene.runner.next_job()
+    scene.inbox.put(messages.Failed(first.job, "Diverged: The loss became nan at step 3.", "Traceback", final=True))
+    assert scene.ended() is Result.FAILED
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
+    assert (job.error or "").startswith("Diverged: The loss became nan at step 3.")
+
+
+def test_outputs_that_a_cleaner_has_deleted_cost_the_time_of_their_job_and_no_try(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    first = scene.runner.next_job()
+    scene.runner.finish(first)
+    shutil.rmtree(first.directory)
+    scene.store.open.set()
+    assert scene.ended() is Result.RELEASED
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.failures, job.error) == (JobState.READY, 0, None)
+    (given_back,) = scene.table.attempts(job.id)
+    assert "Files of this worker have been deleted" in (given_back.error or "")
+    assert begin().runner.next_job().job == job.id, "the same worker may do it"
+
+
+def test_inputs_that_a_cleaner_has_deleted_cost_their_job_no_try(
+    begin: Callable[[], Scene], chain: list[PlannedJob]
+) -> None:
+    scene = begin()
+    scene.inbox.put(messages.Stopped(scene.runner.next_job().job, "Files of this worker have been deleted (shard)."))
+    assert scene.ended() is Result.RELEASED
+    assert scene.table.job(chain[0].id).failures == 0
+
+
+@pytest.mark.parametrize(
+    ("directory", "result"), [("gone/attempt", Result.RELEASED), ("a-file/attempt", Result.REFUSED)]
+)
+def test_a_job_for_whose_files_there_is_no_place_is_given_back(
+    directory: str,
+    result: Result,
+    begin: Callable[[], Scene],
+    chain: list[PlannedJob],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To whoever comes if the worker's own directory is gone, which is made anew; else to other machines."""
+    (tmp_path / "a-file").touch()
+    monkeypatch.setattr(Scene, "subdirectory", directory)
+    scene = begin()
+    assert scene.ended() is result
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.failures) == (JobState.READY, 0)
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> None:
+    """A lease is over at once, as far as waiting for room is concerned."""
+    monkeypatch.setattr(StoreTrouble, "gives_up_at", lambda trouble, _: trouble._full_since)
+    scene.store.open.set()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_job_that_this_accounts_storage_cannot_keep_is_left_to_others_after_a_lease(
+    begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    """Whether it is done, or a checkpoint of it shows that it would be done for nothing."""
+    scene = begin()
+    scene.store.refuses = full
+    at_once(monkeypatch, scene)
+    first = scene.runner.next_job()
+    if finished:
+        scene.runner.finish(first)
+    else:
+        scene.runner.checkpoint(first, 3)
+    assert scene.ended() is Result.UNKEPT
+    assert scene.attempt.lacking is FULL
+    job = scene.table.job(chain[0].id)
+    assert (job.state, job.failures) == (JobState.READY, 0)
+    assert str(FULL) in (job.error or ""), "others are told why"
+
+
+def test_until_then_it_is_held_and_a_file_that_is_kept_begins_the_wait_anew() -> None:
+    trouble = StoreTrouble()
+    before = time.monotonic()
+    trouble.answered(str(FULL), FULL)
+    trouble.answered(str(FULL), StoreFull("Another file, later."))
+    assert before + 900 <= trouble.gives_up_at(900.0) <= time.monotonic() + 900
+    assert trouble.full is FULL
+    trouble.answered(None)
+    assert trouble.gives_up_at(900.0) == math.inf
+
+
+def test_an_account_that_owns_no_storage_is_not_waited_for(begin: Callable[[], Scene], chain: list[PlannedJob]) -> None:
+    """The lease is of an hour."""
+    scene = begin()
+    none = StoreFull("A service account owns no storage.", for_good=True)
+    scene.store.refuses = lambda _: none
+    scene.store.open.set()
+    scene.runner.finish(scene.runner.next_job())
+    assert scene.ended() is Result.UNKEPT
+    assert scene.attempt.lacking is none
+    assert scene.state(chain[0]) is JobState.READY

@@ -11,14 +11,22 @@ from typing import TypeVar
 
 import pytest
 
+from models import datasets
+from orchestrator import drive
+from orchestrator.address import drive_folder
 from orchestrator.artifacts.drive import DriveStore
-from orchestrator.drive import folder
+from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
-from orchestrator.errors import HomeError, StoreError
+from orchestrator.errors import HomeError, OrchError, StoreError
+from orchestrator.home import Home
 from orchestrator.jobs import Artifact, Ending, JobState, Lease, PlannedJob, Stage
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.drive_file import DriveFile
-from tests.drive import DriveServer, Fault
+from orchestrator.planning import publish
+from orchestrator.study import Study
+from tests.conftest import SMALL
+from tests.drive import Account, DriveServer, Fault
+from tests.drive.faults import Predicate
 from tests.drive.signed_in import (
     fixture_ann,  # noqa: F401
     fixture_client,  # noqa: F401
@@ -110,3 +118,88 @@ def test_every_job_is_done_once_whichever_request_meets_a_fault(
         if not happened:
             assert number > 15, "a worker's way has more requests than that"
             return
+
+
+PASSING = [fault for fault in Fault if fault not in (Fault.FULL, Fault.SLOW)]
+"""Whichever request meets one of them once, a person need not hear of it."""
+
+
+def plans(client: DriveClient, chain: list[PlannedJob], place: Path) -> str:
+    """The requests of `orch plan`, with a file for the data and for the wheel; the home's URL."""
+    home = Home.create("gdrive:", name="study")
+    (place / "shard").write_bytes(b"images")
+    home.jobs.publish(plan_of(chain), {"shard": home.artifacts.put(place / "shard")})
+    (place / "orch.whl").write_bytes(b"the Orch that travels")
+    folder.publish_wheel(client, drive_folder(home.url), place / "orch.whl")
+    return home.url
+
+
+def looks(url: str, place: Path) -> None:
+    """The requests of `orch status`, of `orch snippet`, and of a worker that begins."""
+    home = Home.open(url)
+    home.check_artifacts()
+    assert home.jobs.overview().counts.total() == 2
+    assert home.artifacts.shortage() is None
+    assert folder.published_wheel(drive.connect(), drive_folder(url)) is not None
+    home.artifacts.fetch(home.jobs.data()["shard"], place / "fetched")
+    assert home.jobs.claim("w1") is not None
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_no_command_and_no_workers_start_is_ended_by_a_request_that_meets_a_fault(
+    fault: Fault,
+    client: DriveClient,
+    drive: DriveServer,
+    chain: list[PlannedJob],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ann: Account,
+) -> None:
+    monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(ann.token_file(tmp_path / "token")))
+    url = plans(client, chain, tmp_path)
+    files = copy.deepcopy(drive.state._files)
+    for number in itertools.count(1):
+        drive.faults.at(number, fault)
+        looks(url, tmp_path)
+        if not drive.faults.met:
+            break
+        drive.faults.clear()
+        drive.state._files = copy.deepcopy(files)
+    assert number > 10, "a worker begins with more requests than that"
+    for number in itertools.count(1):
+        drive.faults.clear()
+        drive.faults.at(number, fault)
+        plans(client, chain, tmp_path)
+        if not drive.faults.met:
+            assert number > 10, "a plan takes more requests than that"
+            return
+
+
+def test_a_plan_for_which_there_is_no_room_leaves_no_folder_behind(
+    drive: DriveServer, ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its requests is refused; a folder that was there before stays."""
+    monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(ann.token_file(tmp_path / "token")))
+    study, dataset = Study.parse(SMALL), datasets.load("synthetic", None)
+    writes = lambda method, _: method in ("POST", "PUT", "PATCH")  # noqa: E731
+    for allowed in itertools.count():
+        drive.faults.clear()
+        drive.faults.every(after(allowed, writes), Fault.FULL)
+        try:
+            planned = publish(study, "gdrive:", None, dataset)
+        except OrchError as error:
+            assert "full" in str(error)
+            assert [file for file in drive.files() if file.name != "My Drive"] == []
+            continue
+        break
+    assert allowed > 5
+    drive.faults.every(lambda *_: True, Fault.FULL)
+    with pytest.raises(OrchError):
+        publish(study, planned.home, None, dataset)
+    assert drive.files("small (Orch)") != []
+
+
+def after(count: int, predicate: Predicate) -> Predicate:
+    """True of what the predicate is true of, but for the first so many."""
+    seen = itertools.count(1)
+    return lambda method, path: predicate(method, path) and next(seen) > count

@@ -34,11 +34,11 @@ def ben(drive: DriveServer) -> Account:
 
 
 def v2(client: DriveClient) -> Any:
-    return client._v2.files()
+    return client._connection.v2.files()
 
 
 def v3(client: DriveClient) -> Any:
-    return client._v3.files()
+    return client._connection.v3.files()
 
 
 def media(content: bytes) -> MediaIoBaseUpload:

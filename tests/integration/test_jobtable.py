@@ -160,6 +160,14 @@ def test_a_failing_job_waits_longer_each_time_and_is_then_quarantined_with_its_e
     assert (job.failures, job.error) == (2, "second")
 
 
+def test_a_failure_that_is_final_quarantines_at_once_and_is_forgotten_at_a_retry(table: JobTable) -> None:
+    lease = claimed(table)
+    assert table.fail(lease, "the loss became nan", final=True) is JobState.QUARANTINED
+    assert table.job(lease.job).error == "the loss became nan"
+    table.retry(lease.job)
+    assert table.fail(claimed(table), "another fault") is JobState.READY
+
+
 def test_a_clock_that_was_set_back_lets_no_failed_job_wait_for_it(table: JobTable, place: SettablePlace) -> None:
     place.clock += 86_400
     lease = claimed(table)

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.drive import signin
-from orchestrator.drive.client import ROOT_URL_VARIABLE, DriveClient
+from orchestrator.drive.client import DriveClient
+from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.snippet import Notebook, cell
 from orchestrator.travelling import Travelling
 from tests.drive import Account, DriveServer, Fault
@@ -26,7 +27,7 @@ from tests.drive.signed_in import (
     fixture_client,  # noqa: F401
     fixture_drive,  # noqa: F401
 )
-from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.processes import PATIENCE_SECONDS, heed_signals, wait_until
 
 WORKER = """
 import os, pathlib, signal, sys, time
@@ -41,7 +42,14 @@ def end(*_):
     os._exit(0)
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, end)
-say(f"a worker of {sys.argv[1:]} signed in by {os.environ.get('GOOGLE_APPLICATION_CREDENTIALS')}")
+signed_in = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+if signed_in:
+    file = pathlib.Path(signed_in)
+    say(f"with {file.read_text()} in {file.name} of the mode {file.stat().st_mode & 0o777:o}")
+say(f"pip is held to {(pathlib.Path(sys.prefix).parent / 'kept.txt').read_text().split()}")
+say(f"a worker of {sys.argv[1:]} signed in by {signed_in}")
+if "FAIL" in os.environ:
+    sys.exit(1)
 if "WAIT" in os.environ:
     time.sleep(600)
 """
@@ -78,8 +86,7 @@ class Session:
                 stdout=printed,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Whoever starts the tests in the background may have them ignore it, which is inherited.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+                preexec_fn=heed_signals,
             ) as process,
         ):
             try:
@@ -139,10 +146,7 @@ def test_on_colab_it_signs_in_and_starts_the_worker_of_the_home(session: Session
 def test_on_kaggle_the_secret_becomes_a_file_for_the_worker_alone(session: Session, travelling: Travelling) -> None:
     code, told = session.told(cell(travelling, Notebook.KAGGLE))
     assert code == 0, told
-    (file,) = session.place.glob("orch-*/google.json")
-    assert f"signed in by {file}" in told
-    assert file.read_text() == '{"type": "authorized_user"}'
-    assert file.stat().st_mode & 0o777 == 0o600
+    assert 'with {"type": "authorized_user"} in google.json of the mode 600' in told
 
 
 def test_an_orch_of_another_digest_is_not_run_and_not_unpacked(session: Session, travelling: Travelling) -> None:
@@ -203,6 +207,19 @@ def test_a_service_in_trouble_is_asked_again(session: Session, travelling: Trave
     assert drive.faults.met == 3
 
 
+def test_a_single_refusal_of_a_token_is_got_over_and_a_second_is_told(
+    session: Session, travelling: Travelling, drive: DriveServer
+) -> None:
+    drive.faults.at(1, Fault.UNAUTHORIZED)
+    code, told = session.told(without_pauses(cell(travelling, Notebook.COLAB)))
+    assert code == 0, told
+    drive.faults.every(lambda *_: True, Fault.UNAUTHORIZED)
+    code, told = session.told(without_pauses(cell(travelling, Notebook.COLAB)))
+    assert code != 0
+    assert "401" in told and "sign in as an account" in told
+    assert drive.faults.met == 3
+
+
 def test_a_service_that_stays_in_trouble_is_told_and_leaves_no_sign_in_behind(
     session: Session, travelling: Travelling, drive: DriveServer
 ) -> None:
@@ -213,12 +230,59 @@ def test_a_service_that_stays_in_trouble_is_told_and_leaves_no_sign_in_behind(
     assert list(session.place.glob("orch-*")) == []
 
 
-def test_an_interrupted_cell_lets_the_worker_give_its_job_back(session: Session, travelling: Travelling) -> None:
-    with session.run(cell(travelling, Notebook.COLAB), WAIT="yes") as process:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_interrupted_cell_lets_the_worker_give_its_job_back(
+    number: signal.Signals, session: Session, travelling: Travelling
+) -> None:
+    """By its person, by a terminal that is closed, or by an engine."""
+    with session.run(cell(travelling, Notebook.KAGGLE), WAIT="yes") as process:
         session.until("a worker of")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(PATIENCE_SECONDS) == 0, session.printed
     assert "given back" in session.printed and "Traceback" not in session.printed
+    assert list(session.place.glob("orch-*")) == []
+
+
+def test_a_cell_under_nohup_works_on_when_its_terminal_is_closed(session: Session, travelling: Travelling) -> None:
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+    with session.run(ignoring + cell(travelling, Notebook.COLAB), WAIT="yes") as process:
+        session.until("a worker of")
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0, session.printed
+    assert session.printed.count("saving") == 1
+
+
+def test_a_cell_leaves_nothing_behind_however_its_worker_ends(session: Session, travelling: Travelling) -> None:
+    assert session.told(cell(travelling, Notebook.KAGGLE))[0] == 0
+    assert list(session.place.glob("orch-*")) == []
+    session.environment["FAIL"] = "yes"
+    code, told = session.told(cell(travelling, Notebook.KAGGLE))
+    assert code != 0 and "The worker ended with 1." in told
+    assert list(session.place.glob("orch-*")) == []
+
+
+def test_what_a_killed_session_left_is_removed_by_the_next_and_what_is_in_use_is_not(
+    session: Session, travelling: Travelling
+) -> None:
+    text = cell(travelling, Notebook.COLAB)
+    with session.run(text, WAIT="yes") as process:
+        session.until("a worker of")
+        (used,) = session.place.glob("orch-cell-*")
+        process.kill()
+        process.wait()
+        # Its worker lives on and has the packages there; nothing may happen to them.
+        other = Session(session.place / "other", session.environment)
+        other.place.mkdir()
+        assert other.told(text)[0] == 0
+        assert (used / "venv").is_dir()
+    wait_until(lambda: session.told(text)[0] == 0 and not used.exists(), "the removal of what nobody uses any more")
+
+
+def test_the_notebook_signs_in_as_before_once_the_cell_has_ended(session: Session, travelling: Travelling) -> None:
+    after = '\nprint("afterwards", os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"), signal.getsignal(signal.SIGTERM))'
+    _, told = session.told(cell(travelling, Notebook.KAGGLE) + after)
+    assert f"afterwards None {signal.SIG_DFL}" in told
 
 
 def test_a_cell_that_is_interrupted_twice_still_waits_for_its_worker(session: Session, travelling: Travelling) -> None:
@@ -241,21 +305,21 @@ def test_pip_is_held_to_the_tensorflow_that_the_notebook_has(session: Session, t
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: tensorflow\nVersion: 2.0\n")
     code, told = session.told(cell(travelling, Notebook.COLAB))
     assert code == 0, told
-    (held,) = session.place.glob("orch-*/held.txt")
-    assert "tensorflow==2.0" in held.read_text().splitlines()
+    assert "pip is held to ['tensorflow==2.0', " in told
 
 
 def test_no_token_is_printed_or_left(session: Session, travelling: Travelling, ann: Account) -> None:
-    _, told = session.told(cell(travelling, Notebook.KAGGLE))
-    assert ann.token not in told
-    left = [path for path in session.place.glob("orch-*/**/*") if path.is_file()]
-    assert left and not any(ann.token.encode() in path.read_bytes() for path in left)
+    with session.run(cell(travelling, Notebook.KAGGLE), WAIT="yes"):
+        session.until("a worker of")
+        assert ann.token not in session.printed
+        written = [path for path in session.place.glob("orch-*/**/*") if path.is_file()]
+        assert written and not any(ann.token.encode() in path.read_bytes() for path in written)
 
 
 def test_what_the_notebook_has_stays_as_it_is(session: Session, travelling: Travelling) -> None:
     """The worker's packages lie in a directory of their own."""
     before = set(Path(sys.prefix).glob("lib/python*/site-packages/*"))
-    code, told = session.told(cell(travelling, Notebook.COLAB))
-    assert code == 0, told
-    wait_until(lambda: bool(list(session.place.glob("orch-*/venv/lib/python*/site-packages/workers"))), "the worker")
+    with session.run(cell(travelling, Notebook.COLAB), WAIT="yes"):
+        session.until("a worker of")
+        assert list(session.place.glob("orch-*/venv/lib/python*/site-packages/workers"))
     assert set(Path(sys.prefix).glob("lib/python*/site-packages/*")) == before

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from orchestrator.artifacts import LocalStore
-from orchestrator.errors import ExitCode
+from orchestrator.artifacts import LocalStore, StoreFull
+from orchestrator.errors import ExitCode, HomeClosed
 from orchestrator.home import Home
-from orchestrator.jobs import Ending, Finished, JobState, Lease, Stage
+from orchestrator.jobs import Artifact, Ending, Finished, JobState, Lease, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import artifact, plan_of, planned_job
-from workers import supervisor
-from workers.attempt import Result
+from workers import outage, room, supervisor
 from workers.console import Console
 from workers.hosts import Host
+from workers.room import Room
 from workers.runner_process import RunnerProcess
-from workers.supervisor import Settings, Supervisor
-from workers.worker import Worker
+from workers.supervisor import RunnerLost, Settings, Supervisor
+from workers.worker import Result, Worker
 
 JOBS = [planned_job(name, Stage.COMPRESS) for name in ("a", "b", "last")]
 ENDS_AFTER = sorted(JOBS, key=lambda job: job.id)[1].name
@@ -82,6 +86,11 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
     return names
 
 
+def said(worker: Supervisor) -> str:
+    worker._console.flush()
+    return cast(io.StringIO, worker._console._stream).getvalue()
+
+
 def served(worker: Supervisor) -> ExitCode:
     """As `run` does, but for the signals, which are the main thread's."""
     try:
@@ -104,7 +113,7 @@ def test_a_job_that_was_claimed_before_the_wish_to_end_is_given_back(
     home: Home, worker: Supervisor, done: list[str]
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
-    assert served(worker) is ExitCode.DONE
+    assert served(worker) is ExitCode.TRY_LATER
     assert done[-1] == ENDS_AFTER
     left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
     assert [job.state for job in left] == [JobState.READY]
@@ -122,20 +131,53 @@ def test_a_job_that_was_claimed_is_given_back_before_another_runner_is_loaded(
     assert [attempt.outcome for attempt in home.jobs.attempts()] == [Ending.DONE, Ending.RELEASED, Ending.DONE]
 
 
-@pytest.mark.parametrize(("asked_to_stop", "code"), [(False, ExitCode.TRY_LATER), (True, ExitCode.DONE)])
-def test_a_worker_of_one_job_that_it_could_not_begin_says_try_later_unless_it_was_asked_to_end(
-    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch, asked_to_stop: bool, code: ExitCode
+@pytest.mark.parametrize(
+    ("result", "code"),
+    [
+        (Result.DONE, ExitCode.DONE),
+        (Result.FAILED, ExitCode.FAILED),
+        (Result.RELEASED, ExitCode.TRY_LATER),
+        (Result.REFUSED, ExitCode.TRY_LATER),
+        (Result.LOST, ExitCode.TRY_LATER),
+    ],
+)
+def test_a_worker_of_one_job_ends_with_what_became_of_it(
+    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch, result: Result, code: ExitCode
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
     monkeypatch.setattr(worker, "_settings", Settings("w1", Host("here", "own"), once=True))
 
-    def given_back(*_: object) -> Result:
-        if asked_to_stop:
-            worker._notice.give("the test")
-        return Result.RELEASED
-
-    monkeypatch.setattr(worker, "_work", given_back)
+    monkeypatch.setattr(worker, "_work", lambda *_: result)
     assert served(worker) is code
+
+
+def test_a_worker_that_leaves_nothing_but_done_jobs_says_no_more(
+    home: Home, worker: Supervisor, done: list[str]
+) -> None:
+    home.jobs.publish(plan_of([job for job in JOBS if job.name != ENDS_AFTER], seconds=3600))
+    assert served(worker) is ExitCode.DONE
+    assert len(done) == 2 and said(worker) == ""
+
+
+def test_a_worker_that_leaves_only_what_failed_for_good_and_what_waits_for_it_says_so(
+    home: Home, worker: Supervisor
+) -> None:
+    first = planned_job("first", Stage.TRAIN)
+    home.jobs.publish(plan_of([first, *(planned_job(name, Stage.COMPRESS, [first]) for name in "ab")], seconds=3600))
+    lease = home.jobs.claim("another")
+    assert lease is not None
+    home.jobs.fail(lease, "the loss became nan", final=True)
+    assert served(worker) is ExitCode.FAILED
+    assert "1 job failed for good and 2 wait for that; orch status tells why" in said(worker)
+
+
+def test_a_worker_that_cannot_do_what_is_left_says_so_and_leaves_it_to_others(
+    home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.jobs.publish(plan_of(JOBS, seconds=3600))
+    monkeypatch.setattr(worker, "_cannot", frozenset(job.id for job in JOBS))
+    assert served(worker) is ExitCode.TRY_LATER
+    assert "cannot be done on this machine; orch status tells why" in said(worker)
 
 
 def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
@@ -181,3 +223,125 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
     worker._work(lease, cast(RunnerProcess, runner))
     claimed = worker._claim()
     assert claimed is not None and claimed.job == second.id
+
+
+class FullStore(LocalStore):
+    """Of an account without room for more than so many bytes."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.room = 0
+        self.asked: list[int] = []
+
+    def put(self, file: Path) -> Artifact:
+        size = file.stat().st_size
+        self.asked.append(size)
+        if size > self.room:
+            raise StoreFull("The storage of ann@example.org is full.", size)
+        return super().put(file)
+
+
+@pytest.fixture
+def full_store(home: Home, worker: Supervisor, tmp_path: Path) -> FullStore:
+    """After a job of 1,000 bytes could not be kept."""
+    store = FullStore(tmp_path / "full")
+    worker._room = Room(store, lambda: tmp_path)
+    worker._room.lacks(StoreFull("The storage of ann@example.org is full.", 1000))
+    home.jobs.publish(plan_of(JOBS, seconds=3600))
+    return store
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(supervisor, "_STEP_BACK_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("looks_often")
+def test_without_room_no_job_is_taken_and_with_room_again_all_of_them_are(
+    home: Home, worker: Supervisor, full_store: FullStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[str] = []
+
+    def makes_room_at_the_third_look(_seconds: float) -> None:
+        assert taken == []
+        full_store.room = 1000 if len(full_store.asked) == 3 else 999
+
+    def take(lease: Lease, _runner: object) -> Result:
+        taken.append(lease.job)
+        home.jobs.complete(lease, {"model": artifact(lease.job)}, {})
+        return Result.DONE
+
+    monkeypatch.setattr(worker, "_idle", makes_room_at_the_third_look)
+    monkeypatch.setattr(worker, "_work", take)
+    assert served(worker) is ExitCode.DONE
+    assert sorted(taken) == sorted(job.id for job in JOBS)
+    assert full_store.asked == [1000] * 4
+    assert list(full_store.stored()) == [], "what was tried with is deleted"
+    assert not (tmp_path / "probe").exists()
+
+
+@pytest.mark.usefixtures("full_store", "looks_often")
+def test_an_account_for_which_nobody_makes_room_leaves_the_study_to_others(
+    worker: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PERSON_SECONDS", 0.05)
+    assert served(worker) is ExitCode.TRY_LATER
+    assert "cannot be kept by this account" in said(worker)
+
+
+@pytest.mark.usefixtures("full_store")
+def test_an_account_that_owns_no_storage_leaves_at_once(worker: Supervisor) -> None:
+    worker._room.lacks(StoreFull("A service account owns no storage.", for_good=True))
+    assert served(worker) is ExitCode.TRY_LATER
+
+
+@pytest.mark.parametrize(("room_left", "lacking"), [(0, True), (1000, False)])
+def test_what_is_short_is_said_before_the_first_job_and_what_is_full_takes_none(
+    room_left: int, lacking: bool, home: Home, worker: Supervisor, tmp_path: Path
+) -> None:
+    class Short(FullStore):
+        def shortage(self) -> str:
+            return "0.1 GB are left in the Google storage of ann@example.org."
+
+    store = Short(tmp_path / "short")
+    store.room = room_left
+    worker._home = replace(home, artifacts=store)
+    worker._room = Room(store, lambda: tmp_path)
+    worker._say_what_is_short()
+    assert "0.1 GB are left" in said(worker)
+    assert worker._room.is_lacking() is lacking
+
+
+def closed(*_: object) -> bool:
+    raise HomeClosed("The job table is in the bin; restore it at drive.google.com/drive/trash.")
+
+
+def test_a_home_that_nobody_opens_again_ends_the_worker_with_what_to_do_and_try_later(
+    worker: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "PERSON_SECONDS", 0.05)
+    monkeypatch.setattr(outage, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(JobTable, "unfinished", closed)
+    assert worker.run() is ExitCode.TRY_LATER
+    told = said(worker)
+    assert told.count("restore it at drive.google.com/drive/trash") == 2, "when it begins, and at the end"
+    assert "start this worker again when it is mended" in told
+
+
+def test_whoever_is_asked_to_stop_does_not_wait_for_a_home(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(JobTable, "unfinished", closed)
+    asking = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    asking.start()
+    assert worker.run() is ExitCode.TRY_LATER
+    assert "SIGTERM" in said(worker)
+
+
+def test_a_runner_that_cannot_be_started_is_told_in_a_sentence(
+    worker: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because its log cannot be opened, say, on a full disk."""
+    monkeypatch.setattr(worker._scratch, "path", tmp_path / "gone")
+    monkeypatch.setattr(worker, "_runner", None)
+    with pytest.raises(RunnerLost, match=r"No runner can be started here: .*No such file or directory"):
+        Supervisor._runner_with(worker, 1)

@@ -216,6 +216,13 @@ def test_a_twin_goes_on_when_its_holder_fails_and_the_failure_counts(table: JobT
     assert table.job(late.job).error is None
 
 
+def test_a_final_failure_of_one_leaves_the_job_to_the_other(table: JobTable, late: Lease) -> None:
+    twin = claimed(table, IDLE)
+    assert table.fail(late, "the loss became nan", final=True) is JobState.RUNNING
+    done(table, twin)
+    assert table.job(late.job).state is JobState.DONE
+
+
 def test_a_job_is_quarantined_when_its_last_worker_has_failed(table: JobTable, place: SettablePlace) -> None:
     publish(table, with_merge(shards(2)), tries=1)
     late = begun_late(table, place)

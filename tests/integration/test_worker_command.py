@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.home import Home
+from tests.processes import PATIENCE_SECONDS
 from workers import hosts, supervisor
 from workers.cli import app
 from workers.console import Console
@@ -22,10 +24,12 @@ STARTED: list[Settings] = []
 class Seen:
     """A supervisor that only tells how it was asked to work."""
 
-    def __init__(self, _home: Home, settings: Settings, _console: Console) -> None:
+    def __init__(self, _home: Home, settings: Settings, console: Console) -> None:
         STARTED.append(settings)
+        self._console = console
 
     def run(self) -> int:
+        self._console.flush()
         return 0
 
 
@@ -42,3 +46,27 @@ def test_a_notebooks_worker_ends_before_its_session_unless_told_otherwise(
     assert ended.exit_code == 0, ended.output
     assert "a Kaggle notebook" in ended.output and "ends in good order in 2.0 h" in ended.output
     assert [settings.max_seconds for settings in STARTED] == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("output", "environment"),
+    [
+        (">&-", {}),
+        (">/dev/full", {}),
+        ("| true", {}),
+        (">printed", {"PYTHONIOENCODING": "ascii"}),
+        (">printed", {"PYTHONIOENCODING": "iso-8859-1:strict"}),
+        (">printed", {"LC_ALL": "C"}),
+        (">printed", {"LC_ALL": "en_US.ISO-8859-1"}),
+    ],
+)
+def test_whatever_standard_output_is_a_worker_works_to_its_end(
+    output: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """On a study of which nothing is left; the name has letters that most encodings lack."""
+    url = Home.create(tmp_path / "home").url
+    script = f'{{ "$@" 2>errors; echo $? >code; }} {output}'
+    command = ["sh", "-c", script, "sh", sys.executable, "-P", "-m", "workers", "--home", url, "--name", "Ванда"]
+    subprocess.run(command, cwd=tmp_path, env={**os.environ, **environment}, check=True, timeout=PATIENCE_SECONDS)
+    errors = tmp_path / "errors"
+    assert (tmp_path / "code").read_text() == "0\n", errors.read_text() if errors.exists() else ""

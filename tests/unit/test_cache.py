@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -55,7 +56,16 @@ def test_inputs_of_one_job_stay_together_however_large_they_are(
     assert len(cached(tmp_path)) == 2 and other.exists()
 
 
+def test_inputs_that_a_cleaner_has_deleted_are_fetched_again(
+    cache: InputCache, store: LocalStore, tmp_path: Path
+) -> None:
+    artifact = kept(store, tmp_path, "shard")
+    shutil.rmtree(cache.path(artifact).parent)
+    assert cache.path(artifact).exists()
+
+
 def test_a_file_on_its_way_is_left_alone(cache: InputCache, store: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
     incoming = tmp_path / "cache" / f"{TEMPORARY}1"
     incoming.write_bytes(bytes(2_000))
     cache.path(kept(store, tmp_path, "another"))
@@ -65,6 +75,7 @@ def test_a_file_on_its_way_is_left_alone(cache: InputCache, store: LocalStore, t
 def test_a_file_that_is_gone_when_it_is_looked_at_hinders_nobody(
     cache: InputCache, store: LocalStore, tmp_path: Path
 ) -> None:
+    (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "renamed").symlink_to("nowhere")  # listed, and not there: as when a fetch has just ended
     output = tmp_path / "output"
     output.write_bytes(bytes(400))

@@ -15,7 +15,7 @@ from workers.channel import Channel
 from workers.intervals import Pace
 from workers.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode
 
-JOB = RunJob("job", "train", {}, {}, None, None, "here", Pace(1800.0, 10.0))
+JOB = RunJob("job", "train", {}, {}, None, None, os.curdir, Pace(1800.0, 10.0))
 
 
 @pytest.fixture

@@ -1,24 +1,74 @@
-"""When a lease is renewed: in time, and not at the moment at which everybody renews."""
+"""When a lease is renewed: in time, and not at the moment at which everybody renews; and what an outage does to it."""
 
 from __future__ import annotations
 
 import time
-from typing import cast
+from collections.abc import Callable, Iterator
+from io import StringIO
+from typing import Any, cast
 
-from orchestrator.jobs import Claimant, Lease, Stage
+import pytest
+
+from orchestrator.errors import HomeClosed, HomeError
+from orchestrator.jobs import Claimant, JobState, Lease, Stage
 from orchestrator.jobtable import JobTable
+from workers import outage
+from workers.console import Console
 from workers.holding import Holding
+from workers.outage import Outage
 
 LEASE = Lease("j", "a job", Stage.TRAIN, {}, "w1", 1, "token", seconds=900.0)
+UNREACHABLE = HomeError("The home cannot be reached.")
 
 
-def seconds_to_the_first_beat() -> float:
-    table = cast(JobTable, None)  # not asked before the beat
-    holding = Holding(table, LEASE, Claimant("w1"), lambda: False, lambda _: None, lambda _: None)
-    return holding.next_beat - time.monotonic()
+class PlayedTable:
+    """Answers, or raises, what a test has it."""
+
+    def __init__(self, *answers: Any) -> None:
+        self._answers: Iterator[Any] = iter(answers)
+
+    def _next(self, *_: Any, **__: Any) -> Any:
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    renew = fail = _next
+
+
+def holding(
+    *answers: Any, waits: Callable[[float], None] = lambda _: None, stopping: Callable[[], bool] = lambda: False
+) -> Holding:
+    trouble = Outage(Console("w1", StringIO()), waits, in_notebook=False)
+    table = cast(JobTable, PlayedTable(*answers))
+    return Holding(table, LEASE, Claimant("w1"), stopping, trouble, lambda _: None)
 
 
 def test_two_renewals_may_fail_and_workers_that_began_together_do_not_stay_together() -> None:
-    beats = [seconds_to_the_first_beat() for _ in range(500)]
+    beats = [holding().next_beat - time.monotonic() for _ in range(500)]
     assert min(beats) > 900 / 3 * 0.79 and max(beats) <= 900 / 3
     assert max(beats) - min(beats) > 900 / 3 * 0.15
+
+
+def test_a_renewal_that_fails_is_tried_again_soon_and_then_more_rarely_until_it_succeeds() -> None:
+    held = holding(UNREACHABLE, UNREACHABLE, UNREACHABLE, LEASE)
+    waits = []
+    for _ in range(4):
+        held.renew(None)
+        waits.append(held.next_beat - time.monotonic())
+    assert waits[0] < waits[1] < waits[2] < 30 < waits[3]
+
+
+def test_what_is_done_is_insisted_on_with_waits_that_end_with_the_worker() -> None:
+    waited: list[float] = []
+    held = holding(UNREACHABLE, UNREACHABLE, JobState.READY, waits=waited.append)
+    assert held.fail("it failed", final=False) is JobState.READY
+    assert waited == [2.0, 4.0]
+    with pytest.raises(HomeError):
+        holding(UNREACHABLE, UNREACHABLE, stopping=lambda: True).fail("it failed", final=False)
+
+
+def test_a_home_that_nobody_opens_again_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage, "PERSON_SECONDS", 0.0)
+    with pytest.raises(HomeClosed):
+        holding(HomeClosed("The folder is in the bin.")).renew(None)

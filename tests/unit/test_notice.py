@@ -7,12 +7,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.processes import PATIENCE_SECONDS, heed_signals, wait_until
 from workers import notice
 from workers.notice import Notice
 
@@ -28,13 +29,16 @@ with notice.Notice(begun, lambda: os._exit({BY_FORCE})).listening(None):
 """
 
 
-@pytest.mark.parametrize("request_to_end", [signal.SIGTERM, signal.SIGINT])
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("request_to_end", SIGNALS)
 def test_one_that_a_locked_table_holds_up_is_ended_by_force(tmp_path: Path, request_to_end: signal.Signals) -> None:
     table = tmp_path / "jobs.db"
     with closing(sqlite3.connect(table, isolation_level=None)) as lock:
         lock.execute("BEGIN IMMEDIATE")
         command = [sys.executable, "-P", "-c", HELD_UP, str(table)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heed_signals) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "listening\n"
             process.send_signal(request_to_end)
@@ -63,6 +67,28 @@ def test_one_that_ends_by_itself_is_left_alone_and_signals_mean_what_they_meant(
     assert not given.given
     assert enforced == []
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_is_inherited_as_ignored_stays_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        given = Notice(lambda: None, lambda: None)
+        with given.listening(None):
+            os.kill(os.getpid(), number)
+            assert signal.getsignal(number) is signal.SIG_IGN
+        assert not given.given and signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_whoever_waits_for_something_else_is_woken_by_the_notice() -> None:
+    given = Notice(lambda: None, lambda: None)
+    waiting = threading.Thread(target=given.wait, args=[PATIENCE_SECONDS])
+    waiting.start()
+    given.give("the test")
+    waiting.join(PATIENCE_SECONDS / 2)
+    assert not waiting.is_alive()
 
 
 def test_a_signal_is_named_as_the_reason() -> None:

@@ -19,7 +19,7 @@ def started(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tup
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     inbox: queue.SimpleQueue[Message | RunnerDied] = queue.SimpleQueue()
-    runner = RunnerProcess(1, tmp_path / "log", inbox.put)
+    runner = RunnerProcess(1, tmp_path, inbox.put)
     told: list[object] = []
     while not told or not isinstance(told[-1], RunnerDied):
         told.append(inbox.get(timeout=30))

@@ -11,6 +11,7 @@ from orchestrator.artifacts import ArtifactDamaged, LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError
 from orchestrator.jobs import Artifact
 from workers.cache import InputCache
+from workers.scratch import FilesLost
 from workers.transfers import (
     CheckpointNotKept,
     CheckpointUploaded,
@@ -70,7 +71,19 @@ def test_a_file_that_is_gone_fails_its_upload(
 ) -> None:
     desk.upload_checkpoint("job", 1, tmp_path / "none")
     desk.upload_outputs({"job": {"model": tmp_path / "none"}})
-    assert [type(inbox.get(timeout=10)) for _ in range(2)] == [CheckpointNotKept, OutputsNotKept]
+    checkpoint, outputs = (inbox.get(timeout=10) for _ in range(2))
+    assert isinstance(checkpoint, CheckpointNotKept) and isinstance(checkpoint.error, FilesLost)
+    assert isinstance(outputs, OutputsNotKept) and isinstance(outputs.error, FilesLost)
+
+
+def test_a_worker_whose_directory_is_gone_is_told_so_and_makes_none_that_would_be_nobodys(
+    store: LocalStore, inbox: queue.SimpleQueue[Transferred], tmp_path: Path
+) -> None:
+    desk = Transfers(store, InputCache(tmp_path / "gone" / "inputs", store), Threads(), inbox.put)
+    desk.fetch("job", {"shard": store.put(written(tmp_path / "file"))})
+    failed = inbox.get(timeout=10)
+    assert isinstance(failed, FetchFailed) and isinstance(failed.error, FilesLost)
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_cache_that_cannot_be_written_fails_the_fetch(
@@ -80,7 +93,6 @@ def test_a_cache_that_cannot_be_written_fails_the_fetch(
     tmp_path: Path,
 ) -> None:
     artifact = store.put(written(tmp_path / "file"))
-    (tmp_path / "cache").rmdir()
     (tmp_path / "cache").write_text("a file where the directory was")
     desk.fetch("job", {"shard": artifact})
     failed = inbox.get(timeout=10)

@@ -11,13 +11,14 @@ import json
 from pathlib import Path
 
 from models import checkpoint
+from models.failures import PermanentFailure
 from models.recipes import Training
 from models.runtime import precision
 from models.training import Trainer, TrainState
 from workers.messages import RunJob
 
 
-class InputUnusable(Exception):
+class InputUnusable(PermanentFailure):
     """A state that a job cannot do without is damaged, or is not the one that was planned."""
 
 

@@ -1,0 +1,71 @@
+"""What a person's shell was set up for is no matter of a runner's, but for where things are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workers.environment import runner_environment
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "scratch"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PYTHONPATH", "/home/ada/packages"),
+        ("PYTHONHOME", "/opt/python"),
+        ("CUDA_VISIBLE_DEVICES", "1"),
+        ("LD_LIBRARY_PATH", "/opt/cuda/lib64"),
+        ("OMP_NUM_THREADS", "4"),
+        ("ONEDNN_MAX_CPU_ISA", "AVX2"),
+        ("TF_FORCE_GPU_ALLOW_GROWTH", "true"),
+        ("TF_CPP_MIN_LOG_LEVEL", "0"),
+        ("HTTPS_PROXY", "http://proxy.example:3128"),
+        ("TPU_ACCELERATOR_TYPE", "v5e"),
+    ],
+)
+def test_where_things_are_and_which_devices_are_used_stays_the_persons(name: str, value: str, directory: Path) -> None:
+    assert runner_environment({name: value}, directory)[name] == value
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("PYTHONWARNINGS", "PYTHONOPTIMIZE", "PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONUTF8", "PYTHONVERBOSE"),
+        *("TF_USE_LEGACY_KERAS", "TF_ENABLE_ONEDNN_OPTS", "TF_XLA_FLAGS", "TF2_BEHAVIOR", "TF_DETERMINISTIC_OPS"),
+        *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "NVIDIA_TF32_OVERRIDE", "JAX_ENABLE_X64", "NPROC"),
+        *("KERAS_NNX_ENABLED", "KERAS_MAX_STEPS_PER_EPOCH"),
+    ],
+)
+def test_what_would_change_what_is_computed_is_not_passed_on(name: str, directory: Path) -> None:
+    assert name not in runner_environment({name: "1"}, directory)
+
+
+def test_keras_has_a_configuration_of_the_runners_own_and_the_persons_weights(directory: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "keras-home"
+    (theirs / "models").mkdir(parents=True)
+    (theirs / "models" / "weights.h5").touch()
+    (theirs / "keras.json").write_text('{"image_data_format": "channels_first", "backend": "jax", "floatx": "float16"}')
+    told = runner_environment({"KERAS_HOME": str(theirs), "KERAS_BACKEND": "torch"}, directory)
+    own = Path(told["KERAS_HOME"])
+    assert told["KERAS_BACKEND"] == "tensorflow"
+    assert json.loads((own / "keras.json").read_text()) == {
+        **{"floatx": "float32", "epsilon": 1e-07},
+        **{"backend": "tensorflow", "image_data_format": "channels_last"},
+    }
+    assert (own / "models" / "weights.h5").exists()
+    assert runner_environment({"KERAS_HOME": str(theirs)}, directory)["KERAS_HOME"] == str(own), "a second runner's"
+
+
+def test_of_xla_only_where_cuda_is_is_passed_on(directory: Path) -> None:
+    flags = "--xla_gpu_autotune_level=0 --xla_gpu_cuda_data_dir=/opt/cuda"
+    assert runner_environment({"XLA_FLAGS": flags}, directory)["XLA_FLAGS"] == "--xla_gpu_cuda_data_dir=/opt/cuda"
+    assert "XLA_FLAGS" not in runner_environment({"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}, directory)

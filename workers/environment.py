@@ -1,0 +1,70 @@
+"""What a runner finds around it: the person's environment, without what would change what is computed in it.
+
+Passed on is where things are found (PYTHONPATH, HOME, proxies, a cluster's modules), which devices there are
+(CUDA_VISIBLE_DEVICES) and how their memory is taken, what is logged, and ONEDNN_MAX_CPU_ISA, by which unlike CPUs are
+made to agree.  All else that Python, Keras, TensorFlow, XLA and oneDNN read was set for another program: it would give
+other bits, fail every job, or remove the assertions that a person's own network relies on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+_OF_OTHERS = ("PYTHON", "KERAS_", "TF_", "TF2_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_OVERRIDE", "NPROC")
+"""How the names begin of what decides how others of these libraries' programs compute."""
+
+_PASSED_ON = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONPLATLIBDIR"),
+    *("PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE"),
+    *("TF_CPP_MIN_LOG_LEVEL", "TF_CPP_MAX_VLOG_LEVEL", "TF_CPP_VMODULE"),
+    *("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR", "TF_FORCE_UNIFIED_MEMORY"),
+    *("JAX_PLATFORMS", "ONEDNN_MAX_CPU_ISA"),
+)
+
+_KERAS = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}
+
+
+def runner_environment(person: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """What a runner is started with whose files are in `directory`, which is made ready for it.
+
+    Its temporary files lie there, too: a runner that is ended takes none of them away itself.
+
+    Raises:
+        OSError: there is no room for them.
+    """
+    temporary, keras = directory / "tmp", directory / "keras"
+    for made in (temporary, keras):
+        made.mkdir(exist_ok=True)
+    (keras / "keras.json").write_text(json.dumps(_KERAS), encoding="utf-8")
+    for theirs in _kept_by_keras(person):
+        with suppress(FileExistsError):
+            (keras / theirs.name).symlink_to(theirs)
+    return {
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        **{name: value for name, value in person.items() if name in _PASSED_ON or not name.startswith(_OF_OTHERS)},
+        **_xla_flags(person.get("XLA_FLAGS", "")),
+        "KERAS_BACKEND": "tensorflow",
+        "KERAS_HOME": str(keras),
+        "TMPDIR": str(temporary),
+        # Sets of names have one order in every runner.
+        "PYTHONHASHSEED": "0",
+        # What a person's own network prints must not fail its job.
+        "PYTHONIOENCODING": "utf-8:backslashreplace",
+    }
+
+
+def _kept_by_keras(person: Mapping[str, str]) -> Iterator[Path]:
+    """The person's data sets and pretrained weights, which their own network need not fetch again."""
+    place = Path(person.get("KERAS_HOME") or Path(os.path.expanduser("~"), ".keras"))  # noqa: PTH111 - it never raises
+    with suppress(OSError):
+        yield from (entry for entry in place.absolute().iterdir() if entry.name != "keras.json")
+
+
+def _xla_flags(flags: str) -> dict[str, str]:
+    """Of these only where CUDA is, which some installations do not find by themselves."""
+    found = [flag for flag in flags.split() if flag.startswith("--xla_gpu_cuda_data_dir=")]
+    return {"XLA_FLAGS": " ".join(found)} if found else {}
