@@ -365,12 +365,16 @@ class Attempt:
     def _fall_back(self, reason: str) -> None:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""
         held = self._chain.held
-        refused, *self._states = self._states
+        refused, *left = self._states
+        self._holding.refuse(refused)
+        # Beside a holder that is late the newest may be newer than all that there were when the job was claimed, and
+        # those be gone.
+        named = [checkpoint.artifact for checkpoint in self._holding.lease.checkpoints]
+        self._states = [*named, *(state for state in left if state not in named)]
         if not self._states:
             self._fail(held, f"There is no state left that {held.name} could begin with: {reason}")
             return
-        self._say(f"{reason} {held.name} goes on from the state before.")
-        self._holding.refuse(refused)
+        self._say(f"{reason} {held.name} goes on from another state.")
         self._fetch_first()
 
     def _progress(self) -> Mapping[str, object] | None:

@@ -164,7 +164,12 @@ def _said(held: Any) -> Mapping[str, Any]:
 def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Lease:
     """Forget a checkpoint that turned out damaged, so that it does not push out a good one."""
     held = _held(connection, lease)
-    wrong = (checkpoints.c.job == lease.job) & (checkpoints.c.sha256 == checkpoint.artifact.sha256)
+    # Equal bytes elsewhere are another's, who may have named them since, and undamaged.
+    wrong = and_(
+        checkpoints.c.job == lease.job,
+        checkpoints.c.sha256 == checkpoint.artifact.sha256,
+        checkpoints.c.location == checkpoint.artifact.location,
+    )
     connection.execute(delete(checkpoints).where(wrong))
     left = held_checkpoints(connection, lease.job)
     step = left[0].step if left else 0

@@ -90,7 +90,7 @@ def test_every_kind_of_damage_one_after_the_other_changes_no_bit(tmp_path: Path)
         last = start()
         last.wait()
         logs = [log.read_text() for log in sorted((tmp_path / "damaged").glob("w*.log"))]
-    assert ["goes on from the state before" in log for log in logs] == [False] + [True] * len(DAMAGES)
+    assert ["goes on from another state" in log for log in logs] == [False] + [True] * len(DAMAGES)
     assert weights(damaged) == weights(undisturbed)
 
 

@@ -20,10 +20,10 @@ import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError, StoreError
-from orchestrator.jobs import Artifact, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
+from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
-from tests.jobtable_places import plan_of, planned_job
+from tests.jobtable_places import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import attempt, holding, messages
 from workers.attempt import Attempt
@@ -128,6 +128,11 @@ class PlayedRunner:
         self._inbox.put(messages.CheckpointWritten(job.job, step, path))
 
 
+def written_file(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
 def written(job: messages.RunJob, name: str, text: str) -> str:
     file = Path(job.directory, name)
     file.write_text(text)
@@ -163,8 +168,8 @@ class Scene:
             hung_seconds=PATIENCE_SECONDS,
             chained=True,
         )
-        (lease,) = table.exchange((), WORKER).leases
-        self.attempt = Attempt(table, lease, worker)
+        (self.lease,) = table.exchange((), WORKER).leases
+        self.attempt = Attempt(table, self.lease, worker)
         self._thread = threading.Thread(target=lambda: self.results.append(self.attempt.run()), daemon=True)
         self._thread.start()
 
@@ -215,20 +220,25 @@ def chain() -> list[PlannedJob]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path, chain: list[PlannedJob]) -> Iterator[Callable[[], Scene]]:
+def table(tmp_path: Path, chain: list[PlannedJob]) -> Iterator[JobTable]:
     with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
         table = JobTable(place, "here")
         table.create()
         table.publish(plan_of(chain, seconds=3600))
-        scenes: list[Scene] = []
+        yield table
 
-        def one() -> Scene:
-            scenes.append(Scene(table, tmp_path))
-            return scenes[-1]
 
-        yield one
-        for scene in scenes:
-            scene.close()
+@pytest.fixture
+def begin(tmp_path: Path, table: JobTable) -> Iterator[Callable[[], Scene]]:
+    scenes: list[Scene] = []
+
+    def one() -> Scene:
+        scenes.append(Scene(table, tmp_path))
+        return scenes[-1]
+
+    yield one
+    for scene in scenes:
+        scene.close()
 
 
 def test_the_next_training_computes_while_the_state_before_it_is_uploaded(
@@ -282,6 +292,24 @@ def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_handed_i
     assert [scene.state(job) for job in (b, c)] == [JobState.DONE, JobState.CANCELLED]
     assert scene.table.outputs(b.id).keys() == {"state", "log"}
     assert scene.table.job(b.id).failures == 0
+
+
+def test_beside_a_holder_that_has_gone_on_a_second_attempt_begins_at_the_newest_checkpoint(
+    begin: Callable[[], Scene], table: JobTable, chain: list[PlannedJob], tmp_path: Path
+) -> None:
+    """What was named when it was claimed is gone by now: the other has named newer ones, and deleted those."""
+    before = table.claim("w0")
+    assert before is not None
+    for step in (10, 20):
+        before = table.renew(before, {"step": step}, Checkpoint(step, artifact(f"at {step}")))
+    table.release(before)
+    scene = begin()
+    newest = LocalStore(tmp_path / "store").put(written_file(tmp_path / "newest", "at 30"))
+    table.renew(scene.lease, {"step": 30}, Checkpoint(30, newest))
+    scene.store.open.set()
+    job = scene.runner.next_job()
+    assert job.state is not None and Path(job.state).read_text() == "at 30"
+    assert [checkpoint.step for checkpoint in table.checkpoints(chain[0].id)] == [30]
 
 
 def test_a_checkpoint_that_was_taken_ahead_of_the_claim_is_kept_once_the_job_is_held(
