@@ -60,15 +60,7 @@ def init(
     """Write a study file to start from."""
     from orchestrator import presets
 
-    if preset not in presets.NAMES:
-        raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(presets.NAMES)}.")
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(presets.text(preset))
-    except FileExistsError:
-        raise UsageError(f"{file} exists already; give another name, or --force to write over it.") from None
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
+    presets.write(preset, file, over=force)
     print(f"Wrote {file}. Look through it, then: orch plan {file}")
 
 
@@ -239,6 +231,7 @@ def snippet(
     notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with the cell there.")] = None,
 ) -> None:
     """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
+    from models.files import replace_file
     from orchestrator import address, travelling, watching
     from orchestrator import snippet as cells
 
@@ -254,7 +247,7 @@ def snippet(
     if kind is cells.Notebook.SHELL:
         raise UsageError("A notebook is for --colab or --kaggle.")
     try:
-        notebook.write_text(cells.as_notebook(orch, kind), encoding="utf-8")
+        replace_file(notebook, cells.as_notebook(orch, kind).encode())
     except OSError as error:
         raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
     print(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")

@@ -82,6 +82,33 @@ def test_init_does_not_write_over_a_study(place: Path) -> None:
     assert orch("init", "--force", cwd=place).returncode == 0
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_full_disk_leaves_no_half_of_a_study_file(tmp_path: Path, force: tuple[str, ...]) -> None:
+    """The kernel refuses files over 100 bytes: what a full disk does to a study of a thousand."""
+    study = tmp_path / "study.toml"
+    if force:
+        study.write_text(SMALL)
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("orch")), "init", *force],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100)),
+    )
+    assert "cannot be written" in refused(done, 2)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_init_writes_what_a_link_leads_to_and_nothing_over_a_device(tmp_path: Path) -> None:
+    (tmp_path / "real.toml").write_text(SMALL)
+    (tmp_path / "study.toml").symlink_to("real.toml")
+    assert orch("init", "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "study.toml").is_symlink() and "tiny" in (tmp_path / "real.toml").read_text()
+    os.mkfifo(tmp_path / "pipe")
+    assert "no file" in refused(orch("init", "pipe", "--force", cwd=tmp_path), 2)
+
+
 def test_status_as_json_has_the_promised_shape(place: Path) -> None:
     orch("plan", cwd=place)
     told = json.loads(orch("status", "--json", cwd=place).stdout)
