@@ -98,9 +98,21 @@ def _complete(url: str, artifacts: str | None, note: dict[str, str]) -> Address:
     return Address(url, _from_anywhere(place) if place else None)
 
 
+def directory(path: str | Path) -> Path:
+    """A directory by its whole path; a `~` before it is somebody's home directory.
+
+    Raises:
+        UsageError: there is no such person, or they have no home directory.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise UsageError(f"{path} begins with a home directory that is not known here; give the whole path.") from None
+
+
 def _from_anywhere(place: str) -> str:
-    """A directory by its whole path, so that a note of it is true in other directories too."""
-    return place if scheme(place) else str(Path(place).expanduser().absolute())
+    """So that a note of it is true in other directories too."""
+    return place if scheme(place) else str(directory(place))
 
 
 def _note() -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import drive
-from orchestrator.address import drive_folder, scheme
+from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import JobTable, postgresql_url
@@ -146,7 +146,7 @@ def _kind(url: str | Path, artifacts: str | Path | None, *, accept_rollback: boo
         raise UsageError(f"{url} keeps its own files; --artifacts is for a home on PostgreSQL.")
     if named == "gdrive":
         return _DriveHome(str(url), drive.connect(), accept_rollback=accept_rollback)
-    return _Directory(Path(url).expanduser().absolute())
+    return _Directory(directory(url))
 
 
 class _Directory:
@@ -258,8 +258,8 @@ def _store(artifacts: str | Path | None) -> ArtifactStore:
         )
     if isinstance(artifacts, str) and (named := scheme(artifacts)):
         raise UsageError(f"Artifacts on {named} are not in this version of Orch; give a directory.")
-    directory = Path(artifacts).expanduser().absolute()
-    return LocalStore(directory / _OWN_DIRECTORY, before=directory)
+    place = directory(artifacts)
+    return LocalStore(place / _OWN_DIRECTORY, before=place)
 
 
 def _postgresql(url: str) -> Place:
