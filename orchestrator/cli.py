@@ -45,6 +45,9 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Directory with the data set's official files; default: ORCH_DATA, Keras' cache."),
 ]
+YesOption = Annotated[
+    bool, typer.Option("--yes", help="Do not ask, though it undoes what is under way or sets aside what is done.")
+]
 JobArgument = Annotated[str, typer.Argument(help="The job's name as `orch status --jobs` shows it, or its id.")]
 
 
@@ -78,22 +81,33 @@ def plan(
         bool,
         typer.Option("--accept-rollback", help="Go on from a job table on Drive that was put back to an older state."),
     ] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
-    from orchestrator import address, planning, strict_json
+    from orchestrator import address, consent, planning, strict_json
     from orchestrator.study import Study
 
     study = Study.load(file)
+    at = address.of_study(study.name, home, artifacts)
     if dry_run:
-        planned = planning.dry_run(study, data)
+        planned = planning.dry_run(study, data, at)
     else:
-        at = address.of_study(study.name, home, artifacts)
-        planned = planning.publish(study, at.url, data, artifacts=at.artifacts, accept_rollback=accept_rollback)
-        address.remember(study.name, address.Address(planned.home, at.artifacts))
-        if home is not None and address.has_password(home):
-            sentence = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
-            print(sentence, file=sys.stderr)
+        planned = planning.publish(
+            study,
+            at.url,
+            data,
+            artifacts=at.artifacts,
+            accept_rollback=accept_rollback,
+            consent=lambda change: consent.ask(planning.disturbance(change), yes=yes),
+        )
+        told = address.remember(study.name, address.Address(planned.home, at.artifacts))
+        if told is None and home is not None and address.has_password(home):
+            told = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
+        if told is not None:
+            print(told, file=sys.stderr)
+    for warning in planned.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
     print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
 
 
@@ -165,10 +179,19 @@ def retry(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption 
 
 
 @app.command()
-def cancel(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
+def cancel(
+    job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None, yes: YesOption = False
+) -> None:
     """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
-    count = _open(home, artifacts).jobs.cancel(job)
-    print(f"Cancelled {count} job{'' if count == 1 else 's'}.")
+    from orchestrator import consent
+    from orchestrator.report.wording import counted, named
+
+    jobs = _open(home, artifacts).jobs
+    known = jobs.cancellation(job)
+    if known.interrupted:
+        under_way = named(known.interrupted, "job under way", "jobs under way")
+        consent.ask(f"This cancels {counted(known.cancelled, 'job')}, among them {under_way}.", yes=yes)
+    print(f"Cancelled {counted(jobs.cancel(job), 'job')}.")
 
 
 @app.command()
