@@ -34,6 +34,20 @@ READS_GOOD_FOR_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
+class LeaseSeconds:
+    """For how long a worker of this home may be silent and still keep its job.
+
+    Short leases let a dead worker's job go on sooner.  Of the three renewals that fit into one, two may fail: so each
+    must have come to its end, well or not, before the next is due.
+    """
+
+    usual: float
+    """If the study does not say."""
+    least: float
+    """With less, a worker that is alive but slow loses its job."""
+
+
+@dataclass(frozen=True)
 class Home:
     """An open home.
 
@@ -50,6 +64,7 @@ class Home:
     """What the home is on this machine, if it is a directory."""
     shares_artifacts: bool
     """Whether other homes may have files in the same store."""
+    leases: LeaseSeconds
 
     @classmethod
     def exists(cls, url: str | Path, artifacts: str | Path | None = None) -> bool:
@@ -150,7 +165,13 @@ def _kind(url: str | Path, artifacts: str | Path | None, *, accept_rollback: boo
 
 
 class _Directory:
-    """A directory of this machine with everything in it."""
+    """A directory of this machine with everything in it.
+
+    A renewal waits for the lock for up to 10 s (`sqlite.BUSY_SECONDS`).  With a minute, a machine that swaps or stalls
+    for half of it loses nothing.
+    """
+
+    _LEASES = LeaseSeconds(usual=60.0, least=30.0)
 
     def __init__(self, path: Path) -> None:
         self.url = str(path)
@@ -170,11 +191,18 @@ class _Directory:
 
     def home(self) -> Home:
         jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
-        return Home(self.url, jobs, LocalStore(self._path / "artifacts"), self._path, shares_artifacts=False)
+        store = LocalStore(self._path / "artifacts")
+        return Home(self.url, jobs, store, self._path, shares_artifacts=False, leases=self._LEASES)
 
 
 class _Database:
-    """A PostgreSQL database with the jobs, and a store that every worker reaches with the files."""
+    """A PostgreSQL database with the jobs, and a store that every worker reaches with the files.
+
+    A statement is given up after 25 s without an answer, and connecting again after 10 s (`postgresql._PATIENCE`).  In
+    two minutes a server restarts, or another takes its place.
+    """
+
+    _LEASES = LeaseSeconds(usual=120.0, least=75.0)
 
     def __init__(self, url: str, artifacts: str | Path | None) -> None:
         self.url = postgresql_url.shown(url)
@@ -188,11 +216,17 @@ class _Database:
         """A database is made by whoever runs the server, a store when the first file is put."""
 
     def home(self) -> Home:
-        return Home(self.url, self._jobs, self._store, None, shares_artifacts=True)
+        return Home(self.url, self._jobs, self._store, None, shares_artifacts=True, leases=self._LEASES)
 
 
 class _DriveHome:
-    """A folder of Google Drive with everything in it, for workers of several accounts."""
+    """A folder of Google Drive with everything in it, for workers of several accounts.
+
+    A renewal swaps the whole table, which delays everybody else's.  It is tried against others for 15 s
+    (`snapshot.PATIENCE_SECONDS`), its last try with requests that are each waited for 20 s and repeated.
+    """
+
+    _LEASES = LeaseSeconds(usual=900.0, least=300.0)
 
     def __init__(self, url: str, client: DriveClient, *, accept_rollback: bool) -> None:
         self.url = url
@@ -237,7 +271,7 @@ class _DriveHome:
         file = DriveFile(client, self._folder.jobs, self.url)
         place = SnapshotPlace(file, READS_GOOD_FOR_SECONDS, sightings=seen)
         store = DriveStore(client, artifacts, self.url, notes_of(place.generation))
-        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False)
+        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False, leases=self._LEASES)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from orchestrator.jobtable import PlanChange
 from orchestrator.planner import Plan, make_plan
 from orchestrator.report.wording import named
 from orchestrator.sharding import publish_data
-from orchestrator.study import SECONDS_ON_DRIVE, Study
+from orchestrator.study import Study
 
 SYNTHETIC_NOTE = (
     "The data set is synthetic: images made by the program, not CIFAR-10. "
@@ -100,6 +100,7 @@ def dry_run(study: Study, directory: Path | None, at: Address) -> Planned:
         if Home.exists(at.url, at.artifacts):
             home = Home.open(at.url, at.artifacts)
             url, change = home.url, home.jobs.preview(made)
+            warnings += _short_leases(home, study)
     except HomeError as error:
         warnings.append(f"What would change in the home is not known: {error}")
     if change is not None and change.disturbs:
@@ -144,13 +145,13 @@ def publish(
         DataError: its data set cannot be had; the home is as it was.
         StoreError, HomeError: the home could not keep it; what was there is undamaged.
     """
-    study = _with_leases_for(str(url), study)
     made = _plan(study, directory)
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
         dataset = dataset or load(study.dataset, directory)
     home = Home.create(url, artifacts, study.name, accept_rollback=accept_rollback)
     home.check_artifacts()
+    made = _with_leases_of(home, made)
     change = home.jobs.preview(made)
     if change.disturbs and consent is not None:
         consent(change)
@@ -164,14 +165,23 @@ def publish(
     if scheme(home.url) == "gdrive":
         travelling.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
-    return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired)
+    warnings = _short_leases(home, study)
+    return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings)
 
 
-def _with_leases_for(url: str, study: Study) -> Study:
-    """On Drive a lease that the study says nothing of is longer, because every renewal swaps the whole table."""
-    if scheme(url) != "gdrive" or "seconds" in study.leases.model_fields_set:
-        return study
-    return study.model_copy(update={"leases": study.leases.model_copy(update={"seconds": SECONDS_ON_DRIVE})})
+def _with_leases_of(home: Home, made: Plan) -> Plan:
+    seconds = made.study.leases.seconds or home.leases.usual
+    return replace(made, study=made.study.with_lease_seconds(seconds))
+
+
+def _short_leases(home: Home, study: Study) -> tuple[str, ...]:
+    seconds = study.leases.seconds
+    if seconds is None or seconds >= home.leases.least:
+        return ()
+    return (
+        f"A lease of {seconds:g} s is short for {home.url}: a worker that is alive but slow would lose its job. "
+        f"Leave `seconds` out of [leases], for {home.leases.usual:g} s, or give {home.leases.least:g} or more.",
+    )
 
 
 def _lacking(home: Home, published: Mapping[str, Artifact], names: Sequence[str]) -> list[str]:

@@ -124,6 +124,7 @@ def publish(
         UsageError: the home holds another study.
         WorkAtStake: it is to be cautious, and would disturb.
     """
+    assert plan.study.leases.seconds is not None, "a plan is published with the leases of its home"
     _refuse_another_study(connection, plan)
     before = _before(connection)
     change = compare(before, plan)

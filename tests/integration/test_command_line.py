@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from sqlalchemy import update
 
 from orchestrator.home import Home
-from orchestrator.jobtable import schema
+from orchestrator.jobtable import schema, sqlite
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.cifar10_batches import write_batches
 from tests.conftest import SMALL
@@ -131,6 +132,18 @@ def test_plan_as_json_says_what_changed_and_a_dry_run_changes_nothing(place: Pat
     assert told["change"] == {"added": 0, "kept": 8, "revived": 0, **undisturbed}
 
 
+def test_a_lease_that_is_short_for_its_home_is_told(place: Path) -> None:
+    for done in (orch("plan", "--dry-run", cwd=place), orch("plan", cwd=place), orch("plan", "--dry-run", cwd=place)):
+        assert done.returncode == 0
+    assert "Warning: A lease of 5 s is short for" in done.stderr and "for 60 s, or give 30 or more" in done.stderr
+    (place / "study.toml").write_text(SMALL.replace("seconds = 5\n", ""))
+    assert orch("plan", cwd=place).stderr == ""
+    home = Home.open(place / "small.orch")
+    study = home.jobs.study()
+    assert study is not None and study.document["leases"]["seconds"] == home.leases.usual == 60
+    assert home.leases.least >= 3 * sqlite.BUSY_SECONDS, "two renewals may fail"
+
+
 def test_report_before_any_benchmark_says_so_and_as_json_is_empty(place: Path) -> None:
     orch("plan", cwd=place)
     assert json.loads(orch("report", "--json", cwd=place).stdout) == {"study": "small", "rows": []}
@@ -192,10 +205,9 @@ def test_a_worker_without_a_home_ends_with_4(tmp_path: Path) -> None:
 def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None:
     orch("plan", cwd=place)
     database = place / "small.orch" / "jobs.db"
-    sqlite = SqlitePlace(database)
     newer = update(schema.study).values(schema_version=schema.VERSION + 1)
-    sqlite.transact(lambda connection: connection.execute(newer))
-    sqlite.close()
+    with closing(SqlitePlace(database)) as opened:
+        opened.transact(lambda connection: connection.execute(newer))
     for command in ("status", "plan", "worker"):
         assert "upgrade Orch" in refused(orch(command, cwd=place), 4)
 

@@ -24,7 +24,8 @@ from tests.integration.test_command_line import refused
 from tests.processes import PATIENCE_SECONDS, orch
 
 FIRST = "alexnet-tiny/seed0/train/r00.s0"
-EDITED = SMALL.replace("epochs = 2", "epochs = 3")
+STUDY = SMALL.replace("seconds = 5\n", "")
+EDITED = STUDY.replace("epochs = 2", "epochs = 3")
 """Another length of the training: every job is another."""
 
 
@@ -33,7 +34,7 @@ def place(tmp_path: Path) -> Path:
     """A directory from which a study was planned, and then edited."""
     place = tmp_path / "place"
     place.mkdir()
-    (place / "study.toml").write_text(SMALL)
+    (place / "study.toml").write_text(STUDY)
     assert orch("plan", cwd=place).returncode == 0
     (place / "study.toml").write_text(EDITED)
     return place
@@ -96,7 +97,7 @@ def test_a_plan_that_sets_done_jobs_aside_names_some_of_them_and_wants_yes(place
     assert "sets aside 8 done jobs (alexnet-tiny/seed0/benchmark/float16, " in sentence and "5 more" in sentence
     assert json.loads(orch("status", "--json", cwd=place).stdout)["jobs"]["done"] == 8
     assert orch("plan", "--yes", cwd=place).returncode == 0
-    (place / "study.toml").write_text(SMALL)
+    (place / "study.toml").write_text(STUDY)
     assert "(0 added, 8 kept, 10 cancelled)" in orch("plan", cwd=place).stdout
 
 
@@ -142,7 +143,7 @@ def test_a_dry_run_tells_of_the_study_though_the_home_cannot_be_reached(place: P
 
 def test_another_study_is_refused_before_any_of_its_data_is_put_into_the_home(place: Path) -> None:
     files = sorted((place / "small.orch").rglob("*"))
-    (place / "study.toml").write_text(SMALL.replace('"small"', '"other"').replace("shards = 2", "shards = 4"))
+    (place / "study.toml").write_text(STUDY.replace('"small"', '"other"').replace("shards = 2", "shards = 4"))
     assert "holds the study 'small'" in refused(orch("plan", "--home", "small.orch", cwd=place), 2)
     assert sorted((place / "small.orch").rglob("*")) == files
 
@@ -159,8 +160,8 @@ def test_cancelling_a_job_under_way_wants_yes_and_one_that_waits_does_not(place:
 
 def test_a_job_that_began_while_nobody_was_asked_is_not_cancelled(tmp_path: Path) -> None:
     """Between the look at the home and the plan, the upload of the shards may take minutes."""
-    home = Home.open(planning.publish(Study.parse(SMALL), tmp_path / "home", None).home)
-    edited = make_plan(Study.parse(EDITED))
+    home = Home.open(planning.publish(Study.parse(STUDY), tmp_path / "home", None).home)
+    edited = make_plan(Study.parse(EDITED).with_lease_seconds(60))
     assert not home.jobs.preview(edited).disturbs
     lease = home.jobs.claim("worker")
     assert lease is not None
@@ -172,6 +173,6 @@ def test_a_job_that_began_while_nobody_was_asked_is_not_cancelled(tmp_path: Path
 
 def test_what_a_plan_would_do_is_what_it_does(small_plan: Plan, tmp_path: Path) -> None:
     home = Home.create(tmp_path / "home")
-    for plan in (small_plan, make_plan(Study.parse(EDITED)), small_plan, small_plan):
+    for plan in (small_plan, make_plan(Study.parse(EDITED).with_lease_seconds(60)), small_plan, small_plan):
         foreseen = home.jobs.preview(plan)
         assert home.jobs.publish(plan) == foreseen

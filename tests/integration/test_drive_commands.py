@@ -175,7 +175,8 @@ def test_planned_again_everything_stays_and_nothing_is_uploaded(place: Path, pla
 def test_a_lease_on_drive_is_longer_unless_the_study_says_how_long(place: Path, planned: str) -> None:
     assert lease_seconds(planned) == 900.0
     (place / "study.toml").write_text(SMALL)
-    told(orch("plan", cwd=place))
+    done = orch("plan", cwd=place)
+    assert "A lease of 5 s is short for gdrive://" in done.stderr and "for 900 s, or give 300 or more" in done.stderr
     assert lease_seconds(planned) == 5.0
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.home import Home
+from orchestrator.jobtable import postgresql
 from orchestrator.planner import Plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
@@ -45,6 +46,20 @@ def place(tmp_path: Path) -> Path:
 def planned(database: str, files: Path) -> Home:
     publish(Study.parse(SMALL), database, None, artifacts=files)
     return Home.open(database, files)
+
+
+def test_a_lease_lasts_as_long_as_a_server_takes_to_restart_unless_the_study_says_how_long(
+    tmp_path: Path, database: str
+) -> None:
+    unsaid = Study.parse(SMALL.replace("seconds = 5\n", ""))
+    told = publish(unsaid, database, None, artifacts=tmp_path / "files")
+    home = Home.open(database, tmp_path / "files")
+    study = home.jobs.study()
+    assert study is not None and study.document["leases"]["seconds"] == home.leases.usual == 120
+    assert told.warnings == ()
+    told = publish(Study.parse(SMALL), database, None, artifacts=tmp_path / "files")
+    assert "short for postgresql://" in told.warnings[0]
+    assert home.leases.least >= 3 * postgresql._PATIENCE["tcp_user_timeout"] / 1000, "two renewals may fail"
 
 
 def altered(url: str, **parts: Any) -> str:

@@ -21,6 +21,7 @@ from tests.done_jobs import finish
 from tests.processes import PATIENCE_SECONDS
 
 ORCH = str(Path(sys.executable).with_name("orch"))
+STUDY = SMALL.replace("seconds = 5\n", "")
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 COMMANDS = (
     ("status",),
@@ -42,8 +43,8 @@ FULL = Path("/dev/full")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory with a study that is done, whose jobs printed what few encodings have letters for."""
     directory = tmp_path_factory.mktemp("place")
-    (directory / "study.toml").write_text(SMALL)
-    home = Home.open(publish(Study.parse(SMALL), directory / "small.orch", None).home)
+    (directory / "study.toml").write_text(STUDY)
+    home = Home.open(publish(Study.parse(STUDY), directory / "small.orch", None).home)
     finish(home, printed="Größe 5 × 3 – 日本")
     before = Path.cwd()
     os.chdir(directory)
@@ -133,7 +134,7 @@ def test_a_reader_that_has_seen_enough_is_no_fault(place: Path, command: tuple[s
 
 
 def test_a_watched_study_is_told_in_blocks_where_nothing_can_be_written_over(tmp_path: Path) -> None:
-    home = Home.open(publish(Study.parse(SMALL), tmp_path / "home", None).home)
+    home = Home.open(publish(Study.parse(STUDY), tmp_path / "home", None).home)
     with watching(home) as process:
         assert process.stdout is not None
         first = [process.stdout.readline() for _ in range(2)]
@@ -144,7 +145,7 @@ def test_a_watched_study_is_told_in_blocks_where_nothing_can_be_written_over(tmp
 
 
 def test_a_watch_ends_when_its_reader_has_gone(tmp_path: Path) -> None:
-    home = Home.open(publish(Study.parse(SMALL), tmp_path / "home", None).home)
+    home = Home.open(publish(Study.parse(STUDY), tmp_path / "home", None).home)
     with watching(home) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
