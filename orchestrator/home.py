@@ -5,6 +5,7 @@ Which URL is meant, when a command is not told, stands in `orchestrator.address`
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -185,7 +186,14 @@ class _Directory:
 
     def make(self, name: str) -> None:  # noqa: ARG002
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.mkdir()
+            if self._path.stat().st_mode & stat.S_IWGRP:
+                # What others of the group put there is the group's too: SQLite's files beside the table, for one.
+                self._path.chmod(self._path.stat().st_mode | stat.S_ISGID)
+        except FileExistsError:
+            if not self._path.is_dir():
+                raise HomeError(f"The home {self.url} cannot be made: there is a file of that name.") from None
         except OSError as error:
             raise HomeError(f"The home {self.url} cannot be made: {error.strerror}.") from error
 
