@@ -39,6 +39,17 @@ class Plan:
     def test_name(self) -> str:
         return test_name(self.study, self.description)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person may not have meant, a sentence each."""
+        fewest = self.description.smallest_class
+        if fewest >= self.study.shards:
+            return ()
+        return (
+            f"shards = {self.study.shards} is more than the {fewest} training images of the smallest class of "
+            f"{self.description.name}: some shards have none of it.",
+        )
+
 
 def make_plan(study: Study, description: datasets.Description | None = None) -> Plan:
     """The jobs of a study on a data set (looked up by the study's `dataset` if not given).
@@ -52,6 +63,8 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
         except datasets.DatasetError as error:
             raise StudyError(str(error)) from None
     _check_sizes(study, description)
+    for model in study.models:
+        _check_images(model, description)
     jobs: list[PlannedJob] = []
     for seed in study.seeds:
         for model in study.models:
@@ -80,6 +93,25 @@ def _check_sizes(study: Study, description: datasets.Description) -> None:
         raise StudyError(
             f"shards = {study.shards} leaves {per_shard} images in a shard, fewer than one of each of the "
             f"{len(description.classes)} classes; use fewer shards."
+        )
+
+
+def _check_images(model: ModelSection, description: datasets.Description) -> None:
+    """A network that cannot be built for these images would fail on the first worker that takes it."""
+    if ":" in model.architecture:
+        return
+    architecture = catalog.get(model.architecture)
+    height, width, channels = description.image_shape
+    if min(height, width) < architecture.smallest_side:
+        least = architecture.smallest_side
+        raise StudyError(
+            f"{model.architecture} needs images of at least {least}x{least} pixels, and those of {description.name} "
+            f"are {height}x{width}; choose an architecture for smaller ones, or enlarge the images."
+        )
+    if architecture.channels not in (None, channels):
+        raise StudyError(
+            f"{model.architecture} needs images with {architecture.channels} channels, and those of {description.name} "
+            f"have {channels}; choose another architecture, or change the images."
         )
 
 

@@ -95,7 +95,7 @@ def dry_run(study: Study, directory: Path | None, at: Address) -> Planned:
         UsageError: the home holds another study, or there can be none of that kind.
     """
     made = _plan(study, directory)
-    url, change, warnings = "", None, list[str]()
+    url, change, warnings = "", None, list(_doubts(made))
     try:
         if Home.exists(at.url, at.artifacts):
             home = Home.open(at.url, at.artifacts)
@@ -160,13 +160,19 @@ def publish(
     data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts, lacking) if lacking else {}
     if study.dataset == "synthetic":
         notes = (*notes, SYNTHETIC_NOTE)
+    notes = (*notes, *made.description.notes)
     # What began meanwhile is not what was consented to, if nothing had begun.
     change = home.jobs.publish(made, data, notes, cautious=consent is not None and not change.disturbs)
     if scheme(home.url) == "gdrive":
         travelling.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
-    warnings = _short_leases(home, study)
+    warnings = (*_doubts(made), *_short_leases(home, study))
     return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings)
+
+
+def _doubts(made: Plan) -> tuple[str, ...]:
+    """What is strange about the data, and about what the study makes of them."""
+    return (*made.description.notes, *made.warnings)
 
 
 def _with_leases_of(home: Home, made: Plan) -> Plan:
@@ -208,6 +214,8 @@ def _plan(study: Study, directory: Path | None) -> Plan:
 @contextmanager
 def _download_bar(name: str) -> Iterator[Any]:
     columns = (TextColumn("downloading " + name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # Rich ends a bar with a line feed where it shows none, too.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

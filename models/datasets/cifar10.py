@@ -46,6 +46,7 @@ DESCRIPTION = Description(
     train_images=50_000,
     test_images=10_000,
     digest=hashlib.sha256("\n".join(BATCH_MD5.values()).encode()).hexdigest(),
+    smallest_class=5_000,
 )
 
 _SECONDS_OF_SILENCE = 30

@@ -12,6 +12,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
@@ -272,6 +273,37 @@ def test_two_plans_at_once_make_one_plan(place: Path) -> None:
     assert sum(change["kept"] for change in changes) == 24
     jobs = Home.open(place / "small.orch").jobs.jobs()
     assert len(jobs) == len({job.id for job in jobs}) == 8
+
+
+def own_data(place: Path, **changes: np.ndarray) -> None:
+    """A study of a person's own images, 60 of three classes."""
+    labels = np.arange(60) % 3
+    images = np.full((60, 8, 8, 3), 200, np.uint8)
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels, **changes}
+    np.savez(place / "mine.npz", **arrays)  # type: ignore[arg-type]
+    study = SMALL.replace('"synthetic"', '"npz:mine.npz"').replace("train_images = 400\ntest_images = 100\n", "")
+    (place / "study.toml").write_text(study.replace("seconds = 5\n", ""))
+
+
+def test_images_that_cannot_be_trained_on_are_refused_in_a_sentence_about_them(place: Path) -> None:
+    own_data(place, x_train=np.zeros((60, 3, 8, 8), np.uint8))
+    assert "channels seem to come first" in refused(orch("plan", cwd=place), 2)
+    own_data(place, y_train=np.array([1_500_000_000, *range(59)]))
+    assert "more than the 60 training images" in refused(orch("plan", cwd=place), 2)
+    small = np.full((60, 5, 5, 3), 200, np.uint8)
+    own_data(place, x_train=small, x_test=small)
+    assert "alexnet-tiny needs images of at least 7x7 pixels" in refused(orch("plan", cwd=place), 2)
+    assert not (place / "small.orch").exists()
+
+
+def test_what_is_strange_about_a_persons_data_is_told_by_plan_and_by_every_report(place: Path) -> None:
+    own_data(place, y_train=1 + np.arange(60) % 3, y_test=1 + np.arange(60) % 3)
+    for done in (orch("plan", "--dry-run", cwd=place), orch("plan", cwd=place)):
+        assert done.returncode == 0 and "Warning: No image has the label 0" in done.stderr
+    assert "the labels seem to count from 1" in " ".join(orch("report", cwd=place).stdout.split())
+    own_data(place)
+    assert orch("plan", "--yes", cwd=place).stderr == ""
+    assert "count from 1" not in " ".join(orch("report", cwd=place).stdout.split())
 
 
 TAKEN_FOR_OFFICIAL = """
