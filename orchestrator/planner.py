@@ -141,6 +141,7 @@ def _model_jobs(
         compressed[method] = _compress(description, model, seed, method, last)
         yield compressed[method]
     for method, job in compressed.items():
+        # Without float32 there is nothing to compare with: a network that is its own reference says so.
         yield _benchmark(study, description, model, seed, method, job, compressed.get("float32", job))
 
 
