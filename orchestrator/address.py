@@ -72,11 +72,17 @@ def known(home: str | None, artifacts: str | None) -> Address:
     Raises:
         HomeError: none of them says one.
     """
+    found = known_if_any(home, artifacts)
+    if found is None:
+        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.")
+    return found
+
+
+def known_if_any(home: str | None, artifacts: str | None) -> Address | None:
+    """The same; None if none of them says one."""
     note = _note()
     url = home or os.environ.get("ORCH_HOME") or note.get("home")
-    if not url:
-        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.")
-    return _complete(url, artifacts, note)
+    return _complete(url, artifacts, note) if url else None
 
 
 def of_study(study: str, home: str | None, artifacts: str | None) -> Address:

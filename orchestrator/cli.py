@@ -226,7 +226,7 @@ def doctor(home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     from orchestrator import doctor as examination
 
     well = True
-    for finding in examination.findings(address.known(home, artifacts)):
+    for finding in examination.findings(address.known_if_any(home, artifacts)):
         print(f"{'ok ' if finding.well else '!! '} {finding.told}", flush=True)
         well = well and finding.well
     raise typer.Exit(ExitCode.DONE if well else ExitCode.FAILED)
@@ -239,7 +239,11 @@ def login(
     ] = Path("client_secrets.json"),
     sign_out: Annotated[bool, typer.Option("--sign-out", help="Forget the sign-in, and void it at Google.")] = False,
 ) -> None:
-    """Sign in to Google Drive with the browser; the sign-in is kept for you alone on this machine."""
+    """Sign in to Google Drive with the browser; the sign-in is kept for you alone on this machine.
+
+    Needs an OAuth client of yours. Without one Orch goes by the sign-in of a notebook, of `gcloud auth
+    application-default login`, or of the file in GOOGLE_APPLICATION_CREDENTIALS; docs/google-drive.md has the steps.
+    """
     from orchestrator import drive_account
 
     print(drive_account.sign_out() if sign_out else drive_account.sign_in(client))

@@ -81,7 +81,7 @@ class Home:
         """
         kind = _kind(url, artifacts)
         if not kind.exists():
-            raise HomeError(f"There is no home at {kind.url}; `orch plan` makes one, --home names another.")
+            raise HomeError(kind.absence)
         home = kind.home()
         with _closed_unless_good(home.jobs):
             home.jobs.check()
@@ -141,6 +141,11 @@ class _Kind(Protocol):
 
     url: str
 
+    @property
+    def absence(self) -> str:
+        """What to tell somebody who takes it for there when it is not, in a sentence."""
+        ...
+
     def exists(self) -> bool: ...
 
     def make(self, name: str) -> None:
@@ -165,6 +170,10 @@ def _kind(url: str | Path, artifacts: str | Path | None, *, accept_rollback: boo
     return _Directory(directory(url))
 
 
+def _not_made(url: str) -> str:
+    return f"There is no home at {url}; `orch plan` makes one, --home names another."
+
+
 class _Directory:
     """A directory of this machine with everything in it.
 
@@ -176,6 +185,7 @@ class _Directory:
 
     def __init__(self, path: Path) -> None:
         self.url = str(path)
+        self.absence = _not_made(self.url)
         self._path = path
 
     def exists(self) -> bool:
@@ -214,6 +224,7 @@ class _Database:
 
     def __init__(self, url: str, artifacts: str | Path | None) -> None:
         self.url = postgresql_url.shown(url)
+        self.absence = _not_made(self.url)
         self._store = _store(artifacts)
         self._jobs = JobTable(_postgresql(url), self.url)
 
@@ -242,6 +253,15 @@ class _DriveHome:
         self._accept_rollback = accept_rollback
         self._folder: StudyFolder | None = None
 
+    @property
+    def absence(self) -> str:
+        if not drive_folder(self.url):
+            return f"{self.url} names no folder yet; `orch plan --home gdrive:` makes one, and notes which."
+        return (
+            f"There is no home at {self.url} that this account may see; check the id, "
+            "or have the folder's owner share it: orch share ACCOUNT."
+        )
+
     def exists(self) -> bool:
         from orchestrator.drive import folder
 
@@ -259,10 +279,7 @@ class _DriveHome:
         if self.exists():
             return
         if drive_folder(self.url):
-            raise HomeError(
-                f"There is no home at {self.url} that this account may see; "
-                "give gdrive: to make a new one, or have its owner share it: orch share ACCOUNT."
-            )
+            raise HomeError(f"{self.absence.removesuffix('.')}; a new one is made by --home gdrive:.")
         with _reaching_drive():
             self._folder = folder.made(self._client, name)
         self.url = f"gdrive://{self._folder.id}"

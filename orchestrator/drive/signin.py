@@ -22,8 +22,19 @@ SCOPES = ("https://www.googleapis.com/auth/drive",)
 TOKEN_FILE_VARIABLE = "ORCH_DRIVE_TOKEN_FILE"
 """Names a file with an access token, for services that hand out short-lived ones; it is read again when one expires."""
 
+_CREDENTIALS_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+"""Google's own libraries' name for a file with a sign-in, or with a service account's key."""
+
 REVOKE_URL_VARIABLE = "ORCH_DRIVE_REVOKE_URL"
 """Where a sign-in is voided, if not at Google's own address: for tests."""
+
+GUIDE = "docs/google-drive.md"
+"""Which says all of this step by step, for people."""
+
+_WAYS = (
+    "run orch login with an OAuth client of yours, or sign in as gcloud, GOOGLE_APPLICATION_CREDENTIALS or a notebook "
+    f"does ({GUIDE} says how)"
+)
 
 # Where Google sends the browser back to; the second if another program has the first.
 _PORTS = (8080, 8090)
@@ -94,9 +105,11 @@ def login(client_file: Path) -> Any:
         flow = GoogleAuth(settings=settings)
         flow.LocalWebserverAuth(port_numbers=list(_PORTS))
     except (InvalidConfigError, ValueError):
+        found = "is no OAuth client" if client_file.exists() else "is not there"
         raise UsageError(
-            f"{client_file} is no OAuth client; make one of the kind 'desktop app' at "
-            "console.cloud.google.com/apis/credentials, download its JSON, and give it with --client."
+            f"{client_file} {found}; make a client of the kind 'desktop app' at "
+            "console.cloud.google.com/apis/credentials, download its JSON, and give it with --client "
+            f"({GUIDE} says what else to switch on, and how to sign in without a client)."
         ) from None
     except (AuthError, FlowExchangeError, HttpLib2Error, OSError) as error:
         raise not_signed_in(str(error) or "the browser did not come back with a sign-in") from None
@@ -175,10 +188,13 @@ def _stored(file: Path) -> Any:
 
 def _of_the_machine() -> Any:
     import google.auth
-    from google.auth.exceptions import DefaultCredentialsError
+    from google.auth.exceptions import GoogleAuthError
 
+    named = os.environ.get(_CREDENTIALS_VARIABLE)
     try:
         found, _ = google.auth.default(scopes=SCOPES)
-    except DefaultCredentialsError:
-        raise not_signed_in("nobody is signed in on this machine") from None
+    except (GoogleAuthError, ValueError, OSError) as error:
+        if named:
+            raise SignInNeeded(f"{_CREDENTIALS_VARIABLE} names {named}, which cannot be used: {error}") from None
+        raise SignInNeeded(f"Nobody is signed in to Google Drive on this machine; {_WAYS}.") from None
     return found

@@ -43,8 +43,8 @@ def homeless(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     [
         (("plan", "study.toml"), 1, "no home directory to download it to"),
         (("plan", "--dry-run"), 0, ""),
-        (("plan", "--home", "gdrive:"), 3, "nobody is signed in"),
-        (("status", "--home", "gdrive://folder"), 3, "nobody is signed in"),
+        (("plan", "--home", "gdrive:"), 3, "Nobody is signed in"),
+        (("status", "--home", "gdrive://folder"), 3, "Nobody is signed in"),
         (("status", "--home", "~/home"), 2, "give the whole path"),
         (("login",), 2, "set HOME"),
     ],
