@@ -40,7 +40,7 @@ from orchestrator.jobtable.conditional import Conflict, Version
 from orchestrator.jobtable.drive_file import DriveFile
 from orchestrator.jobtable.snapshot import SnapshotPlace
 from orchestrator.planner import Plan
-from orchestrator.study import SECONDS_ON_DRIVE, Study
+from orchestrator.study import Study
 from tests.drive import DriveServer
 
 STUDY = Study.parse('name = "no-ops"\ndataset = "synthetic"\n[[models]]\narchitecture = "alexnet-tiny"\n')
@@ -48,7 +48,8 @@ UNITS_A_MINUTE = 325_000
 REQUEST_SECONDS = 0.15
 JOB_SECONDS = 120.0
 CHECKPOINT_SECONDS = 60.0
-BEAT_SECONDS = SECONDS_ON_DRIVE / 3
+LEASE_SECONDS = 900.0
+BEAT_SECONDS = LEASE_SECONDS / 3
 T = TypeVar("T")
 CREWS = (2, 8, 16, 32, 64)
 
@@ -131,8 +132,7 @@ def plan(jobs: int) -> Plan:
     planned = (
         PlannedJob(f"{number:032x}", f"job{number}", Stage.COMPRESS, "m", 0, {}, {}, (), 1) for number in range(jobs)
     )
-    leases = STUDY.leases.model_copy(update={"seconds": SECONDS_ON_DRIVE})
-    return Plan(STUDY.model_copy(update={"leases": leases}), datasets.describe("synthetic"), tuple(planned))
+    return Plan(STUDY.with_lease_seconds(LEASE_SECONDS), datasets.describe("synthetic"), tuple(planned))
 
 
 def fresh(file: Path) -> Path:

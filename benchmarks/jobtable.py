@@ -35,7 +35,14 @@ from orchestrator.study import Study
 sys.path.append(str(Path(__file__).parent.parent))
 from tests.postgres_server import fresh_database, postgres_server
 
-STUDY = Study.parse('name = "no-ops"\ndataset = "synthetic"\n[[models]]\narchitecture = "alexnet-tiny"\n')
+STUDY = Study.parse("""
+name = "no-ops"
+dataset = "synthetic"
+[[models]]
+architecture = "alexnet-tiny"
+[leases]
+seconds = 60
+""")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,8 @@ epochs = 14
 epochs_per_visit = 1
 [[models]]
 architecture = "alexnet-tiny"
+[leases]
+seconds = 60
 """
 
 

@@ -1,6 +1,10 @@
 """Where a home is, and how a command comes to know it: an option, the environment, or a note in this directory.
 
 What is at the address stands in `orchestrator.home`; nothing is opened here.
+
+A note is copied and moved together with the directory that it lies in.  So a home below that directory is noted by its
+path from there, and means the copy's own after `cp -r`; of every other home the note says where it was written, because
+whoever plans in a copy would else plan the original again, and cancel its jobs.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.files import replace_file
 from orchestrator import untrusted
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import postgresql_url
@@ -67,26 +72,49 @@ def known(home: str | None, artifacts: str | None) -> Address:
     Raises:
         HomeError: none of them says one.
     """
+    found = known_if_any(home, artifacts)
+    if found is None:
+        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.")
+    return found
+
+
+def known_if_any(home: str | None, artifacts: str | None) -> Address | None:
+    """The same; None if none of them says one."""
     note = _note()
     url = home or os.environ.get("ORCH_HOME") or note.get("home")
-    if not url:
-        raise HomeError("No home is known here; run `orch plan` first, or give --home or ORCH_HOME.")
-    return _complete(url, artifacts, note)
+    return _complete(url, artifacts, note) if url else None
 
 
 def of_study(study: str, home: str | None, artifacts: str | None) -> Address:
-    """Where a study shall live: the options, the environment, where it was planned from here before, ./STUDY.orch."""
+    """Where a study shall live: the options, the environment, where it was planned from here before, ./STUDY.orch.
+
+    Raises:
+        UsageError: it was planned from another directory, of which this one is a copy.
+    """
     note = _note()
-    before = note.get("home") if note.get("study") == study else None
-    return _complete(home or os.environ.get("ORCH_HOME") or before or f"{study}.orch", artifacts, note)
+    named = home or os.environ.get("ORCH_HOME")
+    if named is None and note.get("study") == study and "home" in note:
+        _refuse_copies(note)
+        named = note["home"]
+    return _complete(named or f"{study}.orch", artifacts, note)
 
 
-def remember(study: str, address: Address) -> None:
-    """Note where a study lives for the next commands in this directory, if it can be written to."""
-    noted = {"study": study, "home": without_password(address.url), "artifacts": address.artifacts}
-    lines = (f"{key} = {json.dumps(value)}\n" for key, value in noted.items() if value is not None)
+def remember(study: str, address: Address) -> str | None:
+    """Note where a study lives for the next commands in this directory, if it can be written to.
+
+    Returns:
+        why it is not noted, in a sentence, if a path in it is no text.
+    """
+    home = _as_noted(without_password(address.url))
+    noted = {"study": study, "home": home, "artifacts": address.artifacts}
+    if not all(map(_is_utf8, filter(None, noted.values()))):
+        return "The home is not noted, because its path is not UTF-8; give --home to the next commands."
+    if not home.startswith(_BESIDE) and _is_utf8(str(Path.cwd())):
+        noted["directory"] = str(Path.cwd())
+    lines = (f"{key} = {_toml(value)}\n" for key, value in noted.items() if value is not None)
     with suppress(OSError):
-        NOTE_FILE.write_text("".join(lines), encoding="utf-8")
+        replace_file(NOTE_FILE, "".join(lines).encode())
+    return None
 
 
 def _complete(url: str, artifacts: str | None, note: dict[str, str]) -> Address:
@@ -98,13 +126,85 @@ def _complete(url: str, artifacts: str | None, note: dict[str, str]) -> Address:
     return Address(url, _from_anywhere(place) if place else None)
 
 
+def directory(path: str | Path) -> Path:
+    """A directory by its whole path; a `~` before it is somebody's home directory.
+
+    Raises:
+        UsageError: there is no such person, or they have no home directory.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise UsageError(f"{path} begins with a home directory that is not known here; give the whole path.") from None
+
+
 def _from_anywhere(place: str) -> str:
-    """A directory by its whole path, so that a note of it is true in other directories too."""
-    return place if scheme(place) else str(Path(place).expanduser().absolute())
+    """So that a note of it is true in other directories too."""
+    return place if scheme(place) else str(directory(place))
+
+
+_BESIDE = "./"
+"""How the path of a home begins that lies below its note: no URL does."""
 
 
 def _note() -> dict[str, str]:
+    """What is noted here, its home as it is understood from here; empty if there is no note that can be read."""
     try:
-        return tomllib.loads(NOTE_FILE.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
+        read = tomllib.loads(NOTE_FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    note = {key: value for key, value in read.items() if isinstance(value, str)}
+    if "home" in note and scheme(note["home"]) is None:
+        home = Path(note["home"])
+        note["home"] = str(_found_again(home) if home.is_absolute() else Path.cwd() / home)
+    return note
+
+
+def _found_again(home: Path) -> Path:
+    """Older notes have whole paths only: a home that was beside its note is found there if both were moved."""
+    beside = Path.cwd() / home.name
+    return beside if not _exists(home) and _exists(beside) else home
+
+
+def _as_noted(url: str) -> str:
+    here = Path.cwd().resolve()
+    if scheme(url) is not None:
+        return url
+    home = directory(url)
+    return f"{_BESIDE}{home.resolve().relative_to(here)}" if home.resolve().is_relative_to(here) else str(home)
+
+
+def _refuse_copies(note: dict[str, str]) -> None:
+    """Raises UsageError if the note was written for another directory that is still there."""
+    original = note.get("directory") or _project_around(note["home"])
+    if original is None or Path(original) == Path.cwd() or not _exists(Path(original) / NOTE_FILE):
+        return
+    raise UsageError(
+        f"This directory is a copy of {original}, whose study lives in {note['home']}; "
+        f"give --home {note['home']} to plan that one again, or another --home for a study of its own."
+    )
+
+
+def _project_around(home: str) -> str | None:
+    """The directory that an older note was written in: it does not say, but a home of its own lay beside it."""
+    if scheme(home) is not None or Path(home).resolve().is_relative_to(Path.cwd().resolve()):
+        return None
+    return str(Path(home).parent)
+
+
+def _exists(path: Path) -> bool:
+    """What may not be looked at counts as not there."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _is_utf8(text: str) -> bool:
+    """What Python makes of a path with other bytes can stand neither in a TOML file nor in JSON."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _toml(text: str) -> str:
+    """As JSON writes it, but for what TOML reads otherwise: characters beyond the first plane, and DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

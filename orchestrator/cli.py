@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +14,6 @@ from orchestrator.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.home import Home
-    from orchestrator.progress import Snapshot
 
 app = typer.Typer(
     add_completion=False,
@@ -47,6 +45,9 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Directory with the data set's official files; default: ORCH_DATA, Keras' cache."),
 ]
+YesOption = Annotated[
+    bool, typer.Option("--yes", help="Do not ask, though it undoes what is under way or sets aside what is done.")
+]
 JobArgument = Annotated[str, typer.Argument(help="The job's name as `orch status --jobs` shows it, or its id.")]
 
 
@@ -62,16 +63,8 @@ def init(
     """Write a study file to start from."""
     from orchestrator import presets
 
-    if preset not in presets.NAMES:
-        raise UsageError(f"There is no preset {preset!r}; the presets are {', '.join(presets.NAMES)}.")
-    try:
-        with file.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(presets.text(preset))
-    except FileExistsError:
-        raise UsageError(f"{file} exists already; give another name, or --force to write over it.") from None
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
-    typer.echo(f"Wrote {file}. Look through it, then: orch plan {file}")
+    presets.write(preset, file, over=force)
+    print(f"Wrote {file}. Look through it, then: orch plan {file}")
 
 
 @app.command()
@@ -88,23 +81,34 @@ def plan(
         bool,
         typer.Option("--accept-rollback", help="Go on from a job table on Drive that was put back to an older state."),
     ] = False,
+    yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
-    from orchestrator import address, planning
+    from orchestrator import address, consent, planning, strict_json
     from orchestrator.study import Study
 
     study = Study.load(file)
+    at = address.of_study(study.name, home, artifacts)
     if dry_run:
-        planned = planning.dry_run(study, data)
+        planned = planning.dry_run(study, data, at)
     else:
-        at = address.of_study(study.name, home, artifacts)
-        planned = planning.publish(study, at.url, data, artifacts=at.artifacts, accept_rollback=accept_rollback)
-        address.remember(study.name, address.Address(planned.home, at.artifacts))
-        if home is not None and address.has_password(home):
-            sentence = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
-            typer.echo(sentence, err=True)
-    typer.echo(json.dumps(planned.to_json()) if as_json else planned.sentence())
+        planned = planning.publish(
+            study,
+            at.url,
+            data,
+            artifacts=at.artifacts,
+            accept_rollback=accept_rollback,
+            consent=lambda change: consent.ask(planning.disturbance(change), yes=yes),
+        )
+        told = address.remember(study.name, address.Address(planned.home, at.artifacts))
+        if told is None and home is not None and address.has_password(home):
+            told = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
+        if told is not None:
+            print(told, file=sys.stderr)
+    for warning in planned.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -124,18 +128,18 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show how far the study is: models, workers, time left, and what is wrong."""
-    opened = _open(home, artifacts)
-    if as_json:
-        typer.echo(json.dumps(_without_nan(_snapshot(opened).to_json())))
-        return
     from rich.console import Console
 
-    from orchestrator import status_view
+    from orchestrator import status_view, strict_json, watching
 
-    if watch:
-        _watch(opened)
+    opened = _open(home, artifacts)
+    if as_json:
+        print(strict_json.text(watching.look(opened).to_json()))
         return
-    Console().print(status_view.render(_snapshot(opened)))
+    if watch:
+        watching.watch(opened, Console())
+        return
+    Console().print(status_view.render(watching.look(opened)))
     if jobs:
         Console().print(status_view.render_jobs(opened.jobs.jobs()))
 
@@ -151,12 +155,12 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
-    from orchestrator import reporting
+    from orchestrator import reporting, strict_json
 
     opened = _open(home, artifacts)
     results = reporting.collect(opened)
     if as_json:
-        typer.echo(json.dumps(_without_nan(results.to_json())))
+        print(strict_json.text(results.to_json()))
         return
     reporting.write_and_show(results, out or reporting.default_directory(opened, results.study))
 
@@ -166,21 +170,30 @@ def logs(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption =
     """Print a job's attempts, and what its last run printed."""
     from orchestrator import job_log
 
-    typer.echo(job_log.text(_open(home, artifacts), job))
+    print(job_log.text(_open(home, artifacts), job))
 
 
 @app.command()
 def retry(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Give a quarantined job another chance."""
     again = _open(home, artifacts).jobs.retry(job)
-    typer.echo(f"{again.name} is {again.state} again.")
+    print(f"{again.name} is {again.state} again.")
 
 
 @app.command()
-def cancel(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
+def cancel(
+    job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None, yes: YesOption = False
+) -> None:
     """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
-    count = _open(home, artifacts).jobs.cancel(job)
-    typer.echo(f"Cancelled {count} job{'' if count == 1 else 's'}.")
+    from orchestrator import consent
+    from orchestrator.report.wording import counted, named
+
+    jobs = _open(home, artifacts).jobs
+    known = jobs.cancellation(job)
+    if known.interrupted:
+        under_way = named(known.interrupted, "job under way", "jobs under way")
+        consent.ask(f"This cancels {counted(known.cancelled, 'job')}, among them {under_way}.", yes=yes)
+    print(f"Cancelled {counted(jobs.cancel(job), 'job')}.")
 
 
 @app.command()
@@ -205,7 +218,7 @@ def gc(
         )
     swept = garbage.sweep(opened, older_than_hours, dry_run=dry_run)
     files = f"{swept.files} file{'' if swept.files == 1 else 's'} ({swept.size / 1e6:.1f} MB)"
-    typer.echo(f"{'Would delete' if dry_run else 'Deleted'} {files} that no job names.")
+    print(f"{'Would delete' if dry_run else 'Deleted'} {files} that no job names.")
 
 
 @app.command()
@@ -215,8 +228,8 @@ def doctor(home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     from orchestrator import doctor as examination
 
     well = True
-    for finding in examination.findings(address.known(home, artifacts)):
-        typer.echo(f"{'ok ' if finding.well else '!! '} {finding.told}")
+    for finding in examination.findings(address.known_if_any(home, artifacts)):
+        print(f"{'ok ' if finding.well else '!! '} {finding.told}", flush=True)
         well = well and finding.well
     raise typer.Exit(ExitCode.DONE if well else ExitCode.FAILED)
 
@@ -228,10 +241,14 @@ def login(
     ] = Path("client_secrets.json"),
     sign_out: Annotated[bool, typer.Option("--sign-out", help="Forget the sign-in, and void it at Google.")] = False,
 ) -> None:
-    """Sign in to Google Drive with the browser; the sign-in is kept for you alone on this machine."""
+    """Sign in to Google Drive with the browser; the sign-in is kept for you alone on this machine.
+
+    Needs an OAuth client of yours. Without one Orch goes by the sign-in of a notebook, of `gcloud auth
+    application-default login`, or of the file in GOOGLE_APPLICATION_CREDENTIALS; docs/google-drive.md has the steps.
+    """
     from orchestrator import drive_account
 
-    typer.echo(drive_account.sign_out() if sign_out else drive_account.sign_in(client))
+    print(drive_account.sign_out() if sign_out else drive_account.sign_in(client))
 
 
 @app.command()
@@ -243,25 +260,26 @@ def snippet(
     notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with the cell there.")] = None,
 ) -> None:
     """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
-    from orchestrator import address, travelling
+    from models.files import replace_file
+    from orchestrator import address, travelling, watching
     from orchestrator import snippet as cells
 
     if colab + kaggle + shell > 1:
         raise UsageError("Give one of --colab, --kaggle and --shell.")
     kind = cells.Notebook.KAGGLE if kaggle else cells.Notebook.SHELL if shell else cells.Notebook.COLAB
     at = address.known(home, None)
-    orch = travelling.found(at.url, _snapshot(_open(home, None)).study)
+    orch = travelling.found(at.url, watching.look(_open(home, None)).study)
     if notebook is None:
-        typer.echo(cells.TERMS, err=True)
-        typer.echo(cells.cell(orch, kind), nl=False)
+        print(cells.TERMS, file=sys.stderr)
+        print(cells.cell(orch, kind), end="")
         return
     if kind is cells.Notebook.SHELL:
         raise UsageError("A notebook is for --colab or --kaggle.")
     try:
-        notebook.write_text(cells.as_notebook(orch, kind), encoding="utf-8")
+        replace_file(notebook, cells.as_notebook(orch, kind).encode())
     except OSError as error:
         raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
-    typer.echo(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")
+    print(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")
 
 
 @app.command()
@@ -272,7 +290,7 @@ def share(
     """Let other accounts work on a study on Google Drive."""
     from orchestrator import address, drive_account
 
-    typer.echo(drive_account.share(address.known(home, None).url, accounts))
+    print(drive_account.share(address.known(home, None).url, accounts))
 
 
 @app.command()
@@ -294,40 +312,6 @@ def _open(home: str | None, artifacts: str | None) -> Home:
 
     at = address.known(home, artifacts)
     return Home.open(at.url, at.artifacts)
-
-
-def _snapshot(home: Home) -> Snapshot:
-    from orchestrator.errors import HomeError
-    from orchestrator.progress import snapshot
-
-    study = home.jobs.study()
-    if study is None:
-        raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
-    return snapshot(study.name, home.url, home.jobs.overview(), home.artifacts.shortage())
-
-
-def _watch(home: Home) -> None:
-    import time
-
-    from rich.live import Live
-
-    from orchestrator import status_view
-
-    with Live(status_view.render(_snapshot(home)), auto_refresh=False) as live:
-        while home.jobs.unfinished():
-            time.sleep(1.0)
-            live.update(status_view.render(_snapshot(home)), refresh=True)
-
-
-def _without_nan(value: Any) -> Any:
-    """NaN and infinity as null: JSON proper has no word for them."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
 
 
 def main() -> None:

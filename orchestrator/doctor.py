@@ -4,26 +4,66 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from orchestrator import drive
 from orchestrator.address import Address, drive_folder, scheme
-from orchestrator.errors import OrchError
+from orchestrator.errors import HomeError, OrchError
 from orchestrator.findings import Finding
 from orchestrator.home import Home
 
+if TYPE_CHECKING:  # only a home on Drive needs its libraries
+    from orchestrator.drive.client import DriveClient
+    from orchestrator.drive.folder import StudyFolder
 
-def findings(at: Address) -> Iterator[Finding]:
-    """One after another, as they are found; what cannot be looked at is a finding, too."""
+
+def findings(at: Address | None) -> Iterator[Finding]:
+    """One after another, as they are found; what cannot be looked at is a finding, too.
+
+    Args:
+        at: the home to look at; None before anything was planned, when there is still this machine to look at, and
+            Google Drive if somebody is signed in.
+    """
     yield _python()
     yield _tensorflow()
     try:
-        home = Home.open(at.url, at.artifacts)
-        yield from _home(home)
-        if scheme(home.url) == "gdrive":
-            yield from _drive(home.url)
+        if at is None:
+            yield from _before_the_first_plan()
+        elif scheme(at.url) == "gdrive":
+            yield from _on_drive(at)
+        else:
+            yield from _home(Home.open(at.url, at.artifacts))
     except OrchError as error:
         yield Finding(False, str(error))
+
+
+def _before_the_first_plan() -> Iterator[Finding]:
+    yield Finding(True, "Nothing is planned here yet; `orch plan` puts a study into a home.")
+    try:
+        client = drive.connect()
+        client.account()
+    except HomeError as error:  # no libraries, or nobody is signed in: which only a home on Drive needs
+        yield Finding(True, f"A home on Google Drive could not be used yet: {error}")
+        return
+    yield from _service(client, None)
+
+
+def _on_drive(at: Address) -> Iterator[Finding]:
+    """The sign-in and the service are looked at whether the home is there or not."""
+    from orchestrator.drive import folder
+
+    client, known = drive.connect(), drive_folder(at.url)
+    study = folder.found(client, known) if known else None
+    if known:
+        try:
+            yield from _home(Home.open(at.url, at.artifacts))
+        except HomeError as error:
+            yield Finding(False, str(error))
+    else:
+        yield Finding(True, "Nothing is planned on Google Drive yet; `orch plan --home gdrive:` makes a folder.")
+    yield from _service(client, study)
 
 
 def _python() -> Finding:
@@ -51,10 +91,19 @@ def _home(home: Home) -> Iterator[Finding]:
         yield Finding(True, "All shards and the test set are there, and undamaged.")
 
 
-def _drive(url: str) -> Iterator[Finding]:
-    from orchestrator.drive import folder, live_checks
+def _service(client: DriveClient, study: StudyFolder | None) -> Iterator[Finding]:
+    from orchestrator.drive import live_checks
 
-    client = drive.connect()
-    study = folder.found(client, drive_folder(url))
-    assert study is not None, "a home that was opened is there"
-    yield from live_checks.all_checks(client, study.id)
+    with nullcontext(study.id) if study else _borrowed_folder(client) as where:
+        yield from live_checks.all_checks(client, where)
+
+
+@contextmanager
+def _borrowed_folder(client: DriveClient) -> Iterator[str]:
+    """A folder to try things in, gone at the end."""
+    folder = client.new_id()
+    client.create_folder(folder, "orch doctor", None, {})
+    try:
+        yield folder
+    finally:
+        client.delete(folder)

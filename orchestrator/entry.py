@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
-from orchestrator import own_packages
-from orchestrator.errors import ExitCode, OrchError
+from orchestrator import own_packages, standard_streams
+from orchestrator.errors import ExitCode, OrchError, UsageError
 
 DEBUG_OPTION = "--debug"
 _DEBUG_VARIABLE = "ORCH_DEBUG"
@@ -17,22 +19,38 @@ _DEBUG_VARIABLE = "ORCH_DEBUG"
 def run(app: Callable[[], object]) -> None:
     """Run a Typer app; `--debug` anywhere on the command line lets tracebacks through."""
     own_packages.prefer()
+    standard_streams.prepare()
     if DEBUG_OPTION in sys.argv[1:]:
         os.environ[_DEBUG_VARIABLE] = "1"
     debug = _DEBUG_VARIABLE in os.environ
     sys.argv[1:] = [argument for argument in sys.argv[1:] if argument != DEBUG_OPTION]
     try:
-        app()
+        _stand_somewhere()
+        _to_the_last_letter(app)
     except OrchError as error:
         if debug:
             raise
         _leave(str(error), error.exit_code)
     except BrokenPipeError:
-        # `orch status | head`: the reader has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.FAILED)
+        sys.exit(ExitCode.FAILED)  # `orch status | head`: the reader has seen enough
+
+
+def _to_the_last_letter(app: Callable[[], object]) -> None:
+    """What is still in a buffer is written while there is somebody to tell that it cannot be."""
+    try:
+        app()
+    finally:
+        sys.stdout.flush()
+
+
+def _stand_somewhere() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("The working directory was deleted; change to one that is there.") from None
 
 
 def _leave(sentence: str, code: ExitCode) -> None:
-    print(f"orch: {sentence}", file=sys.stderr)
+    with suppress(OSError):  # who cannot be told still gets the exit code
+        print(f"orch: {sentence}", file=sys.stderr)
     sys.exit(code)

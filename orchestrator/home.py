@@ -5,6 +5,7 @@ Which URL is meant, when a command is not told, stands in `orchestrator.address`
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orchestrator import drive
-from orchestrator.address import drive_folder, scheme
+from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import JobTable, postgresql_url
@@ -34,6 +35,20 @@ READS_GOOD_FOR_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
+class LeaseSeconds:
+    """For how long a worker of this home may be silent and still keep its job.
+
+    Short leases let a dead worker's job go on sooner.  Of the three renewals that fit into one, two may fail: so each
+    must have come to its end, well or not, before the next is due.
+    """
+
+    usual: float
+    """If the study does not say."""
+    least: float
+    """With less, a worker that is alive but slow loses its job."""
+
+
+@dataclass(frozen=True)
 class Home:
     """An open home.
 
@@ -50,6 +65,7 @@ class Home:
     """What the home is on this machine, if it is a directory."""
     shares_artifacts: bool
     """Whether other homes may have files in the same store."""
+    leases: LeaseSeconds
 
     @classmethod
     def exists(cls, url: str | Path, artifacts: str | Path | None = None) -> bool:
@@ -65,7 +81,7 @@ class Home:
         """
         kind = _kind(url, artifacts)
         if not kind.exists():
-            raise HomeError(f"There is no home at {kind.url}; `orch plan` makes one, --home names another.")
+            raise HomeError(kind.absence)
         home = kind.home()
         with _closed_unless_good(home.jobs):
             home.jobs.check()
@@ -143,6 +159,11 @@ class _Kind(Protocol):
 
     url: str
 
+    @property
+    def absence(self) -> str:
+        """What to tell somebody who takes it for there when it is not, in a sentence."""
+        ...
+
     def exists(self) -> bool: ...
 
     def make(self, name: str) -> None:
@@ -168,14 +189,25 @@ def _kind(url: str | Path, artifacts: str | Path | None, *, accept_rollback: boo
         raise UsageError(f"{url} keeps its own files; --artifacts is for a home on PostgreSQL.")
     if named == "gdrive":
         return _DriveHome(str(url), drive.connect(), accept_rollback=accept_rollback)
-    return _Directory(Path(url).expanduser().absolute())
+    return _Directory(directory(url))
+
+
+def _not_made(url: str) -> str:
+    return f"There is no home at {url}; `orch plan` makes one, --home names another."
 
 
 class _Directory:
-    """A directory of this machine with everything in it."""
+    """A directory of this machine with everything in it.
+
+    A renewal waits for the lock for up to 10 s (`sqlite.BUSY_SECONDS`).  With a minute, a machine that swaps or stalls
+    for half of it loses nothing.
+    """
+
+    _LEASES = LeaseSeconds(usual=60.0, least=30.0)
 
     def __init__(self, path: Path) -> None:
         self.url = str(path)
+        self.absence = _not_made(self.url)
         self._path = path
 
     def exists(self) -> bool:
@@ -186,7 +218,14 @@ class _Directory:
 
     def make(self, name: str) -> None:  # noqa: ARG002
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.mkdir()
+            if self._path.stat().st_mode & stat.S_IWGRP:
+                # What others of the group put there is the group's too: SQLite's files beside the table, for one.
+                self._path.chmod(self._path.stat().st_mode | stat.S_ISGID)
+        except FileExistsError:
+            if not self._path.is_dir():
+                raise HomeError(f"The home {self.url} cannot be made: there is a file of that name.") from None
         except OSError as error:
             raise HomeError(f"The home {self.url} cannot be made: {error.strerror}.") from error
 
@@ -195,14 +234,22 @@ class _Directory:
 
     def home(self) -> Home:
         jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
-        return Home(self.url, jobs, LocalStore(self._path / "artifacts"), self._path, shares_artifacts=False)
+        store = LocalStore(self._path / "artifacts")
+        return Home(self.url, jobs, store, self._path, shares_artifacts=False, leases=self._LEASES)
 
 
 class _Database:
-    """A PostgreSQL database with the jobs, and a store that every worker reaches with the files."""
+    """A PostgreSQL database with the jobs, and a store that every worker reaches with the files.
+
+    A statement is given up after 25 s without an answer, and connecting again after 10 s (`postgresql._PATIENCE`).  In
+    two minutes a server restarts, or another takes its place.
+    """
+
+    _LEASES = LeaseSeconds(usual=120.0, least=75.0)
 
     def __init__(self, url: str, artifacts: str | Path | None) -> None:
         self.url = postgresql_url.shown(url)
+        self.absence = _not_made(self.url)
         self._store = _store(artifacts)
         self._jobs = JobTable(_postgresql(url), self.url)
 
@@ -216,11 +263,17 @@ class _Database:
         """Nothing was made."""
 
     def home(self) -> Home:
-        return Home(self.url, self._jobs, self._store, None, shares_artifacts=True)
+        return Home(self.url, self._jobs, self._store, None, shares_artifacts=True, leases=self._LEASES)
 
 
 class _DriveHome:
-    """A folder of Google Drive with everything in it, for workers of several accounts."""
+    """A folder of Google Drive with everything in it, for workers of several accounts.
+
+    A renewal swaps the whole table, which delays everybody else's.  It is tried against others for 15 s
+    (`snapshot.PATIENCE_SECONDS`), its last try with requests that are each waited for 20 s and repeated.
+    """
+
+    _LEASES = LeaseSeconds(usual=900.0, least=300.0)
 
     def __init__(self, url: str, client: DriveClient, *, accept_rollback: bool) -> None:
         self.url = url
@@ -228,6 +281,15 @@ class _DriveHome:
         self._accept_rollback = accept_rollback
         self._folder: StudyFolder | None = None
         self._made = False
+
+    @property
+    def absence(self) -> str:
+        if not drive_folder(self.url):
+            return f"{self.url} names no folder yet; `orch plan --home gdrive:` makes one, and notes which."
+        return (
+            f"There is no home at {self.url} that this account may see; check the id, "
+            "or have the folder's owner share it: orch share ACCOUNT."
+        )
 
     def exists(self) -> bool:
         from orchestrator.drive import folder
@@ -246,10 +308,7 @@ class _DriveHome:
         if self.exists():
             return
         if drive_folder(self.url):
-            raise HomeError(
-                f"There is no home at {self.url} that this account may see; "
-                "give gdrive: to make a new one, or have its owner share it: orch share ACCOUNT."
-            )
+            raise HomeError(f"{self.absence.removesuffix('.')}; a new one is made by --home gdrive:.")
         with _reaching_drive():
             self._folder = folder.made(self._client, name)
         self.url, self._made = f"gdrive://{self._folder.id}", True
@@ -272,7 +331,7 @@ class _DriveHome:
         file = DriveFile(client, self._folder.jobs, self.url)
         place = SnapshotPlace(file, READS_GOOD_FOR_SECONDS, sightings=seen)
         store = DriveStore(client, artifacts, self.url, notes_of(place.generation))
-        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False)
+        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False, leases=self._LEASES)
 
 
 @contextmanager
@@ -293,8 +352,8 @@ def _store(artifacts: str | Path | None) -> ArtifactStore:
         )
     if isinstance(artifacts, str) and (named := scheme(artifacts)):
         raise UsageError(f"Artifacts on {named} are not in this version of Orch; give a directory.")
-    directory = Path(artifacts).expanduser().absolute()
-    return LocalStore(directory / _OWN_DIRECTORY, before=directory)
+    place = directory(artifacts)
+    return LocalStore(place / _OWN_DIRECTORY, before=place)
 
 
 def _postgresql(url: str) -> Place:

@@ -254,7 +254,9 @@ class Attempt:
 
     @property
     def last_sign(self) -> float:
-        """When it ended or, of a worker that did not end it itself or still works, when it was last heard of."""
-        if self.ended is None or self.outcome in (Ending.EXPIRED, Ending.OUTRUN):
-            return self.seen
-        return self.ended
+        """When it ended or, of a worker that did not end it itself or still works, when it was last heard of.
+
+        Never before it began, though the clock may have been set back meanwhile.
+        """
+        of_its_own = self.ended is not None and self.outcome not in (Ending.EXPIRED, Ending.OUTRUN)
+        return max(self.started, self.ended if of_its_own and self.ended is not None else self.seen)

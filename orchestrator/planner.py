@@ -39,6 +39,17 @@ class Plan:
     def test_name(self) -> str:
         return test_name(self.study, self.description)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person may not have meant, a sentence each."""
+        fewest = self.description.smallest_class
+        if fewest >= self.study.shards:
+            return ()
+        return (
+            f"shards = {self.study.shards} is more than the {fewest} training images of the smallest class of "
+            f"{self.description.name}: some shards have none of it.",
+        )
+
 
 def make_plan(study: Study, description: datasets.Description | None = None) -> Plan:
     """The jobs of a study on a data set (looked up by the study's `dataset` if not given).
@@ -52,6 +63,8 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
         except datasets.DatasetError as error:
             raise StudyError(str(error)) from None
     _check_sizes(study, description)
+    for model in study.models:
+        _check_images(model, description)
     jobs: list[PlannedJob] = []
     for seed in study.seeds:
         for model in study.models:
@@ -83,6 +96,25 @@ def _check_sizes(study: Study, description: datasets.Description) -> None:
         )
 
 
+def _check_images(model: ModelSection, description: datasets.Description) -> None:
+    """A network that cannot be built for these images would fail on the first worker that takes it."""
+    if ":" in model.architecture:
+        return
+    architecture = catalog.get(model.architecture)
+    height, width, channels = description.image_shape
+    if min(height, width) < architecture.smallest_side:
+        least = architecture.smallest_side
+        raise StudyError(
+            f"{model.architecture} needs images of at least {least}x{least} pixels, and those of {description.name} "
+            f"are {height}x{width}; choose an architecture for smaller ones, or enlarge the images."
+        )
+    if architecture.channels not in (None, channels):
+        raise StudyError(
+            f"{model.architecture} needs images with {architecture.channels} channels, and those of {description.name} "
+            f"have {channels}; choose another architecture, or change the images."
+        )
+
+
 def shard_name(study: Study, description: datasets.Description, shard: int) -> str:
     """Under which name a shard is published: it says everything that decides the shard's contents."""
     return f"train/{description.digest[:16]}/{train_images(study, description)}/{study.shards}/{shard}"
@@ -109,6 +141,7 @@ def _model_jobs(
         compressed[method] = _compress(description, model, seed, method, last)
         yield compressed[method]
     for method, job in compressed.items():
+        # Without float32 there is nothing to compare with: a network that is its own reference says so.
         yield _benchmark(study, description, model, seed, method, job, compressed.get("float32", job))
 
 

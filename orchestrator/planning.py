@@ -5,9 +5,9 @@ The graph of jobs is made in `orchestrator.planner`, shards in `orchestrator.sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from models import datasets
 from orchestrator import travelling
-from orchestrator.address import scheme
-from orchestrator.errors import OrchError, StudyError
+from orchestrator.address import Address, scheme
+from orchestrator.errors import HomeError, OrchError, StudyError
 from orchestrator.home import Home
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import PlanChange
 from orchestrator.planner import Plan, make_plan
+from orchestrator.report.wording import named
 from orchestrator.sharding import publish_data
-from orchestrator.study import SECONDS_ON_DRIVE, Study
+from orchestrator.study import Study
 
 SYNTHETIC_NOTE = (
     "The data set is synthetic: images made by the program, not CIFAR-10. "
@@ -44,41 +45,77 @@ class Planned:
     jobs: int
     shards: int
     change: PlanChange | None
-    """None for a dry run."""
+    """None for a dry run where there is no home yet."""
     repaired: tuple[str, ...] = ()
     """Published data whose files were missing or damaged, and were put again."""
+    dry: bool = False
+    warnings: tuple[str, ...] = ()
+    """One sentence each, about what a person may not have meant."""
 
     def to_json(self) -> dict[str, Any]:
-        change = None if self.change is None else asdict(self.change)
         return {
             "study": self.study,
             "home": self.home,
             "jobs": self.jobs,
             "shards": self.shards,
-            "change": change,
+            "change": None if self.change is None else asdict(self.change),
             "repaired": list(self.repaired),
+            "warnings": list(self.warnings),
         }
 
     def sentence(self) -> str:
         graph = f"{self.jobs} jobs over {self.shards} shard{'' if self.shards == 1 else 's'}"
         if self.change is None:
             return f"{self.study} would be {graph}; nothing was changed."
-        change = self.change
-        parts = [f"{change.added} added", f"{change.kept} kept"]
-        parts += [f"{change.revived} asked for again"] if change.revived else []
-        parts += [f"{change.cancelled} cancelled"] if change.cancelled else []
+        graph += f" ({', '.join(_parts(self.change))})"
+        if self.dry:
+            return f"{self.study} in {self.home} would be {graph}; nothing was changed."
         again = f"Put again, because their files were missing or damaged: {', '.join(self.repaired)}.\n"
         return (
-            f"Planned {self.study} in {self.home}: {graph} ({', '.join(parts)}).\n"
+            f"Planned {self.study} in {self.home}: {graph}.\n"
             f"{again if self.repaired else ''}"
             "Next: orch worker (as many as you have machines), orch status, orch report."
         )
 
 
-def dry_run(study: Study, directory: Path | None) -> Planned:
-    """What would be planned.  Raises StudyError."""
+def _parts(change: PlanChange) -> list[str]:
+    parts = [f"{change.added} added", f"{change.kept} kept"]
+    parts += [f"{change.revived} asked for again"] if change.revived else []
+    parts += [f"{change.cancelled} cancelled"] if change.cancelled else []
+    return parts
+
+
+def dry_run(study: Study, directory: Path | None, at: Address) -> Planned:
+    """What would be planned, and what it would change in the home if there is one.
+
+    A home that cannot be looked into is a warning: whether the study is right can be told without it.
+
+    Raises:
+        StudyError: the study cannot be planned.
+        UsageError: the home holds another study, or there can be none of that kind.
+    """
     made = _plan(study, directory)
-    return Planned(study.name, "", len(made.jobs), study.shards, None)
+    url, change, warnings = "", None, list(_doubts(made))
+    try:
+        if Home.exists(at.url, at.artifacts):
+            home = Home.open(at.url, at.artifacts)
+            url, change = home.url, home.jobs.preview(made)
+            warnings += _short_leases(home, study)
+    except HomeError as error:
+        warnings.append(f"What would change in the home is not known: {error}")
+    if change is not None and change.disturbs:
+        warnings.append(disturbance(change))
+    return Planned(study.name, url, len(made.jobs), study.shards, change, dry=True, warnings=tuple(warnings))
+
+
+def disturbance(change: PlanChange) -> str:
+    """What a plan does to what somebody has computed, in a sentence."""
+    parts = []
+    if change.interrupted:
+        parts.append(f"cancels {named(change.interrupted, 'job under way', 'jobs under way')}")
+    if change.set_aside:
+        parts.append(f"sets aside {named(change.set_aside, 'done job')} until they are planned again")
+    return f"This plan {' and '.join(parts)}."
 
 
 def publish(
@@ -90,6 +127,7 @@ def publish(
     artifacts: str | Path | None = None,
     *,
     accept_rollback: bool = False,
+    consent: Callable[[PlanChange], None] | None = None,
 ) -> Planned:
     """Publish a study's data and jobs to a home, making the home if need be.
 
@@ -99,36 +137,57 @@ def publish(
         notes: what every report of the study must say beside what follows from the study itself.
         artifacts: where the home's files are, if it does not keep them itself.
         accept_rollback: go on from a job table that is in an older state than was seen before.
+        consent: is asked, before anything is put into the home, about a change that disturbs what somebody has
+            computed; what it raises ends the planning.  Without it everybody consents.
 
     Raises:
         StudyError: the study cannot be planned.
         DataError: its data set cannot be had; the home is as it was.
         StoreError, HomeError: the home could not keep it; what was there is undamaged.
     """
-    study = _with_leases_for(str(url), study)
     made = _plan(study, directory)
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
         dataset = dataset or load(study.dataset, directory)
     with Home.creating(url, artifacts, study.name, accept_rollback=accept_rollback) as home:
         home.check_artifacts()
+        made = _with_leases_of(home, made)
+        change = home.jobs.preview(made)
+        if change.disturbs and consent is not None:
+            consent(change)
         published = home.jobs.data()
         lacking = _lacking(home, published, (*made.shard_names, made.test_name))
         data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts, lacking) if lacking else {}
         if study.dataset == "synthetic":
             notes = (*notes, SYNTHETIC_NOTE)
-        change = home.jobs.publish(made, data, notes)
+        notes = (*notes, *made.description.notes)
+        # What began meanwhile is not what was consented to, if nothing had begun.
+        change = home.jobs.publish(made, data, notes, cautious=consent is not None and not change.disturbs)
         if scheme(home.url) == "gdrive":
             travelling.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
-    return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired)
+    warnings = (*_doubts(made), *_short_leases(home, study))
+    return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings)
 
 
-def _with_leases_for(url: str, study: Study) -> Study:
-    """On Drive a lease that the study says nothing of is longer, because every renewal swaps the whole table."""
-    if scheme(url) != "gdrive" or "seconds" in study.leases.model_fields_set:
-        return study
-    return study.model_copy(update={"leases": study.leases.model_copy(update={"seconds": SECONDS_ON_DRIVE})})
+def _doubts(made: Plan) -> tuple[str, ...]:
+    """What is strange about the data, and about what the study makes of them."""
+    return (*made.description.notes, *made.warnings)
+
+
+def _with_leases_of(home: Home, made: Plan) -> Plan:
+    seconds = made.study.leases.seconds or home.leases.usual
+    return replace(made, study=made.study.with_lease_seconds(seconds))
+
+
+def _short_leases(home: Home, study: Study) -> tuple[str, ...]:
+    seconds = study.leases.seconds
+    if seconds is None or seconds >= home.leases.least:
+        return ()
+    return (
+        f"A lease of {seconds:g} s is short for {home.url}: a worker that is alive but slow would lose its job. "
+        f"Leave `seconds` out of [leases], for {home.leases.usual:g} s, or give {home.leases.least:g} or more.",
+    )
 
 
 def _lacking(home: Home, published: Mapping[str, Artifact], names: Sequence[str]) -> list[str]:
@@ -155,6 +214,8 @@ def _plan(study: Study, directory: Path | None) -> Plan:
 @contextmanager
 def _download_bar(name: str) -> Iterator[Any]:
     columns = (TextColumn("downloading " + name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # Rich ends a bar with a line feed where it shows none, too.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(name, visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

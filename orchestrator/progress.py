@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.jobs import Job, JobState
 from orchestrator.jobtable.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.report.wording import counted
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,9 @@ def _model(training: TrainingSums) -> ModelProgress:
 
 def _work_left(training: TrainingSums) -> float | None:
     """Seconds of one worker, at the pace so far."""
-    pace = training.worked_seconds / training.worked_steps if training.worked_steps else None
-    return None if pace is None else (training.steps - training.step) * pace
+    if training.worked_steps <= 0 or training.worked_seconds <= 0:
+        return None
+    return max(0, training.steps - training.step) * training.worked_seconds / training.worked_steps
 
 
 def _worker(worker: WorkerSeen, now: float) -> WorkerProgress:
@@ -125,13 +127,14 @@ def _problem(job: Job) -> str:
         return f"{job.name} is quarantined: {reason} See `orch logs {job.name}`, then `orch retry {job.name}`."
     if not job.failures:
         return f"{job.name} waits for another worker: {reason}"
-    return f"{job.name} has failed {job.failures} times and will be tried again: {reason}"
+    again = "is being tried again" if job.state is JobState.RUNNING else "will be tried again"
+    return f"{job.name} has failed {counted(job.failures, 'time')} and {again}: {reason}"
 
 
 def _without_gpu(jobs: int) -> Iterator[str]:
     if jobs:
         yield (
-            f"{jobs} job{'' if jobs == 1 else 's'} can only be done by a worker with a GPU, and none is at work; start "
+            f"{counted(jobs, 'job')} can only be done by a worker with a GPU, and none is at work; start "
             'one, or plan with device = "any" under [training].'
         )
 

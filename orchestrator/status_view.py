@@ -12,6 +12,7 @@ from rich.text import Text
 from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Job, JobState
 from orchestrator.progress import ModelProgress, Snapshot, WorkerProgress
+from orchestrator.report.wording import MISSING
 
 _STYLES = {
     JobState.DONE: "green",
@@ -48,7 +49,7 @@ def render_jobs(jobs: Sequence[Job]) -> RenderableType:
 def duration(seconds: float | None) -> str:
     """`95 s`, `12 min`, `3.4 h`; an en dash when unknown."""
     if seconds is None:
-        return "–"
+        return MISSING
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:
@@ -87,7 +88,7 @@ def _models(models: Sequence[ModelProgress]) -> Table:
             model.name,
             ProgressBar(total=model.steps, completed=model.step, width=24),
             f"{model.step:,} / {model.steps:,}",
-            "–" if model.loss is None else f"{model.loss:.3f}",
+            MISSING if model.loss is None else f"{model.loss:.3f}",
             "done" if model.step == model.steps else duration(model.eta_seconds),
         )
     return table

@@ -165,14 +165,11 @@ class BenchmarkSection(_Section):
         return tuple(dict.fromkeys(value))
 
 
-SECONDS_ON_DRIVE = 900.0
-"""Of a lease in a home on Google Drive, if the study does not say."""
-
-
 class LeasesSection(_Section):
     """`[leases]`: when a silent worker has lost its job, and how often a failing job is tried."""
 
-    seconds: Annotated[float, Field(ge=1, le=86400)] = 60.0
+    seconds: Annotated[float, Field(ge=1, le=86400)] | None = None
+    """None leaves it to the home: how long a renewal may take differs from kind to kind."""
     tries: PositiveInt = 3
 
 
@@ -209,6 +206,10 @@ class Study(_Section):
         if repeated:
             raise ValueError(f"two models are called {repeated[0]!r}; give one of them another `name`")
         return value
+
+    def with_lease_seconds(self, seconds: float) -> Study:
+        """This study, with leases of so many seconds."""
+        return self.model_copy(update={"leases": self.leases.model_copy(update={"seconds": seconds})})
 
     @classmethod
     def load(cls, path: str | Path) -> Study:

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from models import user_directories
 from models.datasets.description import Description
 from models.datasets.errors import DatasetError, DatasetMissing
 from models.datasets.splits import Split
@@ -45,6 +46,7 @@ DESCRIPTION = Description(
     train_images=50_000,
     test_images=10_000,
     digest=hashlib.sha256("\n".join(BATCH_MD5.values()).encode()).hexdigest(),
+    smallest_class=5_000,
 )
 
 _SECONDS_OF_SILENCE = 30
@@ -80,14 +82,17 @@ def _batches_folder(named: Path) -> Path:
 
 
 def _usual_folders() -> Iterator[Path]:
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
-    yield keras / FOLDER
-    yield keras / f"{FOLDER}-target" / FOLDER
-    yield _own_folder()
+    home = user_directories.home()
+    if keras := os.environ.get("KERAS_HOME") or (home and home / ".keras"):
+        yield Path(keras) / "datasets" / FOLDER
+        yield Path(keras) / "datasets" / f"{FOLDER}-target" / FOLDER
+    if own := _own_folder():
+        yield own
 
 
-def _own_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orch" / FOLDER
+def _own_folder() -> Path | None:
+    cache = user_directories.cache()
+    return None if cache is None else cache / "orch" / FOLDER
 
 
 def _read_folder(folder: Path) -> tuple[Split, Split]:
@@ -122,28 +127,39 @@ def _split(batches: list[Mapping[bytes, Any]]) -> Split:
 def _download(progress: ProgressCallback | None) -> Path:
     """The folder that now holds the batches; each file appears whole, so two downloads at once do no harm."""
     folder = _own_folder()
-    with tempfile.TemporaryFile() as archive:
-        try:
-            digest = _fetch_archive(archive, progress)
-        except (OSError, http.client.HTTPException) as error:
-            raise _missing(f"{ARCHIVE_ADDRESS} cannot be fetched ({error})") from error
-        if digest != ARCHIVE_MD5:
-            raise _missing(f"what {ARCHIVE_ADDRESS} sent is truncated or altered")
-        archive.seek(0)
-        _extract(archive, folder)
+    if folder is None:
+        raise _missing("it is not on this machine, and there is no home directory to download it to")
+    try:
+        with tempfile.TemporaryFile() as archive:
+            if _fetch_archive(archive, progress) != ARCHIVE_MD5:
+                raise _missing(f"what {ARCHIVE_ADDRESS} sent is truncated or altered")
+            archive.seek(0)
+            _extract(archive, folder)
+    except OSError as error:
+        raise _missing(f"it cannot be kept in {folder} ({error.strerror or error})") from error
     return folder
 
 
 def _fetch_archive(archive: IO[bytes], progress: ProgressCallback | None) -> str:
+    """Returns the MD5 of what came.  Raises OSError if it cannot be kept, DatasetMissing if it does not come."""
     digest = hashlib.md5(usedforsecurity=False)
-    with urllib.request.urlopen(ARCHIVE_ADDRESS, timeout=_SECONDS_OF_SILENCE) as answer:
-        total = int(answer.headers.get("Content-Length") or 0)
-        while chunk := answer.read(_CHUNK_BYTES):
-            archive.write(chunk)
-            digest.update(chunk)
-            if progress is not None:
-                progress(archive.tell(), total)
+    for chunk, total in _chunks():
+        archive.write(chunk)
+        digest.update(chunk)
+        if progress is not None:
+            progress(archive.tell(), total)
     return digest.hexdigest()
+
+
+def _chunks() -> Iterator[tuple[bytes, int]]:
+    """The archive in parts, each with the number of bytes in all; 0 if that is not told."""
+    try:
+        with urllib.request.urlopen(ARCHIVE_ADDRESS, timeout=_SECONDS_OF_SILENCE) as answer:
+            total = int(answer.headers.get("Content-Length") or 0)
+            while chunk := answer.read(_CHUNK_BYTES):
+                yield chunk, total
+    except (OSError, http.client.HTTPException) as error:
+        raise _missing(f"{ARCHIVE_ADDRESS} cannot be fetched ({error})") from error
 
 
 def _extract(archive: IO[bytes], folder: Path) -> None:

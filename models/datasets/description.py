@@ -18,3 +18,7 @@ class Description:
     test_images: int
     digest: str
     """SHA-256 in hexadecimal that changes when the contents change."""
+    smallest_class: int
+    """Training images of the class that has the fewest, those without any left out."""
+    notes: tuple[str, ...] = ()
+    """What a person should know before they train on it, a sentence each."""

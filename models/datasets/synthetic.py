@@ -33,6 +33,7 @@ DESCRIPTION = Description(
     train_images=5_000,
     test_images=1_000,
     digest=hashlib.sha256(f"synthetic {_VERSION}".encode()).hexdigest(),
+    smallest_class=500,
 )
 
 

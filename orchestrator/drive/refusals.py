@@ -22,6 +22,7 @@ class Reason(Enum):
     FORBIDDEN = "this account may not do that"
     BUSY = "too many requests"
     UNREACHABLE = "it cannot be reached, or is in trouble"
+    SWITCHED_OFF = "its API is switched off for this sign-in"
     OTHER = "it refuses"
 
 
@@ -34,6 +35,10 @@ _ADVICE = {
     Reason.FORBIDDEN: "ask the folder's owner to share it for writing: orch share ACCOUNT",
     Reason.BUSY: "wait a minute; with many workers, longer leases ask less often",
     Reason.UNREACHABLE: "check the network, and try again",
+    Reason.SWITCHED_OFF: (
+        "enable the Google Drive API in the project of the OAuth client, at "
+        "console.cloud.google.com/apis/library/drive.googleapis.com (docs/google-drive.md)"
+    ),
     Reason.OTHER: "orch doctor looks closer",
 }
 
@@ -64,6 +69,7 @@ _BY_REASON = {
     "forbidden": Reason.FORBIDDEN,
     "fileIdInUse": Reason.EXISTS,
     "conditionNotMet": Reason.STALE,
+    "accessNotConfigured": Reason.SWITCHED_OFF,
 }
 _BY_STATUS: dict[int, Reason] = {
     HTTPStatus.NOT_FOUND: Reason.MISSING,
@@ -80,7 +86,7 @@ def refusal(status: int, content: bytes) -> DriveRefused | SignInNeeded:
         return not_signed_in(said or "the sign-in has expired or was revoked")
     if name == "insufficientPermissions":
         # Of the sign-in; a file's are `insufficientFilePermissions`.
-        return not_signed_in("the one there is does not cover Drive")
+        return not_signed_in("the one there is does not cover Drive; gcloud's does with --scopes")
     reason = _BY_REASON.get(name) or _BY_STATUS.get(status)
     if reason is None:
         in_trouble = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.OK

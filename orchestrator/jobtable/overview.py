@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select
+from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from orchestrator import untrusted
 from orchestrator.jobs import Device, Ending, Job, JobState, Lives, Stage
@@ -78,7 +78,7 @@ def overview(connection: Connection, now: float) -> Overview:
 def lives(connection: Connection) -> Lives:
     """How long workers were at work, and how many of them died at it."""
     died = case((attempts.c.outcome == Ending.EXPIRED, 1), else_=0)
-    worked = func.sum(_LAST_SIGN - attempts.c.started)
+    worked = func.sum(case((attempts.c.started < _LAST_SIGN, _LAST_SIGN - attempts.c.started), else_=0.0))
     seconds, deaths = connection.execute(select(func.coalesce(worked, 0.0), func.coalesce(func.sum(died), 0))).one()
     return Lives(float(seconds), int(deaths))
 
@@ -123,13 +123,16 @@ def _trainings(connection: Connection) -> Iterator[TrainingSums]:
 
 
 def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
-    """Steps and seconds of all attempts that got anywhere, by model."""
+    """Steps and seconds of all attempts that got anywhere, by model.
+
+    An attempt that ended before it began saw its clock set back: how long it took nobody knows.
+    """
     steps = func.sum(attempts.c.to_step - attempts.c.from_step)
     seconds = func.sum(_LAST_SIGN - attempts.c.started)
     rows = connection.execute(
         select(jobs.c.model, steps, seconds)
         .join_from(attempts, jobs, jobs.c.id == attempts.c.job)
-        .where(attempts.c.to_step > attempts.c.from_step)
+        .where(attempts.c.to_step > attempts.c.from_step, attempts.c.started < _LAST_SIGN)
         .group_by(jobs.c.model)
     )
     return {model: (int(steps), float(seconds)) for model, steps, seconds in rows}
@@ -149,15 +152,10 @@ def _loss(connection: Connection, model: str) -> float | None:
 
 
 def _workers(connection: Connection) -> Iterator[WorkerSeen]:
-    latest = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
-    last = latest.subquery()
-    seen = connection.execute(
-        select(attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress, jobs.c.twin_token)
-        .join(last, and_(last.c.worker == attempts.c.worker, last.c.started == attempts.c.started))
-        .join(jobs, jobs.c.id == attempts.c.job)
-        .order_by(attempts.c.worker)
-    )
-    for row in seen:
+    latest: dict[str, Row[Any]] = {}
+    for row in (*_last_begun(connection), *_under_way(connection)):
+        latest[row.worker] = max(latest.get(row.worker, row), row, key=_lateness)
+    for _, row in sorted(latest.items()):
         holds = row.outcome is None
         yield WorkerSeen(
             name=untrusted.text("a worker's name", row.worker),
@@ -167,6 +165,28 @@ def _workers(connection: Connection) -> Iterator[WorkerSeen]:
             job=rows.job_name(row.name) if holds else None,
             progress=rows.progress(row.progress) if holds and row.twin_token is None else {},
         )
+
+
+_ATTEMPTS_AT_JOBS = select(
+    attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress, jobs.c.twin_token
+).join(jobs, jobs.c.id == attempts.c.job)
+
+
+def _last_begun(connection: Connection) -> Sequence[Row[Any]]:
+    """By each worker.  Jobs that were handed in as a run began at the same moment, so it may be several."""
+    last = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
+    begun = last.subquery()
+    alike = and_(begun.c.worker == attempts.c.worker, begun.c.started == attempts.c.started)
+    return connection.execute(_ATTEMPTS_AT_JOBS.join(begun, alike)).all()
+
+
+def _under_way(connection: Connection) -> Sequence[Row[Any]]:
+    """These began last whatever the clock said: it may have been set back since others began."""
+    return connection.execute(_ATTEMPTS_AT_JOBS.where(attempts.c.ended.is_(None))).all()
+
+
+def _lateness(attempt: Row[Any]) -> tuple[bool, float, str, int]:
+    return attempt.outcome is None, attempt.last_sign, attempt.job, attempt.number
 
 
 def _troubled(connection: Connection) -> Iterator[Job]:

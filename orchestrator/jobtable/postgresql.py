@@ -185,21 +185,29 @@ def _reason(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 
+_ADVICE = (
+    ("password", "give the password in PGPASSWORD or ~/.pgpass"),
+    ("permission denied", "ask its owner for the right to make and change tables in it"),
+    ("lock timeout", f"others have held it for {LOCKED_SECONDS:g} s; run the command again"),
+    ("prepared statement", "a connection pooler is in the way; connect to the server itself, or have it keep sessions"),
+    ("cached plan", "a newer Orch has changed the table meanwhile; run the command again"),
+    ("too many c", "close some of its connections, or have its limit raised, and run the command again"),
+    ("connection slots", "close some of its connections, or have its limit raised, and run the command again"),
+    ("read-only", "it takes no writes, as a standby does and who is not let write; name the server that does"),
+    ("No space left", "free some space on the server's disk, and run the command again"),
+    ("starting up", "wait until the server has started, and run the command again"),
+    ("shutting down", "wait until the server is up again, and run the command again"),
+    ("pg_hba.conf", "have the server admit this user from this machine, in its pg_hba.conf"),
+    ("translate host name", "check the name of the host"),
+    ('database "', "make it with createdb, or name another"),
+    ('role "', "make it with createuser, or name another user"),
+)
+"""What to do about the server's words, because a connection that is refused has no code that could be asked."""
+
+
 def _advice(reason: str) -> str:
-    """The server's words, because a connection that is refused has no code that could be asked."""
-    if "password" in reason:
-        return "give the password in PGPASSWORD or ~/.pgpass"
-    if "permission denied" in reason:
-        return "ask its owner for the right to make and change tables in it"
-    if "lock timeout" in reason:
-        return f"others have held it for {LOCKED_SECONDS:g} s; run the command again"
-    if "prepared statement" in reason:
-        return "a connection pooler is in the way; connect to the server itself, or have the pooler keep sessions"
-    if "cached plan" in reason:
-        return "a newer Orch has changed the table meanwhile; run the command again"
-    if 'database "' in reason and "does not exist" in reason:
-        return "make it with createdb, or name another"
-    return "check that the server is up, and run the command again"
+    known = (advice for words, advice in _ADVICE if words in reason)
+    return next(known, "check that the server is up, and run the command again")
 
 
 def _alone(connection: Connection) -> None:

@@ -26,9 +26,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import NoResultFound, ProgrammingError
 
-from orchestrator.errors import HomeError, UsageError
+from orchestrator.errors import HomeError, OrchError, UsageError
 from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
-from orchestrator.jobtable import schema
+from orchestrator.jobtable import rows, schema
+from orchestrator.jobtable.interventions import FORGOTTEN, is_begun
 from orchestrator.jobtable.prepared import PreparedRows, Row, together
 from orchestrator.jobtable.schema import data, edges, jobs, study
 from orchestrator.jobtable.settling import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `or
 
 @dataclass(frozen=True)
 class PlanChange:
-    """What publishing a plan did to the jobs."""
+    """What publishing a plan does to the jobs."""
 
     added: int
     kept: int
@@ -48,7 +49,20 @@ class PlanChange:
     revived: int
     """Cancelled before, and asked for again."""
     cancelled: int
-    """No longer asked for.  A done job that is no longer asked for is only set aside, its result kept."""
+    """No longer asked for, and not done."""
+    interrupted: tuple[str, ...] = ()
+    """Names of those among the cancelled that a worker is at, or that have come to some step already."""
+    set_aside: tuple[str, ...] = ()
+    """Names of the done that are no longer asked for; their results are kept, and count when they are again."""
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether it touches what somebody has computed."""
+        return bool(self.interrupted or self.set_aside)
+
+
+class WorkAtStake(OrchError):
+    """A plan was not published, because it would touch what somebody has computed."""
 
 
 def create_tables(connection: Connection, where: str) -> None:
@@ -89,27 +103,72 @@ def _of_another_program(where: str) -> HomeError:
     return HomeError(f"The tables in {where} are another program's; give Orch a database of its own.")
 
 
+def preview(connection: Connection, plan: Plan) -> PlanChange:
+    """What publishing the plan would do.  Raises UsageError if the home holds another study."""
+    _refuse_another_study(connection, plan)
+    return compare(_before(connection), plan)
+
+
 def publish(
-    connection: Connection, plan: Plan, published: Mapping[str, Artifact], notes: Sequence[str], now: float
+    connection: Connection,
+    plan: Plan,
+    published: Mapping[str, Artifact],
+    notes: Sequence[str],
+    now: float,
+    *,
+    cautious: bool = False,
 ) -> PlanChange:
-    """Make the table hold exactly this plan.  Raises UsageError if the home holds another study."""
+    """Make the table hold exactly this plan.
+
+    Raises:
+        UsageError: the home holds another study.
+        WorkAtStake: it is to be cautious, and would disturb.
+    """
+    assert plan.study.leases.seconds is not None, "a plan is published with the leases of its home"
+    _refuse_another_study(connection, plan)
+    before = _before(connection)
+    change = compare(before, plan)
+    if cautious and change.disturbs:
+        raise WorkAtStake("Workers have gone on since what this plan would cancel was looked at; plan again.")
     _set_study(connection, plan, notes, now)
     _set_data(connection, published)
-    before = {row.id: row.state for row in connection.execute(select(jobs.c.id, jobs.c.state))}
-    planned = {job.id for job in plan.jobs}
-    cancelled = _withdraw(connection, planned, now)
-    fresh = [job for job in plan.jobs if job.id not in before]
-    kept = [job for job in plan.jobs if job.id in before]
-    revived = [job.id for job in kept if before[job.id] == JobState.CANCELLED]
+    states = {row.id: row.state for row in before}
+    _withdraw(connection, _vanished(before, plan), now)
+    fresh = [job for job in plan.jobs if job.id not in states]
+    kept = [job for job in plan.jobs if job.id in states]
     _insert(connection, fresh, plan.study.leases)
     _keep(connection, kept, plan.study.leases)
-    _each(connection, update(jobs).values(**_FORGOTTEN), revived)
+    revived = [job.id for job in kept if states[job.id] == JobState.CANCELLED]
+    _each(connection, update(jobs).values(**FORGOTTEN), revived)
     _count_undone_parents(connection)
-    return PlanChange(len(fresh), len(kept) - len(revived), len(revived), cancelled)
+    return change
 
 
-_FORGOTTEN: Mapping[str, Any] = {"failures": 0, "stuck_deaths": 0, "death_step": -1, "not_before": 0.0, "error": None}
-"""What a job that is asked for again does not carry over from before it was cancelled."""
+def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
+    """The set arithmetic between the rows that are there (id, name, state, step, planned) and those asked for."""
+    states = {row.id: row.state for row in before}
+    there = [states[job.id] for job in plan.jobs if job.id in states]
+    vanished = _vanished(before, plan)
+    cancelled = [row for row in vanished if row.state not in (JobState.DONE, JobState.CANCELLED)]
+    return PlanChange(
+        added=len(plan.jobs) - len(there),
+        kept=len(there) - there.count(JobState.CANCELLED),
+        revived=there.count(JobState.CANCELLED),
+        cancelled=len(cancelled),
+        interrupted=tuple(rows.job_name(row.name) for row in cancelled if is_begun(row)),
+        set_aside=tuple(rows.job_name(row.name) for row in vanished if row.state == JobState.DONE),
+    )
+
+
+def _before(connection: Connection) -> Sequence[Any]:
+    columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.step, jobs.c.planned)
+    return connection.execute(select(*columns).order_by(jobs.c.name)).all()
+
+
+def _vanished(before: Sequence[Any], plan: Plan) -> list[Any]:
+    planned = {job.id for job in plan.jobs}
+    return [row for row in before if row.planned and row.id not in planned]
+
 
 _ROWS_AT_ONCE = 5_000
 
@@ -170,10 +229,13 @@ _KEPT = PreparedRows(
 )
 
 
-def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: float) -> None:
+def _refuse_another_study(connection: Connection, plan: Plan) -> None:
     held = connection.execute(select(study.c.name)).scalar_one()
     if held is not None and held != plan.study.name:
         raise UsageError(f"This home holds the study {held!r}; give {plan.study.name!r} a home of its own with --home.")
+
+
+def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: float) -> None:
     document = plan.study.model_dump(mode="json")
     connection.execute(update(study).values(name=plan.study.name, document=document, notes=list(notes), planned_at=now))
 
@@ -188,15 +250,12 @@ def _set_data(connection: Connection, published: Mapping[str, Artifact]) -> None
             connection.execute(insert(data).values(name=name, **asdict(artifact)))
 
 
-def _withdraw(connection: Connection, planned: set[str], now: float) -> int:
-    """Set aside what the plan no longer has; returns how many unfinished jobs that cancelled."""
-    rows = connection.execute(select(jobs.c.id, jobs.c.state).where(jobs.c.planned)).all()
-    vanished = [row for row in rows if row.id not in planned]
+def _withdraw(connection: Connection, vanished: Sequence[Any], now: float) -> None:
+    """Set aside what the plan no longer has, and cancel what of it is not done."""
     undone = [row.id for row in vanished if row.state not in (JobState.DONE, JobState.CANCELLED)]
     close_attempts(connection, [row.id for row in vanished if row.state == JobState.RUNNING], Ending.CANCELLED, now)
     _each(connection, update(jobs).values(planned=False), [row.id for row in vanished])
     _each(connection, update(jobs).values(state=JobState.CANCELLED, **CLEARED_LEASE), undone)
-    return len(undone)
 
 
 def _each(connection: Connection, statement: Any, ids: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What happens to a job that is held: renewed, completed, failed, released, expired; and retry and cancel.
+"""What happens to a job that is held: renewed, completed, failed, released, expired.
 
 Every function that acts for a worker takes its lease and raises `LeaseLost` when the token is no longer the
 job's: the row is then another worker's, and is not touched.
@@ -18,8 +18,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Row,
-    Select,
     and_,
     bindparam,
     delete,
@@ -31,12 +29,12 @@ from sqlalchemy import (
 )
 
 from orchestrator import untrusted
-from orchestrator.errors import OrchError, UsageError
+from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
 from orchestrator.jobtable import rows
 from orchestrator.jobtable.prepared import Asked, Prepared, PreparedRows, together
 from orchestrator.jobtable.rows import as_artifact
-from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, edges, jobs, outputs
+from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, jobs, outputs
 
 KEPT_CHECKPOINTS = 2
 """The newest, and the one before in case the newest turns out damaged."""
@@ -269,28 +267,6 @@ def _most_deaths(row: Any) -> int:
     return max(int(row.tries), FEWEST_DEATHS)
 
 
-def retry(connection: Connection, job: Row[Any]) -> None:
-    """Raises UsageError unless the job is quarantined."""
-    if job.state != JobState.QUARANTINED:
-        raise UsageError(f"{job.name} is {job.state}; only a quarantined job can be retried.")
-    _let_go(
-        connection,
-        job.id,
-        {"state": JobState.READY, "failures": 0, "stuck_deaths": 0, "death_step": -1, "not_before": 0.0},
-    )
-
-
-def cancel(connection: Connection, job: Row[Any], now: float) -> int:
-    """Cancel a job and all that could only run after it; returns how many.  Raises UsageError if it is done."""
-    if job.state == JobState.DONE:
-        raise UsageError(f"{job.name} is done already; a done job stays done.")
-    all_of_them = _with_descendants(job.id)
-    _close_attempts(connection, attempts.c.job.in_(all_of_them) & attempts.c.ended.is_(None), Ending.CANCELLED, now)
-    undone = jobs.c.id.in_(all_of_them) & jobs.c.state.not_in((JobState.DONE, JobState.CANCELLED))
-    cancelled = update(jobs).where(undone).values(state=JobState.CANCELLED, **CLEARED_LEASE).returning(jobs.c.id)
-    return len(connection.execute(cancelled).all())
-
-
 def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, now: float) -> None:
     """End the open attempts of jobs that are taken from their holders."""
     for job in ids:
@@ -402,9 +378,3 @@ def unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifa
         ).scalars()
     }
     return tuple(artifact for artifact in dropped if artifact.sha256 not in named)
-
-
-def _with_descendants(job: str) -> Select[tuple[str]]:
-    found = select(jobs.c.id).where(jobs.c.id == job).cte("descendants", recursive=True)
-    found = found.union(select(edges.c.child).where(edges.c.parent == found.c.id))
-    return select(found.c.id)

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import mounts
+from orchestrator.jobtable import mounts, sqlite_files
 from orchestrator.jobtable.place import T
 
 # Longer than any transaction here takes, so that a writer that meets another waits instead of failing with "locked";
@@ -45,17 +45,18 @@ class SqlitePlace:
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:  # noqa: ARG002
         # SQLite has one writer at a time: every transaction is exclusive.
-        with explained(self._told), begun(self._connection(), "BEGIN IMMEDIATE") as connection:
+        with explained(self._told, self.path), begun(self._connection(), "BEGIN IMMEDIATE") as connection:
             return change(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with explained(self._told), begun(self._connection(), "BEGIN") as connection:
+        with explained(self._told, self.path), begun(self._connection(), "BEGIN") as connection:
             yield connection
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._own, "connection", None)
         if connection is None or connection.closed:
+            sqlite_files.make_ready(self.path)
             connection = self._own.connection = self._engine.connect()
             self._opened.append(connection)
         return connection
@@ -87,17 +88,18 @@ class SqlitePlace:
 
 
 @contextmanager
-def explained(where: str) -> Iterator[None]:
+def explained(where: str, database: Path | None = None) -> Iterator[None]:
     """Turns SQLite's complaints about what is in a database, or about its file, into a sentence.
 
-    A statement that is wrong stays a traceback.  `where` names the job table, at the beginning of the sentence.
+    A statement that is wrong stays a traceback.  `where` names the job table, at the beginning of the sentence;
+    `database` is its file, if it has one.
     """
     try:
         yield
     except (DatabaseError, sqlite3.DatabaseError) as error:
         match error.orig if isinstance(error, DatabaseError) else error:
             case sqlite3.OperationalError() as cause:
-                raise HomeError(f"{where} cannot be used: {cause}; {_advice(cause)}.") from error
+                raise HomeError(f"{where} cannot be used: {cause}; {_advice(cause, database)}.") from error
             case sqlite3.IntegrityError() | sqlite3.DataError() as cause:
                 raise HomeError(
                     f"{where} cannot be used: it holds what no Orch writes ({cause}); "
@@ -147,13 +149,10 @@ def _refuse_mounts(path: Path) -> None:
         )
 
 
-def _advice(error: BaseException | None) -> str:
-    message = str(error)
-    if "full" in message:
-        return "free some space on the disk and run the command again"
-    if "locked" in message:
+def _advice(error: sqlite3.Error, database: Path | None) -> str:
+    if "locked" in str(error):
         return f"another process has held it for {BUSY_SECONDS:.0f} s; run the command again"
-    return "check that the directory is there and that you may write to it"
+    return "give the home that `orch plan` made" if database is None else sqlite_files.advice(error, database)
 
 
 def _engine(path: Path, synchronous: str) -> Engine:

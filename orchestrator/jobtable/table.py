@@ -26,18 +26,19 @@ from orchestrator.jobs import (
     Lives,
     Upcoming,
 )
-from orchestrator.jobtable import chains, claiming, handing_in, publishing, reading, rows, settling
+from orchestrator.jobtable import chains, claiming, handing_in, interventions, publishing, reading, rows, settling
 from orchestrator.jobtable.chains import ChainBroken
+from orchestrator.jobtable.interventions import Cancellation
 from orchestrator.jobtable.overview import Overview, lives, overview
 from orchestrator.jobtable.place import Place, T
-from orchestrator.jobtable.publishing import PlanChange
+from orchestrator.jobtable.publishing import PlanChange, WorkAtStake
 from orchestrator.jobtable.reading import PlannedStudy
 from orchestrator.jobtable.settling import LeaseLost
 
 if TYPE_CHECKING:  # see publishing
     from orchestrator.planner import Plan
 
-__all__ = ["ChainBroken", "JobTable", "LeaseLost", "PlanChange"]
+__all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange", "WorkAtStake"]
 
 
 class JobTable:
@@ -102,37 +103,64 @@ class JobTable:
         if not current:
             self.create()
 
-    def publish(self, plan: Plan, data: Mapping[str, Artifact] | None = None, notes: Sequence[str] = ()) -> PlanChange:
+    def preview(self, plan: Plan) -> PlanChange:
+        """What `publish` would do now; nothing is changed.  Raises UsageError if the table holds another study."""
+        with self._reading() as connection:
+            return publishing.preview(connection, plan)
+
+    def publish(
+        self,
+        plan: Plan,
+        data: Mapping[str, Artifact] | None = None,
+        notes: Sequence[str] = (),
+        *,
+        cautious: bool = False,
+    ) -> PlanChange:
         """Make the table hold this plan: what is the same is kept, what vanished is cancelled.
 
         Args:
             data: shards and test set by the names that the plan gives them: those not published before, and those that
                 were put again.
             notes: what every report of the study must say.
+            cautious: leave everything as it is if what somebody has computed would be touched.
 
         Raises:
             UsageError: the table holds another study.
+            WorkAtStake: it was to be cautious, and would have disturbed.
         """
 
         def all_of_it(connection: Connection) -> PlanChange:
-            change = publishing.publish(connection, plan, data or {}, notes, self._place.now(connection))
+            now = self._place.now(connection)
+            change = publishing.publish(connection, plan, data or {}, notes, now, cautious=cautious)
             self._place.analyze(connection)
             return change
 
         return self._transact(all_of_it, exclusive=True)
 
     def retry(self, job: str) -> Job:
-        """Quarantined to ready, its failures forgotten.  Raises UsageError if it is not quarantined or unknown."""
+        """Quarantined to ready, its failures and its error forgotten.
+
+        Raises:
+            UsageError: it is not quarantined, or unknown.
+        """
         # Alone, as `cancel`: between looking and writing, a plan or another person may decide about the job.
-        self._transact(lambda connection: settling.retry(connection, reading.find(connection, job)), exclusive=True)
+        self._transact(
+            lambda connection: interventions.retry(connection, reading.find(connection, job)), exclusive=True
+        )
         return self.job(job)
+
+    def cancellation(self, job: str) -> Cancellation:
+        """What `cancel` would do now; nothing is changed.  Raises UsageError if the job is done or unknown."""
+        with self._reading() as connection:
+            return interventions.cancellation(connection, reading.find(connection, job))
 
     def cancel(self, job: str) -> int:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
-        return self._transact(
-            lambda connection: settling.cancel(connection, reading.find(connection, job), self._place.now(connection)),
-            exclusive=True,
-        )
+
+        def found_and_cancelled(connection: Connection) -> int:
+            return interventions.cancel(connection, reading.find(connection, job), self._place.now(connection))
+
+        return self._transact(found_and_cancelled, exclusive=True)
 
     # --- for a worker ---
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.files import replace_file
 from orchestrator.errors import UsageError
 from orchestrator.report import tables
 from orchestrator.report.figures import draw_figures
@@ -50,15 +49,5 @@ def write_report(results: Results, directory: Path) -> ReportFiles:
 
 
 def _write(path: Path, text: str) -> Path:
-    """Under a temporary name first, so that a reader or a crash never meets half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        # mkstemp's 0600 would hide the report from a web server or a colleague.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    replace_file(path, text.encode())
     return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Attempt, Ending, Job, Stage
@@ -32,7 +31,8 @@ class Turn:
     outcome: Ending | None
     """None while it runs."""
     repeated_steps: int
-    """Steps that the next attempt did again, because no checkpoint held them."""
+    """Steps that the next attempt did again, because no checkpoint held them.  A second attempt beside one that is late
+    is none that follows: what both of them do is done twice on purpose."""
     waited: float | None
     """Seconds from a death's last sign of life to the next attempt; None without a death or a next one."""
 
@@ -84,7 +84,27 @@ def trace(jobs: Iterable[Job], attempts: Iterable[Attempt]) -> History:
 
 
 def _turns(job: Job, attempts: Sequence[Attempt]) -> list[Turn]:
-    return [_turn(job, attempt, following) for attempt, following in zip_longest(attempts, attempts[1:])]
+    return [_turn(job, attempt, _following(attempt, attempts)) for attempt in attempts]
+
+
+def _following(attempt: Attempt, attempts: Sequence[Attempt]) -> Attempt | None:
+    """The attempt that took the job up when this one had stopped; None if another was at work on it already."""
+    goes_on = attempt.outcome in (None, Ending.DONE, Ending.OUTRUN)
+    if goes_on or any(_goes_on_beside(attempt, each) for each in attempts):
+        return None
+    later = (each for each in attempts if each.number > attempt.number and not _began_during(attempt, each))
+    return next(later, None)
+
+
+def _goes_on_beside(attempt: Attempt, other: Attempt) -> bool:
+    """Whether the other was at work when this one stopped."""
+    began_before = other.number < attempt.number or _began_during(attempt, other)
+    return began_before and other.started < attempt.last_sign < other.last_sign
+
+
+def _began_during(attempt: Attempt, other: Attempt) -> bool:
+    """An attempt of a higher number that began earlier began after the clock was set back, and after this one."""
+    return attempt.started <= other.started < attempt.last_sign
 
 
 def _turn(job: Job, attempt: Attempt, following: Attempt | None) -> Turn:
@@ -100,7 +120,7 @@ def _turn(job: Job, attempt: Attempt, following: Attempt | None) -> Turn:
         host=single_line(attempt.host),
         device=single_line(attempt.device),
         started=attempt.started,
-        stopped=max(attempt.started, stopped),
+        stopped=stopped,
         from_step=attempt.from_step,
         to_step=attempt.to_step,
         outcome=attempt.outcome,

@@ -66,7 +66,7 @@ class Row:
     top5: float | None
     latency_ms: Latency
     speedup: float | None
-    """The float32 reference's p50 divided by this p50, both taken in the same process."""
+    """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
     parameters: int | None
     weights_bytes: int | None
     file_bytes: int | None
@@ -170,7 +170,7 @@ def collect(
         study=study_name,
         dataset=single_line(dataset),
         notes=tuple(map(single_line, notes)),
-        rows=_rows(dataset, benchmarks, [job for job in done if job.stage is Stage.COMPRESS]),
+        rows=_rows(dataset, jobs),
         stages=_stages(jobs),
         problems=(*_quarantined(jobs), *_not_finite(done)),
         trainings=trainings([job for job in jobs if job.stage is Stage.TRAIN]),
@@ -184,10 +184,21 @@ def method_order(method: str) -> tuple[int, str]:
     return (_METHODS.index(method) if method in _METHODS else len(_METHODS), method)
 
 
-def _rows(dataset: str, benchmarks: Iterable[Job], compressed: Iterable[Job]) -> tuple[Row, ...]:
-    sizes = {_subject(job): job.metrics or {} for job in compressed}
+def _rows(dataset: str, jobs: Sequence[Job]) -> tuple[Row, ...]:
+    """One for each benchmark that is done and each way in which it measured."""
+    done = [job for job in jobs if job.state is JobState.DONE]
+    sizes = {_subject(job): job.metrics or {} for job in done if job.stage is Stage.COMPRESS}
+    benchmarks = (job for job in done if job.stage is Stage.BENCHMARK)
     rows = [row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}))]
-    return tuple(sorted(rows, key=_row_order))
+    compared = _compared(jobs)
+    honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
+    return tuple(sorted(honest, key=_row_order))
+
+
+def _compared(jobs: Iterable[Job]) -> set[tuple[str, int]]:
+    """Models and seeds with a float32 network.  Of one without it, older workers wrote that it is 1.0 times float32."""
+    measured = (job for job in jobs if job.stage is Stage.BENCHMARK and job.state is not JobState.CANCELLED)
+    return {(model, seed) for model, seed, method in map(_subject, measured) if method == REFERENCE}
 
 
 def _subject(job: Job) -> tuple[str, int, str]:

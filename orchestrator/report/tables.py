@@ -123,7 +123,8 @@ def _latency_tables(summaries: Sequence[Summary]) -> Iterable[Table]:
 
 
 def _latency_table(summaries: Sequence[Summary], ways: Sequence[tuple[int, int]]) -> Table:
-    table = _table("Median ms per call, and how many times as fast as float32")
+    compared = any(timing.speedup is not None for summary in summaries for timing in summary.timings)
+    table = _table("Median ms per call" + (", and how many times as fast as float32" if compared else ""))
     for batch, threads in ways:
         table.add_column(f"batch {batch}\n{wording.counted(threads, 'thread')}", justify="right", overflow="fold")
     for model, summary in _by_model(summaries):

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 MISSING = "\N{EN DASH}"
 """Stands where there is no figure."""
 
+_NAMES_SHOWN = 3
+"""Of many; who wants all of them asks for a list."""
+
 
 def percent(share: float | None, digits: int = 1) -> str:
     return MISSING if share is None else f"{100 * share:.{digits}f}%"
@@ -51,6 +54,12 @@ def significant(value: float) -> str:
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def named(names: Sequence[str], noun: str, plural: str | None = None) -> str:
+    """`1 job (a)`, `12 jobs (a, b, c and 9 more)`."""
+    shown = [*names[:_NAMES_SHOWN], *([f"{len(names) - _NAMES_SHOWN:,} more"] if len(names) > _NAMES_SHOWN else [])]
+    return f"{counted(len(names), noun, plural)} ({listed(shown)})"
 
 
 def duration(seconds: float | None) -> str:

@@ -51,6 +51,22 @@ def test_every_weight_has_a_path_that_a_second_build_in_the_process_repeats(name
     assert [weight.path for weight in second.weights] == paths
 
 
+def builds(name: str, image_shape: tuple[int, int, int]) -> bool:
+    try:
+        catalog.get(name).build(keras, image_shape=image_shape)
+    except ValueError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_the_smallest_image_and_the_channels_that_an_architecture_takes_are_what_the_catalogue_says(name: str) -> None:
+    side, channels = catalog.get(name).smallest_side, catalog.get(name).channels
+    assert builds(name, (side, side, channels or 3))
+    assert side == 1 or not any((builds(name, (side - 1, 40, channels or 3)), builds(name, (40, side - 1, 3))))
+    assert [builds(name, (32, 32, count)) for count in (1, 3, 4)] == [channels in (None, count) for count in (1, 3, 4)]
+
+
 @pytest.mark.parametrize("name", TINY)
 def test_another_image_shape_and_number_of_classes_are_taken(name: str) -> None:
     network = catalog.get(name).build(keras, image_shape=(16, 24, 1), classes=7)

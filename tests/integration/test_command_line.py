@@ -8,14 +8,16 @@ import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import update
 
 from orchestrator.home import Home
-from orchestrator.jobtable import schema
+from orchestrator.jobtable import schema, sqlite
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.cifar10_batches import write_batches
 from tests.conftest import SMALL
@@ -82,6 +84,33 @@ def test_init_does_not_write_over_a_study(place: Path) -> None:
     assert orch("init", "--force", cwd=place).returncode == 0
 
 
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_full_disk_leaves_no_half_of_a_study_file(tmp_path: Path, force: tuple[str, ...]) -> None:
+    """The kernel refuses files over 100 bytes: what a full disk does to a study of a thousand."""
+    study = tmp_path / "study.toml"
+    if force:
+        study.write_text(SMALL)
+    before = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("orch")), "init", *force],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100)),
+    )
+    assert "cannot be written" in refused(done, 2)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_init_writes_what_a_link_leads_to_and_nothing_over_a_device(tmp_path: Path) -> None:
+    (tmp_path / "real.toml").write_text(SMALL)
+    (tmp_path / "study.toml").symlink_to("real.toml")
+    assert orch("init", "--force", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "study.toml").is_symlink() and "tiny" in (tmp_path / "real.toml").read_text()
+    os.mkfifo(tmp_path / "pipe")
+    assert "no file" in refused(orch("init", "pipe", "--force", cwd=tmp_path), 2)
+
+
 def test_status_as_json_has_the_promised_shape(place: Path) -> None:
     orch("plan", cwd=place)
     told = json.loads(orch("status", "--json", cwd=place).stdout)
@@ -98,9 +127,22 @@ def test_plan_as_json_says_what_changed_and_a_dry_run_changes_nothing(place: Pat
     assert (told["jobs"], told["change"]) == (8, None)
     assert sorted(path.name for path in place.iterdir()) == ["study.toml"]
     told = json.loads(orch("plan", "--json", cwd=place).stdout)
-    assert told["change"] == {"added": 8, "kept": 0, "revived": 0, "cancelled": 0}
+    undisturbed = {"cancelled": 0, "interrupted": [], "set_aside": []}
+    assert told["change"] == {"added": 8, "kept": 0, "revived": 0, **undisturbed}
     told = json.loads(orch("plan", "--json", cwd=place).stdout)
-    assert told["change"] == {"added": 0, "kept": 8, "revived": 0, "cancelled": 0}
+    assert told["change"] == {"added": 0, "kept": 8, "revived": 0, **undisturbed}
+
+
+def test_a_lease_that_is_short_for_its_home_is_told(place: Path) -> None:
+    for done in (orch("plan", "--dry-run", cwd=place), orch("plan", cwd=place), orch("plan", "--dry-run", cwd=place)):
+        assert done.returncode == 0
+    assert "Warning: A lease of 5 s is short for" in done.stderr and "for 60 s, or give 30 or more" in done.stderr
+    (place / "study.toml").write_text(SMALL.replace("seconds = 5\n", ""))
+    assert orch("plan", cwd=place).stderr == ""
+    home = Home.open(place / "small.orch")
+    study = home.jobs.study()
+    assert study is not None and study.document["leases"]["seconds"] == home.leases.usual == 60
+    assert home.leases.least >= 3 * sqlite.BUSY_SECONDS, "two renewals may fail"
 
 
 def test_report_before_any_benchmark_says_so_and_as_json_is_empty(place: Path) -> None:
@@ -164,10 +206,9 @@ def test_a_worker_without_a_home_ends_with_4(tmp_path: Path) -> None:
 def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None:
     orch("plan", cwd=place)
     database = place / "small.orch" / "jobs.db"
-    sqlite = SqlitePlace(database)
     newer = update(schema.study).values(schema_version=schema.VERSION + 1)
-    sqlite.transact(lambda connection: connection.execute(newer))
-    sqlite.close()
+    with closing(SqlitePlace(database)) as opened:
+        opened.transact(lambda connection: connection.execute(newer))
     for command in ("status", "plan", "worker"):
         assert "upgrade Orch" in refused(orch(command, cwd=place), 4)
 
@@ -232,6 +273,37 @@ def test_two_plans_at_once_make_one_plan(place: Path) -> None:
     assert sum(change["kept"] for change in changes) == 24
     jobs = Home.open(place / "small.orch").jobs.jobs()
     assert len(jobs) == len({job.id for job in jobs}) == 8
+
+
+def own_data(place: Path, **changes: np.ndarray) -> None:
+    """A study of a person's own images, 60 of three classes."""
+    labels = np.arange(60) % 3
+    images = np.full((60, 8, 8, 3), 200, np.uint8)
+    arrays = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels, **changes}
+    np.savez(place / "mine.npz", **arrays)  # type: ignore[arg-type]
+    study = SMALL.replace('"synthetic"', '"npz:mine.npz"').replace("train_images = 400\ntest_images = 100\n", "")
+    (place / "study.toml").write_text(study.replace("seconds = 5\n", ""))
+
+
+def test_images_that_cannot_be_trained_on_are_refused_in_a_sentence_about_them(place: Path) -> None:
+    own_data(place, x_train=np.zeros((60, 3, 8, 8), np.uint8))
+    assert "channels seem to come first" in refused(orch("plan", cwd=place), 2)
+    own_data(place, y_train=np.array([1_500_000_000, *range(59)]))
+    assert "more than the 60 training images" in refused(orch("plan", cwd=place), 2)
+    small = np.full((60, 5, 5, 3), 200, np.uint8)
+    own_data(place, x_train=small, x_test=small)
+    assert "alexnet-tiny needs images of at least 7x7 pixels" in refused(orch("plan", cwd=place), 2)
+    assert not (place / "small.orch").exists()
+
+
+def test_what_is_strange_about_a_persons_data_is_told_by_plan_and_by_every_report(place: Path) -> None:
+    own_data(place, y_train=1 + np.arange(60) % 3, y_test=1 + np.arange(60) % 3)
+    for done in (orch("plan", "--dry-run", cwd=place), orch("plan", cwd=place)):
+        assert done.returncode == 0 and "Warning: No image has the label 0" in done.stderr
+    assert "the labels seem to count from 1" in " ".join(orch("report", cwd=place).stdout.split())
+    own_data(place)
+    assert orch("plan", "--yes", cwd=place).stderr == ""
+    assert "count from 1" not in " ".join(orch("report", cwd=place).stdout.split())
 
 
 TAKEN_FOR_OFFICIAL = """

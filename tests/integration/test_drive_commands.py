@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from orchestrator.drive import signin
 from orchestrator.errors import ExitCode
@@ -143,6 +145,73 @@ def test_a_network_that_ends_in_the_middle_of_a_sign_in_is_told(place: Path) -> 
     assert "needs a sign-in" in refused(orch("login", cwd=place), ExitCode.SIGN_IN)
 
 
+@pytest.mark.usefixtures("oauth")
+def test_who_has_no_client_is_told_the_ways_to_sign_in_without_one(place: Path) -> None:
+    (place / "client_secrets.json").unlink()
+    assert "docs/google-drive.md" in refused(orch("login", cwd=place), ExitCode.USAGE)
+    told = refused(orch("status", "--home", "gdrive://folder", cwd=place), ExitCode.SIGN_IN)
+    for way in ("Nobody is signed in", "orch login", "gcloud", "GOOGLE_APPLICATION_CREDENTIALS", "a notebook"):
+        assert way in told
+
+
+def service_account(place: Path, token_url: str) -> Path:
+    """A file as Google Cloud's console gives it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    told = {
+        "type": "service_account",
+        "client_email": "robot@project.iam.gserviceaccount.com",
+        "private_key": pem,
+        "token_uri": token_url,
+    }
+    (place / "key.json").write_text(json.dumps(told))
+    return place / "key.json"
+
+
+def test_a_sign_in_that_google_application_credentials_names_is_taken(
+    place: Path, planned: str, oauth: type[OAuth]
+) -> None:
+    token_url = json.loads((place / "client_secrets.json").read_text())["installed"]["token_uri"]
+    named = str(service_account(place, token_url))
+    done = orch("status", "--home", planned, cwd=place, GOOGLE_APPLICATION_CREDENTIALS=named)
+    assert "small" in told(done) and oauth.access_token not in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("oauth")
+@pytest.mark.parametrize("content", [None, "{}", "no JSON"])
+def test_credentials_that_cannot_be_used_are_named(place: Path, content: str | None) -> None:
+    if content is not None:
+        (place / "key.json").write_text(content)
+    named = str(place / "key.json")
+    done = orch("status", "--home", "gdrive://folder", cwd=place, GOOGLE_APPLICATION_CREDENTIALS=named)
+    assert f"GOOGLE_APPLICATION_CREDENTIALS names {named}" in refused(done, ExitCode.SIGN_IN)
+
+
+@pytest.mark.parametrize("home", [("--home", "gdrive:"), ()])
+def test_before_the_first_plan_the_doctor_checks_the_sign_in_and_the_service_and_leaves_nothing(
+    place: Path, drive: DriveServer, home: tuple[str, ...]
+) -> None:
+    printed = told(orch("doctor", *home, cwd=place))
+    assert "!!" not in printed
+    for found in ("Nothing is planned", "Signed in as ann@example.org", "stale version is refused", "one won"):
+        assert found in printed
+    assert [file.name for file in drive.files()] == ["My Drive"]
+
+
+@pytest.mark.usefixtures("oauth")
+def test_the_doctor_tells_who_is_not_signed_in_and_minds_it_where_drive_is_asked_for(place: Path) -> None:
+    assert "Nobody is signed in" in told(orch("doctor", cwd=place))
+    done = orch("doctor", "--home", "gdrive:", cwd=place)
+    assert (done.returncode, "!!  Nobody is signed in" in done.stdout) == (ExitCode.FAILED, True)
+
+
+def test_the_doctor_checks_the_service_though_the_home_is_not_there(place: Path) -> None:
+    gone = f"gdrive://{'A' * 33}"
+    done = orch("doctor", "--home", gone, cwd=place)
+    assert done.returncode == ExitCode.FAILED
+    assert f"!!  There is no home at {gone}" in done.stdout and "ok  A swap of a stale version" in done.stdout
+
+
 def test_a_home_on_drive_needs_a_sign_in(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(signin.TOKEN_FILE_VARIABLE)
     assert "orch login" in refused(orch("plan", "--home", "gdrive:", cwd=place), ExitCode.SIGN_IN)
@@ -175,7 +244,8 @@ def test_planned_again_everything_stays_and_nothing_is_uploaded(place: Path, pla
 def test_a_lease_on_drive_is_longer_unless_the_study_says_how_long(place: Path, planned: str) -> None:
     assert lease_seconds(planned) == 900.0
     (place / "study.toml").write_text(SMALL)
-    told(orch("plan", cwd=place))
+    done = orch("plan", cwd=place)
+    assert "A lease of 5 s is short for gdrive://" in done.stderr and "for 900 s, or give 300 or more" in done.stderr
     assert lease_seconds(planned) == 5.0
 
 
@@ -189,7 +259,8 @@ def lease_seconds(home: str) -> float:
 def test_another_account_sees_the_study_once_it_is_shared(place: Path, drive: DriveServer) -> None:
     ben = drive.account("ben@example.org")
     his = {signin.TOKEN_FILE_VARIABLE: str(ben.token_file(place / "ben"))}
-    assert "There is no home" in refused(orch("status", cwd=place, **his), ExitCode.UNREACHABLE)
+    unshared = refused(orch("status", cwd=place, **his), ExitCode.UNREACHABLE)
+    assert "that this account may see" in unshared and "orch share" in unshared and "orch plan" not in unshared
     assert "ben@example.org" in told(orch("share", "ben@example.org", cwd=place))
     assert "small" in told(orch("status", cwd=place, **his))
     assert "no Google account" in refused(orch("share", "nobody@example.org", cwd=place), ExitCode.FAILED)

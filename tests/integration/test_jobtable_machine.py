@@ -176,7 +176,7 @@ class JobTableMachine(RuleBasedStateMachine):
         for planned in plan.jobs:
             known = self.expected.setdefault(planned.id, Expected(planned))
             known.job = planned
-            known.plan(plan.study.leases.seconds, self.tries)
+            known.plan(plan.study.leases.seconds or 0.0, self.tries)
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:

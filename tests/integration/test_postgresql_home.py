@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.home import Home
+from orchestrator.jobtable import postgresql
 from orchestrator.planner import Plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
@@ -45,6 +46,20 @@ def place(tmp_path: Path) -> Path:
 def planned(database: str, files: Path) -> Home:
     publish(Study.parse(SMALL), database, None, artifacts=files)
     return Home.open(database, files)
+
+
+def test_a_lease_lasts_as_long_as_a_server_takes_to_restart_unless_the_study_says_how_long(
+    tmp_path: Path, database: str
+) -> None:
+    unsaid = Study.parse(SMALL.replace("seconds = 5\n", ""))
+    told = publish(unsaid, database, None, artifacts=tmp_path / "files")
+    home = Home.open(database, tmp_path / "files")
+    study = home.jobs.study()
+    assert study is not None and study.document["leases"]["seconds"] == home.leases.usual == 120
+    assert told.warnings == ()
+    told = publish(Study.parse(SMALL), database, None, artifacts=tmp_path / "files")
+    assert "short for postgresql://" in told.warnings[0]
+    assert home.leases.least >= 3 * postgresql._PATIENCE["tcp_user_timeout"] / 1000, "two renewals may fail"
 
 
 def altered(url: str, **parts: Any) -> str:
@@ -152,6 +167,9 @@ def own_server() -> Iterator[str]:
         with postgres_server() as url:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("CREATE ROLE guest LOGIN")
+                connection.execute("CREATE ROLE one_too_many LOGIN CONNECTION LIMIT 0")
+                connection.execute("CREATE ROLE reader SUPERUSER LOGIN")
+                connection.execute("ALTER ROLE reader SET default_transaction_read_only = on")
                 connection.execute(f"CREATE ROLE locked SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
                 _admit(connection, "local all locked scram-sha-256", "local all all trust")
             yield url
@@ -210,6 +228,21 @@ def test_a_password_is_in_nothing_that_is_printed_or_written(place: Path, own_se
 def test_a_user_who_may_not_make_tables_is_told_whom_to_ask(tmp_path: Path, own_server: str) -> None:
     with pytest.raises(HomeError, match="permission denied for schema public; ask its owner"):
         Home.create(altered(own_server, username="guest"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("user", "advice"),
+    [
+        ("one_too_many", "too many connections .*; close some of its connections"),
+        ("reader", "read-only transaction; it takes no writes"),
+        ("nobody_knows", 'role "nobody_knows" does not exist; make it with createuser'),
+    ],
+)
+def test_what_keeps_a_server_from_being_used_is_told_with_what_to_do(
+    tmp_path: Path, own_server: str, user: str, advice: str
+) -> None:
+    with pytest.raises(HomeError, match=advice):
+        Home.create(altered(own_server, username=user), tmp_path)
 
 
 def test_a_standby_is_told(tmp_path: Path, database: str, small_plan: Plan) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import ExitCode, HomeClosed
-from orchestrator.home import Home
+from orchestrator.home import Home, LeaseSeconds
 from orchestrator.jobs import Artifact, Ending, Finished, JobState, Lease, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
@@ -47,7 +47,8 @@ def home(tmp_path: Path) -> Iterator[Home]:
     with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
         table = JobTable(place, "here")
         table.create()
-        yield Home("here", table, LocalStore(tmp_path / "artifacts"), tmp_path, shares_artifacts=False)
+        store, leases = LocalStore(tmp_path / "artifacts"), LeaseSeconds(60.0, 30.0)
+        yield Home("here", table, store, tmp_path, shares_artifacts=False, leases=leases)
 
 
 @pytest.fixture

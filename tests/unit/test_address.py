@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,123 @@ def test_a_url_that_cannot_be_understood_is_refused_without_repeating_it(url: st
 )
 def test_a_url_is_told_from_a_directory_by_its_scheme(url: str, scheme: str | None) -> None:
     assert address.scheme(url) == scheme
+
+
+def project(directory: Path, home: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory from which a study was planned into this home."""
+    directory.mkdir(parents=True)
+    monkeypatch.chdir(directory)
+    if address.scheme(home) is None:
+        Path(home).mkdir(parents=True)
+    address.remember("small", address.of_study("small", home, None))
+    return directory
+
+
+@pytest.mark.parametrize("copied", ["copied", "moved"])
+@pytest.mark.parametrize("home", ["small.orch", "homes/mine"])
+def test_a_home_beside_its_note_is_the_copys_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str, copied: str
+) -> None:
+    original = project(tmp_path / "project", home, monkeypatch)
+    variant = tmp_path / "variant"
+    if copied == "moved":
+        original.rename(variant)
+    else:
+        shutil.copytree(original, variant)
+    monkeypatch.chdir(variant)
+    assert address.of_study("small", None, None) == address.known(None, None) == Address(str(variant / home))
+
+
+@pytest.mark.parametrize("home", ["../elsewhere", "gdrive://folder", SERVER])
+def test_a_copy_is_not_planned_into_the_originals_home_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("ORCH_ARTIFACTS", str(tmp_path / "files"))
+    original = project(tmp_path / "project", home, monkeypatch)
+    there = address.of_study("small", None, None)
+    variant = tmp_path / "variant"
+    shutil.copytree(original, variant)
+    monkeypatch.chdir(variant)
+    with pytest.raises(UsageError, match=f"a copy of {original}") as told:
+        address.of_study("small", None, None)
+    assert there.url in str(told.value)
+    assert address.of_study("small", there.url, None) == there
+    assert address.of_study("other", None, None).url == "other.orch"
+    # Who has said that they mean it is not asked again; nor is who has moved the directory.
+    address.remember("small", there)
+    assert address.of_study("small", None, None) == there
+    shutil.rmtree(variant)
+    original.rename(variant)
+    monkeypatch.chdir(variant)
+    assert address.of_study("small", None, None) == there
+
+
+def old_note(home: Path) -> str:
+    """As Orch wrote it before it knew of copies."""
+    return f'study = "small"\nhome = "{home}"\n'
+
+
+def test_an_older_note_in_a_copy_is_not_followed_into_the_originals_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, variant = tmp_path / "project", tmp_path / "variant"
+    (original / "small.orch").mkdir(parents=True)
+    (original / address.NOTE_FILE).write_text(old_note(original / "small.orch"))
+    monkeypatch.chdir(original)
+    assert address.of_study("small", None, None) == Address(str(original / "small.orch"))
+    shutil.copytree(original, variant)
+    monkeypatch.chdir(variant)
+    with pytest.raises(UsageError, match=f"a copy of {original}"):
+        address.of_study("small", None, None)
+
+
+def test_an_older_note_is_understood_where_its_directory_was_moved_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, moved = tmp_path / "project", tmp_path / "moved"
+    (original / "small.orch").mkdir(parents=True)
+    (original / address.NOTE_FILE).write_text(old_note(original / "small.orch"))
+    original.rename(moved)
+    monkeypatch.chdir(moved)
+    assert address.of_study("small", None, None) == Address(str(moved / "small.orch"))
+
+
+def test_a_home_that_a_link_leads_to_is_not_the_copys_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "disk").mkdir()
+    original, variant = tmp_path / "project", tmp_path / "variant"
+    original.mkdir()
+    (original / "small.orch").symlink_to(tmp_path / "disk")
+    monkeypatch.chdir(original)
+    address.remember("small", Address("small.orch"))
+    shutil.copytree(original, variant, symlinks=True)
+    monkeypatch.chdir(variant)
+    with pytest.raises(UsageError, match="a copy of"):
+        address.of_study("small", None, None)
+
+
+@pytest.mark.parametrize("home", ["../böse \N{FILE FOLDER}/h", 'a"b\\c\nd\x7f', "./gdrive:x"])
+def test_every_path_is_understood_as_it_was_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    project(tmp_path / "project", home, monkeypatch)
+    assert Path(address.known(None, None).url).resolve() == Path(home).resolve()
+
+
+def test_a_home_whose_path_is_no_text_is_told_and_not_noted(here: Path) -> None:
+    home = os.fsdecode(b"\xff.orch")
+    assert "not UTF-8" in str(address.remember("small", Address(home)))
+    assert not (here / address.NOTE_FILE).exists()
+
+
+def test_beside_a_note_in_a_directory_whose_path_is_no_text_a_home_is_noted(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = here / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert address.remember("small", Address("small.orch")) is None
+    assert address.known(None, None) == Address(str(place / "small.orch"))
+
+
+@pytest.mark.parametrize("text", ["home = 3", "home = [1]", "\xff", 'home = "\\u0000"'])
+def test_a_note_that_says_nothing_that_can_be_meant_is_no_note(here: Path, text: str) -> None:
+    (here / address.NOTE_FILE).write_text(text, encoding="latin-1")
+    assert address.of_study("small", None, None) == Address("small.orch")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +42,10 @@ def some_split(labels: list[int]) -> Split:
 
 def write_npz(path: Path, **changes: np.ndarray) -> Path:
     arrays: dict[str, Any] = {
-        "x_train": np.zeros((4, 8, 8, 3), np.uint8),
+        "x_train": np.full((4, 8, 8, 3), 200, np.uint8),
         "y_train": np.array([[0], [1], [2], [1]]),
-        "x_test": np.ones((2, 8, 8, 3), np.uint8),
-        "y_test": np.array([2, 0]),
+        "x_test": np.ones((3, 8, 8, 3), np.uint8),
+        "y_test": np.array([2, 0, 1]),
     }
     np.savez(path, **(arrays | changes))
     return path
@@ -192,38 +194,109 @@ def test_an_npz_file_is_loaded_and_described(tmp_path: Path) -> None:
             classes=("0", "1", "2"),
             image_shape=(8, 8, 3),
             train_images=4,
-            test_images=2,
+            test_images=3,
             digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+            smallest_class=1,
         )
     )
     assert loaded.train.labels.tolist() == [0, 1, 2, 1]
 
 
 def test_grey_images_get_a_channel(tmp_path: Path) -> None:
-    grey = {"x_train": np.zeros((4, 8, 8), np.uint8), "x_test": np.zeros((2, 8, 8), np.uint8)}
+    grey = {"x_train": np.zeros((4, 8, 8), np.uint8), "x_test": np.zeros((3, 8, 8), np.uint8)}
 
     path = write_npz(tmp_path / "grey.npz", **grey)
 
     assert datasets.describe(f"npz:{path}").image_shape == (8, 8, 1)
 
 
+def images_of(dtype: type, low: float, high: float) -> np.ndarray:
+    return np.linspace(low, high, 4 * 8 * 8 * 3).reshape(4, 8, 8, 3).astype(dtype)
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"x_train": np.zeros((4, 8, 8, 3), np.float32)}, "x_train is float32"),
-        ({"x_test": np.zeros((2, 9, 9, 3), np.uint8)}, "make them one shape"),
+        ({"x_train": images_of(np.float32, 0, 1)}, r"float32\[4, 8, 8, 3\]; .* keep \(255 \* array\)"),
+        ({"x_train": images_of(np.float64, 0, 255)}, r"keep \(array\)\.round\(\)"),
+        ({"x_train": images_of(np.float32, -2.1, 2.6)}, r"between -2\.1 and 2\.6; keep the pixels"),
+        ({"x_train": images_of(np.float32, 0, np.nan)}, "not finite"),
+        ({"x_train": images_of(np.int64, 0, 255)}, r"keep array\.astype\('uint8'\)"),
+        ({"x_train": images_of(np.uint16, 0, 65535)}, "between 0 and 65535"),
+        ({"x_train": np.ones((4, 8, 8, 3), bool)}, "keep 255 "),
+        ({"x_train": np.zeros((4, 3, 8, 8), np.uint8)}, r"channels seem to come first; .*transpose\(0, 2, 3, 1\)"),
+        ({"x_train": np.zeros((4, 1, 28, 28), np.uint8)}, "channels seem to come first"),
+        ({"x_train": np.zeros((4, 192), np.uint8)}, "reshape it"),
+        ({"x_train": np.zeros((0, 8, 8, 3), np.uint8)}, r"uint8\[0, 8, 8, 3\]"),
+        ({"x_test": np.zeros((3, 9, 9, 3), np.uint8)}, "make them one shape"),
+        ({"x_train": np.array([np.zeros((2, 2)), np.zeros(3)], object)}, "x_train is an array of Python objects"),
         ({"y_train": np.array([0, 1])}, r"y_train is int64\[2\] for 4 images"),
-        ({"y_test": np.array([-1, 0])}, "y_test"),
-        ({"y_test": np.array([None, 0])}, "cannot be read as an npz file"),
+        ({"y_train": np.eye(4, 3)}, r"one-hot; .* labels\.argmax\(1\)"),
+        ({"y_train": np.array([0.0, 1.0, 2.0, 1.0])}, r"keep labels\.astype\('int64'\)"),
+        ({"y_train": np.array(["cat", "dog", "eel", "dog"])}, r"these are names; numpy\.unique"),
+        ({"y_test": np.array([-1, 0, 1])}, "y_test has the label -1; class numbers count from 0"),
+        ({"y_test": np.array([None, 0, 1])}, "y_test is an array of Python objects"),
+        ({"y_test": np.array([0, 1, 1_500_000_000])}, "makes 1,500,000,001 classes, more than the 4 training images"),
+        ({"y_train": np.array([0, 1, 2, 2**64 - 1], np.uint64)}, r"label 18446744073709551615; numpy\.unique"),
+        ({"y_train": np.zeros(4, int), "y_test": np.zeros(3, int)}, "nothing to tell apart"),
     ],
 )
-def test_unusable_arrays_are_refused_with_the_reason(
+def test_unusable_arrays_are_refused_with_what_they_seem_to_be(
     tmp_path: Path, changes: dict[str, np.ndarray], complaint: str
 ) -> None:
     path = write_npz(tmp_path / "bad.npz", **changes)
 
-    with pytest.raises(DatasetError, match=complaint):
-        datasets.load(f"npz:{path}")
+    with pytest.raises(DatasetError, match=complaint) as told:
+        datasets.describe(f"npz:{path}")
+    assert str(path) in str(told.value) and "pickle" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, None),
+        ({"y_train": np.array([1, 2, 3, 2]), "y_test": np.array([1, 2, 3])}, "seem to count from 1"),
+        ({"y_train": np.array([0, 2, 3, 3]), "y_test": np.array([0, 2, 3])}, "There is no image of class 1"),
+        ({"y_test": np.array([0, 1, 3])}, "There are only test images of class 3: none of them can be told right."),
+        ({"y_test": np.array([0, 0, 0])}, "There are no test images of the classes 1 and 2"),
+        ({"x_train": np.ones((4, 8, 8, 3), np.uint8)}, "No training image has a pixel above 1"),
+    ],
+    ids=str,
+)
+def test_what_is_strange_about_the_labels_is_noted(
+    tmp_path: Path, changes: dict[str, np.ndarray], told: str | None
+) -> None:
+    notes = datasets.describe(f"npz:{write_npz(tmp_path / 'odd.npz', **changes)}").notes
+    assert notes == () if told is None else any(told in note for note in notes), notes
+
+
+def test_the_smallest_class_of_the_fixed_data_sets_is_what_they_have() -> None:
+    train, _ = datasets.synthetic.make()
+    assert datasets.describe("synthetic").smallest_class == min(np.bincount(train.labels))
+    described = datasets.describe("cifar10")
+    assert described.smallest_class * len(described.classes) == described.train_images
+
+
+def test_a_file_that_may_not_be_read_is_no_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = write_npz(tmp_path / "mine.npz")
+    monkeypatch.setattr("numpy.load", refused)
+    with pytest.raises(DatasetError, match=r"cannot be read: Permission denied\."):
+        datasets.describe(f"npz:{path}")
+
+
+def test_a_file_that_promises_more_than_there_is_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "huge.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            content = io.BytesIO()
+            header = {"descr": "|u1", "fortran_order": False, "shape": (1 << 55, 8, 8, 3)}
+            np.lib.format.write_array_header_1_0(content, header)
+            archive.writestr(f"{name}.npy", content.getvalue())
+    with pytest.raises(DatasetError, match="memory of this machine"):
+        datasets.describe(f"npz:{path}")
 
 
 def test_a_missing_array_is_named(tmp_path: Path) -> None:

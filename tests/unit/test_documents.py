@@ -122,6 +122,15 @@ def test_the_recipe_of_every_architecture_is_documented_as_it_is() -> None:
         assert rows[name] == {key: "off" if it is None else f"`{toml(it)}`" for key, it in values.items()}, name
 
 
+def test_the_images_that_every_architecture_takes_are_documented_as_they_are() -> None:
+    rows = {plain(row["architecture"]): row for row in table("Images that the built-in architectures take")}
+    assert list(rows) == list(catalog.names())
+    for name, row in rows.items():
+        architecture = catalog.get(name)
+        told = [row["pixels high and wide, at least"], row["channels"]]
+        assert told == [str(architecture.smallest_side), str(architecture.channels or "any")], name
+
+
 def toml(it: Any) -> str:
     return str(it).lower() if isinstance(it, bool) else str(it)
 

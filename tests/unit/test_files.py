@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,3 +35,25 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: p
 
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_who_may_read_and_write_a_file_is_what_the_umask_says(tmp_path: Path, umask: int, mode: int) -> None:
+    with masked(umask):
+        files.replace_file(tmp_path / "file", b"shared")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == mode
+
+
+def test_a_file_may_be_for_its_owner_alone_whatever_the_umask_says(tmp_path: Path) -> None:
+    with masked(0):
+        files.replace_file(tmp_path / "secret", b"token", mode=0o600)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+@contextmanager
+def masked(umask: int) -> Iterator[None]:
+    before = os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
+from models import datasets
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
 from orchestrator.planner import Plan, make_plan, shard_sizes, train_images
@@ -220,3 +222,36 @@ def test_merges_need_the_device_that_trains_and_are_no_steps() -> None:
     jobs = make_plan(averaged('device = "gpu"')).jobs
     merges = [job for job in jobs if job.stage is Stage.MERGE]
     assert ({job.needs for job in merges}, {job.steps for job in merges}) == ({Device.GPU}, {0})
+
+
+def on_images(shape: tuple[int, int, int], architecture: str) -> Plan:
+    study = Study.parse(SMALL.replace('"alexnet-tiny"', f'"{architecture}"'))
+    return make_plan(study, replace(datasets.describe("synthetic"), image_shape=shape))
+
+
+@pytest.mark.parametrize(
+    ("shape", "architecture", "told"),
+    [
+        ((6, 32, 3), "alexnet-tiny", "alexnet-tiny needs images of at least 7x7 pixels, .* are 6x32"),
+        ((28, 28, 3), "alexnet-residual-paper", "at least 29x29"),
+        ((3, 32, 32), "vit", "at least 4x4"),
+        ((28, 28, 1), "vit-paper", "needs images with 3 channels, .* have 1"),
+    ],
+)
+def test_images_that_an_architecture_cannot_be_built_for_are_refused(
+    shape: tuple[int, int, int], architecture: str, told: str
+) -> None:
+    with pytest.raises(StudyError, match=told):
+        on_images(shape, architecture)
+
+
+def test_the_smallest_image_is_planned_and_a_persons_own_architecture_is_not_judged() -> None:
+    assert on_images((7, 7, 3), "alexnet-tiny").jobs
+    assert on_images((1, 1, 9), "my_networks:build").jobs
+
+
+def test_more_shards_than_images_of_a_class_are_a_warning() -> None:
+    rare = replace(datasets.describe("synthetic"), smallest_class=1)
+    (warning,) = make_plan(Study.parse(SMALL), rare).warnings
+    assert warning.startswith("shards = 2 is more than the 1 training images of the smallest class")
+    assert make_plan(Study.parse(SMALL)).warnings == ()

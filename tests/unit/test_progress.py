@@ -46,6 +46,19 @@ def test_before_there_is_a_pace_no_time_is_made_up() -> None:
     assert told.eta_seconds is None
 
 
+@pytest.mark.parametrize("seconds", [-1800.0, 0.0])
+def test_a_clock_that_was_set_back_makes_no_time_left_that_is_negative(seconds: float) -> None:
+    told = snapshot("s", "h", seen(training("vit", step=40, worked_steps=50, seconds=seconds)))
+    assert (told.models[0].eta_seconds, told.eta_seconds) == (None, None)
+
+
+def test_a_job_that_failed_and_is_under_way_is_told_so() -> None:
+    failed = dataclasses.replace(quarantined("OSError: no"), state=JobState.RUNNING, failures=1)
+    assert snapshot("s", "h", seen(troubled=(failed,))).problems == (
+        "vit/seed0/train/r00.s0 has failed 1 time and is being tried again: OSError: no",
+    )
+
+
 def test_one_worker_does_two_models_one_after_the_other_and_two_workers_at_once() -> None:
     models = (training("a", 0, 10, 10.0), training("b", 50, 10, 10.0))
     one, two = (worker("w1", "j"),), (worker("w1", "j"), worker("w2", "k"))

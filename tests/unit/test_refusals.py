@@ -27,7 +27,8 @@ def body(reason: str) -> bytes:
         (409, "fileIdInUse", Reason.EXISTS, "nothing has to be done"),
         (412, "conditionNotMet", Reason.STALE, "read it again"),
         (500, "internalError", Reason.UNREACHABLE, "check the network"),
-        (403, "accessNotConfigured", Reason.OTHER, "orch doctor"),
+        (403, "accessNotConfigured", Reason.SWITCHED_OFF, "enable the Google Drive API in the project"),
+        (403, "somethingNew", Reason.OTHER, "orch doctor"),
     ],
 )
 def test_each_reason_has_its_own_advice(status: int, reason: str, meant: Reason, advice: str) -> None:

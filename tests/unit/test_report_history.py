@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from orchestrator.jobs import Ending
-from orchestrator.report.history import trace
+from orchestrator.report.history import History, Turn, trace
 from tests.report_jobs import attempt, small_study, train
 
 
@@ -47,3 +49,52 @@ def test_workers_are_listed_by_first_appearance() -> None:
     jobs, attempts = small_study()
 
     assert trace(jobs, attempts[::-1]).workers == ("ann", "bob")
+
+
+def second_beside(
+    first: Ending, second: Ending, *, at_work: tuple[float, float], beside: tuple[float, float]
+) -> tuple[History, Turn, Turn]:
+    """A holder, late at step 60 of 100 from step 0, and a second attempt beside it from step 40 on."""
+    job = train("vit")
+    attempts = [
+        attempt(job, 1, started=at_work[0], seen=at_work[1], ended=at_work[1], steps=(0, 60), outcome=first),
+        attempt(
+            job, 2, worker="bob", started=beside[0], seen=beside[1], ended=beside[1], steps=(40, 100), outcome=second
+        ),
+    ]
+    history = trace([job], attempts)
+    holder, beside_it = history.turns
+    return history, holder, beside_it
+
+
+@pytest.mark.parametrize(("first", "second"), [(Ending.DONE, Ending.OUTRUN), (Ending.OUTRUN, Ending.DONE)])
+def test_what_a_second_attempt_beside_a_late_one_does_is_not_lost(first: Ending, second: Ending) -> None:
+    history, *_ = second_beside(first, second, at_work=(0, 100), beside=(50, 100))
+    assert history.repeated_steps == 0
+
+
+def test_a_second_attempt_that_dies_beside_a_living_holder_costs_no_steps_and_no_waiting() -> None:
+    history, _, death = second_beside(Ending.DONE, Ending.EXPIRED, at_work=(0, 100), beside=(50, 70))
+    assert (history.repeated_steps, death.died, death.waited) == (0, True, None)
+
+
+def test_a_holder_that_dies_while_a_second_attempt_is_at_work_costs_no_steps_and_no_waiting() -> None:
+    history, death, _ = second_beside(Ending.EXPIRED, Ending.DONE, at_work=(0, 60), beside=(50, 100))
+    assert (history.repeated_steps, death.died, death.waited) == (0, True, None)
+
+
+def test_a_holder_that_was_dead_when_the_second_attempt_began_costs_its_last_steps() -> None:
+    """It was late because it was dead, and nobody knew: its lease had not expired yet."""
+    history, death, _ = second_beside(Ending.EXPIRED, Ending.DONE, at_work=(0, 45), beside=(50, 100))
+    assert (history.repeated_steps, death.waited) == (20, 5)
+
+
+def test_after_a_clock_that_was_set_back_what_was_lost_is_still_what_the_next_attempt_repeats() -> None:
+    job = train("vit")
+    attempts = [
+        attempt(job, 1, started=5000, seen=5010, ended=3000, steps=(0, 70), outcome=Ending.FAILED),
+        attempt(job, 2, started=3010, seen=3020, ended=3020, steps=(48, 100)),
+    ]
+    history = trace([job], attempts)
+    assert history.repeated_steps == 22
+    assert all(turn.stopped >= turn.started for turn in history.turns)

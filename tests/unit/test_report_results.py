@@ -5,8 +5,13 @@ import math
 import random
 import subprocess
 import sys
+from io import StringIO
+
+from rich.console import Console
 
 from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.report import tables
+from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import summarize
 from tests.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, merge, small_study, train
@@ -172,3 +177,18 @@ def test_collecting_results_and_printing_tables_loads_no_matplotlib_and_no_jinja
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_network_that_was_its_own_reference_is_not_said_to_be_as_fast_as_float32() -> None:
+    """What older workers wrote of a study without float32."""
+    alone = [compress("vit", method="float16"), benchmark("vit", method="float16", latencies=[latency(speedup=1.0)])]
+    results = collect("s", "synthetic", alone, [])
+    assert [row.speedup for row in results.rows] == [None]
+    page, console = render(results, ()), Console(file=StringIO(), record=True, width=100)
+    console.print(tables.terminal(results))
+    for shown in (page, console.export_text(), tables.to_markdown(results)):
+        assert "1.00\N{MULTIPLICATION SIGN}" not in shown
+    cancelled = benchmark("vit", state=JobState.CANCELLED)
+    assert [row.speedup for row in collect("s", "synthetic", [*alone, cancelled], []).rows] == [None]
+    with_it = collect("s", "synthetic", [*alone, benchmark("vit", state=JobState.READY)], [])
+    assert [row.speedup for row in with_it.rows] == [1.0]

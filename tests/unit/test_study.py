@@ -37,7 +37,7 @@ def refusal(text: str) -> str:
 
 def test_a_study_needs_only_a_name_a_dataset_and_a_model() -> None:
     study = Study.parse('name = "a"\ndataset = "cifar10"\n[[models]]\narchitecture = "vit"')
-    assert (study.shards, study.seeds, study.training.epochs, study.leases.seconds) == (5, (0,), 60, 60.0)
+    assert (study.shards, study.seeds, study.training.epochs, study.leases.seconds) == (5, (0,), 60, None)
     assert study.models[0].name == "vit"
     assert study.models[0].compress == ("float32",)
 
@@ -45,6 +45,11 @@ def test_a_study_needs_only_a_name_a_dataset_and_a_model() -> None:
 @pytest.mark.parametrize("preset", presets.NAMES)
 def test_every_preset_is_a_valid_study(preset: str) -> None:
     assert Study.parse(presets.text(preset)).models
+
+
+@pytest.mark.parametrize("preset", presets.NAMES)
+def test_a_preset_leaves_the_length_of_its_leases_to_the_home(preset: str) -> None:
+    assert Study.parse(presets.text(preset)).leases.seconds is None
 
 
 def test_a_wrong_key_is_named_with_its_line_and_the_key_that_was_meant() -> None:

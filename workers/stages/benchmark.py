@@ -40,7 +40,7 @@ def run(job: RunJob, channel: Channel) -> Finished | Stopped:
         if channel.stop_asked():
             return Stopped(job.job)
         channel.progress(Progress(job.job, chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
-        latencies.append(_row(batch, threads, _latency(job, batch, threads)))
+        latencies.append(_row(job, batch, threads, _latency(job, batch, threads)))
 
     right = accuracy(np.concatenate(logits), test.labels)
     return Finished(
@@ -65,14 +65,19 @@ def _logits(model: Path, test: datasets.Split) -> Iterator[Any]:
 
 
 def _latency(job: RunJob, batch: int, threads: int) -> Latency:
-    """The same file as candidate and reference is measured once: it is the reference."""
+    """The same file as candidate and reference is measured once."""
     candidate = LiteRTClassifier(Path(job.inputs["model"]), batch=batch, threads=threads)
     if job.inputs["model"] == job.inputs["reference"]:
         return measure(candidate.run)
     return measure(candidate.run, LiteRTClassifier(Path(job.inputs["reference"]), batch=batch, threads=threads).run)
 
 
-def _row(batch: int, threads: int, latency: Latency) -> dict[str, float | int]:
+def _is_compared(job: RunJob) -> bool:
+    """Whether there is a float32 network to compare with: a study without one gives each network as its own."""
+    return job.spec["method"] == "float32" or job.inputs["model"] != job.inputs["reference"]
+
+
+def _row(job: RunJob, batch: int, threads: int, latency: Latency) -> dict[str, float | int | None]:
     return {
         "batch": batch,
         "threads": threads,
@@ -80,5 +85,5 @@ def _row(batch: int, threads: int, latency: Latency) -> dict[str, float | int]:
         "p90": latency.p90_ms,
         "p99": latency.p99_ms,
         "runs": latency.runs,
-        "speedup": latency.speedup,
+        "speedup": latency.speedup if _is_compared(job) else None,
     }

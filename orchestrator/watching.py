@@ -1,0 +1,70 @@
+"""What `orch status` does with a home: look at it once, or again and again until nothing is left to do.
+
+What is seen is put together in `orchestrator.progress`, how it looks stands in `orchestrator.status_view`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+
+from orchestrator import standard_streams, status_view
+from orchestrator.errors import HomeError
+from orchestrator.home import Home
+from orchestrator.progress import Snapshot, snapshot
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+# In a file or a pipe, where nothing can be written over; as often as a worker's lines of progress.
+_SECONDS_BETWEEN_BLOCKS = 30.0
+
+
+def look(home: Home) -> Snapshot:
+    """Raises HomeError if nothing was ever planned in the home."""
+    study = home.jobs.study()
+    if study is None:
+        raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
+    return snapshot(study.name, home.url, home.jobs.overview(), home.artifacts.shortage())
+
+
+def watch(home: Home, console: Console) -> None:
+    """Return when nothing is left to do, or the reader of standard output has gone.
+
+    A terminal shows the newest state in one place; everything else gets it as a block of lines, now and then.
+    """
+    if console.is_terminal:
+        with Live(status_view.render(look(home)), console=console, auto_refresh=False) as live:
+            _until_done(home, lambda: live.update(status_view.render(look(home)), refresh=True))
+    else:
+        _in_blocks(home, console)
+
+
+def _in_blocks(home: Home, console: Console) -> None:
+    printed = -float("inf")
+
+    def show() -> None:
+        nonlocal printed
+        if standard_streams.reader_is_gone():
+            raise BrokenPipeError
+        if time.monotonic() - printed >= _SECONDS_BETWEEN_BLOCKS:
+            printed = time.monotonic()
+            _print_block(home, console)
+
+    _until_done(home, show)
+    _print_block(home, console)
+
+
+def _print_block(home: Home, console: Console) -> None:
+    console.print(time.strftime("%Y-%m-%d %H:%M:%S"), highlight=False)
+    console.print(status_view.render(look(home)))
+    console.print()
+
+
+def _until_done(home: Home, show: Callable[[], None]) -> None:
+    """Show once in any case, and once more after the last job."""
+    show()
+    while home.jobs.unfinished():
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        show()

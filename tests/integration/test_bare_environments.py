@@ -1,0 +1,83 @@
+"""Commands where a person's environment lacks what nearly everybody's has: a home directory, a working directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SMALL
+from tests.integration.test_command_line import refused
+from tests.processes import PATIENCE_SECONDS, orch
+
+HOMELESS = """
+import pwd, sys
+def nobody(uid):
+    raise KeyError(uid)
+pwd.getpwuid = nobody
+from orchestrator.cli import main
+main()
+"""
+"""`orch` run by a user whom /etc/passwd does not know."""
+NAMES_OF_PLACES = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "KERAS_HOME", "ORCH_DATA", "ORCH_HOME")
+ORCH = str(Path(sys.executable).with_name("orch"))
+
+
+def homeless(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES_OF_PLACES}
+    return subprocess.run(
+        [sys.executable, "-P", "-c", HOMELESS, *arguments],
+        cwd=cwd,
+        env={**environment, "NO_GCE_CHECK": "true", "https_proxy": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        (("plan", "study.toml"), 1, "no home directory to download it to"),
+        (("plan", "--dry-run"), 0, ""),
+        (("plan", "--home", "gdrive:"), 3, "Nobody is signed in"),
+        (("status", "--home", "gdrive://folder"), 3, "Nobody is signed in"),
+        (("status", "--home", "~/home"), 2, "give the whole path"),
+        (("login",), 2, "set HOME"),
+    ],
+    ids=str,
+)
+def test_without_a_home_directory_a_command_does_its_work_or_says_what_is_missing(
+    tmp_path: Path, command: tuple[str, ...], code: int, told: str
+) -> None:
+    (tmp_path / "study.toml").write_text(SMALL.replace('"synthetic"', '"cifar10"'))
+    done = homeless(*command, cwd=tmp_path)
+    if code:
+        assert told in refused(done, code)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
+def test_a_study_is_planned_watched_and_reported_without_a_home_directory(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(SMALL)
+    for command in ("plan", "status", "report", "doctor", "gc"):
+        done = homeless(command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert homeless("login", "--sign-out", cwd=tmp_path).stdout == "Nobody was signed in here.\n"
+
+
+@pytest.mark.parametrize("command", ["init", "plan", "status", "doctor", "worker", "demo", "login"])
+def test_a_working_directory_that_was_deleted_is_told(tmp_path: Path, command: str) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["bash", "-c", f"cd {gone} && rmdir {gone} && exec {ORCH} {command}"], capture_output=True, text=True
+    )
+    assert "working directory was deleted" in refused(done, 2)
+
+
+def test_somebody_who_is_not_known_has_no_home_directory(tmp_path: Path) -> None:
+    done = orch("status", "--home", "~nobody-of-this-name/x", cwd=tmp_path)
+    assert "give the whole path" in refused(done, 2)

@@ -1,0 +1,57 @@
+"""A benchmark job as a runner does it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pytest
+
+from models import catalog, datasets
+from models.compression.compressed_model import compress
+from workers.channel import Channel
+from workers.intervals import Pace
+from workers.messages import Finished, RunJob
+from workers.stages import benchmark
+
+Measured = Callable[[str, str], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    """Benchmarks a method's network beside a reference's; gives the figures of its latency."""
+    directory = tmp_path_factory.mktemp("networks")
+    network = catalog.get("alexnet-tiny").build(keras)
+    for method in ("float32", "float16"):
+        compress(method, network, directory / f"{method}.tflite")
+    datasets.save_split(datasets.subset(datasets.load("synthetic").test, 20, 0), directory / "test")
+
+    def measure(method: str, reference: str) -> dict[str, Any]:
+        networks = {"model": f"{method}.tflite", "reference": f"{reference}.tflite"}
+        spec = {"method": method, "batch_sizes": [1], "threads": [1]}
+        inputs = {name: str(directory / file) for name, file in {**networks, "test": "test"}.items()}
+        order = RunJob("job", "benchmark", spec, inputs, None, None, str(directory), Pace(1800.0, 10.0))
+        # Its writing end stays open: a runner ends when its supervisor's pipe closes.
+        reading, _ = os.pipe()
+        finished = benchmark.run(order, Channel(os.fdopen(reading), io.StringIO()))
+        assert isinstance(finished, Finished)
+        (latency,) = finished.metrics["latencies"]
+        return dict(latency)
+
+    return measure
+
+
+def test_a_network_is_compared_with_float32(measured: Measured) -> None:
+    assert measured("float16", "float32")["speedup"] > 0
+
+
+def test_float32_is_as_fast_as_itself(measured: Measured) -> None:
+    assert measured("float32", "float32")["speedup"] == 1.0
+
+
+def test_where_there_is_no_float32_no_speed_is_claimed(measured: Measured) -> None:
+    latency = measured("float16", "float16")
+    assert latency["speedup"] is None and latency["p50"] > 0

@@ -1,0 +1,80 @@
+"""What `orch status` is told of the job table, on every kind of place."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.jobs import Artifact, Claimant, Finished, JobState, Lease
+from orchestrator.jobtable import JobTable
+from orchestrator.planner import Plan
+from orchestrator.progress import snapshot
+from tests.jobtable_places import (
+    SettablePlace,
+    digest,
+    fixture_place,  # noqa: F401
+    fixture_place_of,  # noqa: F401
+)
+
+
+@pytest.fixture
+def table(place: SettablePlace, small_plan: Plan) -> JobTable:
+    table = JobTable(place, "here")
+    table.create()
+    table.publish(small_plan, {name: artifact(name[-9:]) for name in (*small_plan.shard_names, small_plan.test_name)})
+    return table
+
+
+def artifact(name: str) -> Artifact:
+    return Artifact(digest(name), 1, name)
+
+
+def claimed(table: JobTable, worker: str = "w1") -> Lease:
+    lease = table.claim(worker, "host", "CPU")
+    assert lease is not None
+    return lease
+
+
+def test_a_job_that_was_given_another_chance_waits_for_nobody_and_shows_no_old_error(
+    table: JobTable, place: SettablePlace
+) -> None:
+    for _ in range(2):
+        lease = claimed(table)
+        table.fail(lease, "ValueError: of old")
+        place.clock += 10
+    assert table.job(lease.job).state is JobState.QUARANTINED
+    table.retry(lease.job)
+    assert snapshot("s", "h", table.overview()).problems == ()
+    assert table.job(lease.job).error is None
+
+
+def test_a_worker_that_handed_in_a_run_of_jobs_is_listed_once(table: JobTable, small_plan: Plan) -> None:
+    *first_three, fourth = (job for job in small_plan.jobs if job.stage == "train")
+    done = [Finished(job.id, {"state": artifact(job.name), "log": artifact("log")}, {}) for job in first_three]
+    table.hand_on(claimed(table), done, fourth.id, Claimant("w1"))
+    (worker,) = table.overview().workers
+    assert (worker.name, worker.job) == ("w1", fourth.name)
+
+
+def test_a_clock_that_is_set_back_makes_no_time_negative(table: JobTable, place: SettablePlace) -> None:
+    lease = claimed(table)
+    place.clock -= 1800
+    table.renew(lease, {"step": 2, "loss": 1.0})
+    table.complete(lease, {"state": artifact("after"), "log": artifact("log")}, {})
+    seen = table.overview()
+    assert (seen.trainings[0].worked_steps, seen.trainings[0].worked_seconds) == (0, 0.0)
+    assert table.lives().worked_seconds == 0.0
+    (attempt,) = table.attempts()
+    assert attempt.last_sign == attempt.started
+    told = snapshot("s", "h", seen)
+    assert (told.eta_seconds, told.workers[0].last_seen_seconds) == (None, 0.0)
+
+
+def test_after_the_clock_was_set_back_a_worker_is_shown_at_what_it_does_now(
+    table: JobTable, place: SettablePlace
+) -> None:
+    first = claimed(table)
+    table.complete(first, {"state": artifact("after"), "log": artifact("log")}, {})
+    place.clock -= 1800
+    second = claimed(table)
+    (worker,) = table.overview().workers
+    assert worker.job == second.name != first.name
