@@ -11,7 +11,6 @@ import typer
 
 from orchestrator import entry
 from orchestrator.errors import OrchError, UsageError
-from workers.console import Console, open_standard_streams
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -53,6 +52,7 @@ def work(
         raise NoTensorFlow("There is no TensorFlow here; install Orch's worker part: pip install 'orch[worker]'.")
     from orchestrator import address
     from orchestrator.home import Home
+    from workers.console import Console
     from workers.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
@@ -77,5 +77,4 @@ def work(
 
 
 def main() -> None:
-    open_standard_streams()
     entry.run(lambda: app(prog_name="orch-worker"))

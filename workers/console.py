@@ -92,21 +92,6 @@ class Console:
                 self._stream.flush()
 
 
-def open_standard_streams() -> None:
-    """Point those at nothing that whoever started this process has closed (`>&-`).
-
-    Else the next file that is opened, the job table perhaps, takes the number of one of them, and is printed into.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-
-
 def progress_line(job: str, progress: Progress) -> str:
     """One job's progress in a few words."""
     parts = [job, f"{progress.step}/{progress.steps}"]

@@ -201,6 +201,7 @@ def work(scene: Scene) -> None:
     lease = home.jobs.claim("ann")
     if lease is None:
         return
+    (scene.place / "work").mkdir()
     cache = InputCache(scene.place / "work" / "cache", home.artifacts)
     for artifact in lease.inputs.values():
         with suppress(OrchError):

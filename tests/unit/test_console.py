@@ -9,7 +9,6 @@ import subprocess
 import sys
 from contextlib import suppress
 from io import StringIO
-from pathlib import Path
 
 import pytest
 
@@ -114,22 +113,3 @@ def test_a_log_on_a_full_disk_goes_on_when_there_is_room_again() -> None:
     console.say("when there is room")
     console.flush()
     assert stream.getvalue().endswith("when there is room\n")
-
-
-CLOSED = """
-import os, sys
-from workers.console import Console, open_standard_streams
-open_standard_streams()
-job_table = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-Console("w1").say("a line")
-print("another", file=sys.stderr)
-os.write(1, b"what a library prints")
-"""
-
-
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_what_is_printed_to_a_closed_stream_goes_into_no_file(closed: str, tmp_path: Path) -> None:
-    table = tmp_path / "table"
-    command = ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-P", "-c", CLOSED, str(table)]
-    assert subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS).returncode == 0
-    assert table.read_bytes() == b""
