@@ -13,7 +13,6 @@ import json
 import os
 import re
 import tomllib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,10 +99,10 @@ def of_study(study: str, home: str | None, artifacts: str | None) -> Address:
 
 
 def remember(study: str, address: Address) -> str | None:
-    """Note where a study lives for the next commands in this directory, if it can be written to.
+    """Note where a study lives for the next commands in this directory.
 
     Returns:
-        why it is not noted, in a sentence, if a path in it is no text.
+        why it is not noted, in a sentence, if it cannot be.
     """
     home = _as_noted(without_password(address.url))
     noted = {"study": study, "home": home, "artifacts": address.artifacts}
@@ -112,8 +111,10 @@ def remember(study: str, address: Address) -> str | None:
     if not home.startswith(_BESIDE) and _is_utf8(str(Path.cwd())):
         noted["directory"] = str(Path.cwd())
     lines = (f"{key} = {_toml(value)}\n" for key, value in noted.items() if value is not None)
-    with suppress(OSError):
+    try:
         replace_file(NOTE_FILE, "".join(lines).encode())
+    except OSError as error:
+        return f"The home could not be noted in {NOTE_FILE} ({error.strerror}); give --home to the next commands."
     return None
 
 
@@ -121,6 +122,8 @@ def _complete(url: str, artifacts: str | None, note: dict[str, str]) -> Address:
     """With the place of its files, which only a home that does not keep them itself needs."""
     if scheme(url) is None:
         return Address(url, artifacts)
+    if not _is_utf8(url):
+        raise UsageError("The URL that --home or ORCH_HOME gives is not UTF-8; check how it was typed.")
     noted = note.get("artifacts") if note.get("home") == without_password(url) else None
     place = artifacts or os.environ.get("ORCH_ARTIFACTS") or noted
     return Address(url, _from_anywhere(place) if place else None)

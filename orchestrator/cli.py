@@ -48,7 +48,18 @@ DataOption = Annotated[
 YesOption = Annotated[
     bool, typer.Option("--yes", help="Do not ask, though it undoes what is under way or sets aside what is done.")
 ]
-JobArgument = Annotated[str, typer.Argument(help="The job's name as `orch status --jobs` shows it, or its id.")]
+
+
+def _job_named(text: str) -> str:
+    """What a shell passes on need not be text, and no job's name is anything else."""
+    if not text.isascii():
+        raise UsageError(f"{text!r} is no job of this study; `orch status --jobs` lists their names.")
+    return text
+
+
+JobArgument = Annotated[
+    str, typer.Argument(callback=_job_named, help="The job's name as `orch status --jobs` shows it, or its id.")
+]
 
 
 @app.command()

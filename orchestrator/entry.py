@@ -33,6 +33,10 @@ def run(app: Callable[[], object]) -> None:
         _leave(str(error), error.exit_code)
     except BrokenPipeError:
         sys.exit(ExitCode.FAILED)  # `orch status | head`: the reader has seen enough
+    except OSError as error:
+        if debug:
+            raise
+        _leave(_of_this_machine(error), ExitCode.FAILED)
 
 
 def _to_the_last_letter(app: Callable[[], object]) -> None:
@@ -48,6 +52,12 @@ def _stand_somewhere() -> None:
         Path.cwd()
     except FileNotFoundError:
         raise UsageError("The working directory was deleted; change to one that is there.") from None
+
+
+def _of_this_machine(error: OSError) -> str:
+    """What no part of Orch has put into better words: a full disk, a missing right, no directory for small files."""
+    about = f" ({error.filename})" if error.filename else ""
+    return f"This machine refuses what the command needs: {error.strerror or error}{about}; --debug says where."
 
 
 def _leave(sentence: str, code: ExitCode) -> None:

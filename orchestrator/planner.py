@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import catalog, datasets
-from models.recipes import Recipe, Training, Visit
+from models.recipes import Training, Visit
+from orchestrator import feasibility
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
 from orchestrator.study import ModelSection, Study
@@ -42,13 +43,7 @@ class Plan:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person may not have meant, a sentence each."""
-        fewest = self.description.smallest_class
-        if fewest >= self.study.shards:
-            return ()
-        return (
-            f"shards = {self.study.shards} is more than the {fewest} training images of the smallest class of "
-            f"{self.description.name}: some shards have none of it.",
-        )
+        return tuple(feasibility.doubts(self.study, self.description))
 
 
 def make_plan(study: Study, description: datasets.Description | None = None) -> Plan:
@@ -62,9 +57,7 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
             description = datasets.describe(study.dataset)
         except datasets.DatasetError as error:
             raise StudyError(str(error)) from None
-    _check_sizes(study, description)
-    for model in study.models:
-        _check_images(model, description)
+    feasibility.check(study, description, train_images(study, description))
     jobs: list[PlannedJob] = []
     for seed in study.seeds:
         for model in study.models:
@@ -79,40 +72,6 @@ def train_images(study: Study, description: datasets.Description) -> int:
     """
     images = study.train_images or description.train_images
     return images - images % study.shards if study.training.mode == "average" else images
-
-
-def _check_sizes(study: Study, description: datasets.Description) -> None:
-    for key, asked, available in (
-        ("train_images", study.train_images, description.train_images),
-        ("test_images", study.test_images, description.test_images),
-    ):
-        if asked is not None and asked > available:
-            raise StudyError(f"{key} = {asked} is more than the {available} images that {description.name} has.")
-    per_shard = train_images(study, description) // study.shards
-    if per_shard < len(description.classes):
-        raise StudyError(
-            f"shards = {study.shards} leaves {per_shard} images in a shard, fewer than one of each of the "
-            f"{len(description.classes)} classes; use fewer shards."
-        )
-
-
-def _check_images(model: ModelSection, description: datasets.Description) -> None:
-    """A network that cannot be built for these images would fail on the first worker that takes it."""
-    if ":" in model.architecture:
-        return
-    architecture = catalog.get(model.architecture)
-    height, width, channels = description.image_shape
-    if min(height, width) < architecture.smallest_side:
-        least = architecture.smallest_side
-        raise StudyError(
-            f"{model.architecture} needs images of at least {least}x{least} pixels, and those of {description.name} "
-            f"are {height}x{width}; choose an architecture for smaller ones, or enlarge the images."
-        )
-    if architecture.channels not in (None, channels):
-        raise StudyError(
-            f"{model.architecture} needs images with {architecture.channels} channels, and those of {description.name} "
-            f"have {channels}; choose another architecture, or change the images."
-        )
 
 
 def shard_name(study: Study, description: datasets.Description, shard: int) -> str:
@@ -158,7 +117,7 @@ class _Visits:
 
     @classmethod
     def planned(cls, study: Study, description: datasets.Description, model: ModelSection, seed: int) -> _Visits:
-        recipe = model.recipe.applied(_recipe(model.architecture))
+        recipe = model.resulting_recipe
         sizes = shard_sizes(train_images(study, description), study.shards)
         steps = [recipe.steps_per_epoch(size) * study.training.epochs_per_visit for size in sizes]
         # The schedule is that of one network: in average mode each of a round's takes the steps of one shard.
@@ -276,11 +235,6 @@ class _Visits:
 def _state_of(job: PlannedJob | None, called: str) -> dict[str, InputRef]:
     """An input: the state that a job leaves, if there is one."""
     return {} if job is None else {called: InputRef("state", job.id)}
-
-
-def _recipe(architecture: str) -> Recipe:
-    """The catalogue's recipe; a user's own architecture, which may not be importable here, has the default one."""
-    return Recipe() if ":" in architecture else catalog.get(architecture).recipe
 
 
 def _trains_on(study: Study, architecture: str) -> Device:

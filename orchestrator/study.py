@@ -102,6 +102,12 @@ class ModelSection(_Section):
     compress: tuple[Annotated[str, AfterValidator(_known_method)], ...] = ("float32",)
     recipe: RecipeChanges = RecipeChanges()
 
+    @property
+    def resulting_recipe(self) -> Recipe:
+        """The architecture's recipe, as changed; a person's own, which may not be importable here, has the default."""
+        own = ":" in self.architecture
+        return self.recipe.applied(Recipe() if own else catalog.get(self.architecture).recipe)
+
     @model_validator(mode="before")
     @classmethod
     def _named_after_its_architecture(cls, values: Any) -> Any:
@@ -220,11 +226,14 @@ class Study(_Section):
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            # Windows' editors begin a file with a mark that TOML does not know.
+            text = path.read_text(encoding="utf-8-sig")
         except (FileNotFoundError, IsADirectoryError):
             raise StudyError(f"There is no study file {path}; `orch init` writes one.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise StudyError(f"{path} cannot be read: {error}.") from None
+        except UnicodeDecodeError:
+            raise StudyError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+        except OSError as error:
+            raise StudyError(f"{path} cannot be read: {error.strerror}.") from None
         return cls.parse(text, source=str(path))
 
     @classmethod

@@ -4,3 +4,8 @@ Works from plain jobs and attempts; reads no database and starts nothing.  `resu
 in, `files.write_report` and `tables.terminal` the ways out.  Importing this package or `results` loads
 neither matplotlib nor Jinja2.
 """
+
+import os
+
+# A notebook sets this for pictures of its own; matplotlib cannot be imported where it names what is not installed.
+os.environ["MPLBACKEND"] = "svg"

@@ -1,7 +1,11 @@
-"""Commands where a person's environment lacks what nearly everybody's has: a home directory, a working directory."""
+"""Commands where a person's environment is not what nearly everybody's is.
+
+No home directory; a working directory that was deleted, or whose name is no text; variables of other tools.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -81,3 +85,40 @@ def test_a_working_directory_that_was_deleted_is_told(tmp_path: Path, command: s
 def test_somebody_who_is_not_known_has_no_home_directory(tmp_path: Path) -> None:
     done = orch("status", "--home", "~nobody-of-this-name/x", cwd=tmp_path)
     assert "give the whole path" in refused(done, 2)
+
+
+def test_in_a_directory_whose_name_is_no_text_every_command_does_its_work(tmp_path: Path) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+    (place / "study.toml").write_text(SMALL)
+    first = "alexnet-tiny/seed0/train/r00.s0"
+    for command in ("plan", "status", "report", "doctor", "gc", f"logs {first}", "init new.toml"):
+        done = orch(*command.split(), cwd=place)
+        assert done.returncode == 0, done.stderr
+    assert r"caf\xe9" in orch("plan", cwd=place).stdout
+    told = orch("status", "--json", cwd=place).stdout
+    assert json.loads(told)["home"] == str(tmp_path / "caf\N{REPLACEMENT CHARACTER}" / "small.orch")
+    assert r"\udc" not in told
+
+
+@pytest.mark.parametrize("command", ["logs", "retry", "cancel"])
+def test_a_jobs_name_that_is_no_text_is_told(tmp_path: Path, command: str) -> None:
+    (tmp_path / "study.toml").write_text(SMALL)
+    assert orch("plan", cwd=tmp_path).returncode == 0
+    assert "is no job of this study" in refused(orch(command, os.fsdecode(b"caf\xe9"), cwd=tmp_path), 2)
+
+
+def test_a_notebooks_variable_for_its_own_pictures_does_not_stop_a_report(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text(SMALL)
+    assert orch("plan", cwd=tmp_path).returncode == 0
+    assert orch("report", cwd=tmp_path, MPLBACKEND="nbagg-of-another-version").returncode == 0
+
+
+def test_what_this_machine_refuses_is_a_sentence_and_with_debug_a_traceback() -> None:
+    script = "import errno, os; from orchestrator import entry\n\
+def full(): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'a file')\n\
+entry.run(full)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "No space left on device (a file)" in refused(done, 1)
+    done = subprocess.run([sys.executable, "-c", script, "--debug"], capture_output=True, text=True)
+    assert "Traceback" in done.stderr

@@ -222,6 +222,17 @@ def test_every_path_is_understood_as_it_was_noted(tmp_path: Path, monkeypatch: p
     assert Path(address.known(None, None).url).resolve() == Path(home).resolve()
 
 
+def test_a_note_that_cannot_be_written_is_told(here: Path) -> None:
+    (here / address.NOTE_FILE).mkdir()
+    assert "could not be noted in .orch.toml" in str(address.remember("small", Address("small.orch")))
+
+
+def test_a_url_that_is_no_text_is_refused_without_repeating_it() -> None:
+    with pytest.raises(UsageError, match="not UTF-8") as told:
+        address.known(os.fsdecode(b"postgresql://ada:sesame@db.example/lab\xff"), None)
+    assert "sesame" not in str(told.value)
+
+
 def test_a_home_whose_path_is_no_text_is_told_and_not_noted(here: Path) -> None:
     home = os.fsdecode(b"\xff.orch")
     assert "not UTF-8" in str(address.remember("small", Address(home)))

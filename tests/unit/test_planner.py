@@ -250,6 +250,19 @@ def test_the_smallest_image_is_planned_and_a_persons_own_architecture_is_not_jud
     assert on_images((1, 1, 9), "my_networks:build").jobs
 
 
+def test_a_study_of_more_jobs_than_can_be_shown_is_refused_before_they_are_made() -> None:
+    study = edited("epochs = 2", "epochs = 10_000_000")
+    with pytest.raises(StudyError, match=r"20,000,000 visits to shards .* give fewer shards"):
+        make_plan(study)
+
+
+@pytest.mark.parametrize("key", ["cutout", "crop_padding"])
+def test_augmentation_that_can_leave_nothing_of_an_image_is_a_warning(key: str) -> None:
+    study = edited("[benchmark]", f"[models.recipe.augmentation]\n{key} = 32\n\n[benchmark]")
+    (warning,) = make_plan(study).warnings
+    assert f"{key} = 32 can leave nothing of an image that has 32 pixels on a side" in warning
+
+
 def test_more_shards_than_images_of_a_class_are_a_warning() -> None:
     rare = replace(datasets.describe("synthetic"), smallest_class=1)
     (warning,) = make_plan(Study.parse(SMALL), rare).warnings

@@ -128,11 +128,18 @@ def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
         Study.load(tmp_path / "none.toml")
 
 
-def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_that_is_not_utf_8_is_told(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "study.toml"
-    file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StudyError, match="cannot be read"):
+    file.write_text(f"# für uns\n{RIGHT}", encoding=encoding)
+    with pytest.raises(StudyError, match="is not UTF-8 text; save it as UTF-8"):
         Study.load(file)
+
+
+def test_the_mark_with_which_windows_editors_begin_a_file_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(RIGHT, encoding="utf-8-sig")
+    assert Study.load(file) == Study.parse(RIGHT)
 
 
 def test_a_recipe_can_be_changed_in_part() -> None:

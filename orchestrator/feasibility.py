@@ -1,0 +1,88 @@
+"""Whether a study can be done on a data set, and what about it a person may not have meant.  Pure.
+
+What can be wrong with the study file alone stands in `orchestrator.study`, with the data alone in `models.datasets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from models import catalog
+from models.datasets import Description
+from orchestrator.errors import StudyError
+from orchestrator.study import ModelSection, Study
+
+MOST_JOBS = 1_000_000
+"""Of a study.  So many can still be planned, claimed and shown; more would rather be a typing error."""
+
+
+def check(study: Study, description: Description, train_images: int) -> None:
+    """Args:
+        train_images: how many are trained on.
+
+    Raises:
+        StudyError: the study asks for more than the data set has, or than there can be.
+    """
+    _check_jobs(study)
+    _check_sizes(study, description, train_images)
+    for model in study.models:
+        _check_images(model, description)
+
+
+def doubts(study: Study, description: Description) -> Iterator[str]:
+    """A sentence for each."""
+    if description.smallest_class < study.shards:
+        yield (
+            f"shards = {study.shards} is more than the {description.smallest_class} training images of the smallest "
+            f"class of {description.name}: some shards have none of it."
+        )
+    side = min(description.image_shape[:2])
+    for model in study.models:
+        augmentation = model.resulting_recipe.augmentation
+        for key, pixels in (("cutout", augmentation.cutout), ("crop_padding", augmentation.crop_padding)):
+            if pixels >= side:
+                yield f"{model.name}: {key} = {pixels} can leave nothing of an image that has {side} pixels on a side."
+
+
+def _check_jobs(study: Study) -> None:
+    visits = study.training.epochs // study.training.epochs_per_visit * study.shards
+    jobs = visits * len(study.seeds) * len(study.models)
+    if jobs > MOST_JOBS:
+        raise StudyError(
+            f"{jobs:,} visits to shards are more jobs than the {MOST_JOBS:,} that a study may have; "
+            "give fewer shards or seeds, or more epochs_per_visit."
+        )
+
+
+def _check_sizes(study: Study, description: Description, train_images: int) -> None:
+    for key, asked, available in (
+        ("train_images", study.train_images, description.train_images),
+        ("test_images", study.test_images, description.test_images),
+    ):
+        if asked is not None and asked > available:
+            raise StudyError(f"{key} = {asked} is more than the {available} images that {description.name} has.")
+    per_shard = train_images // study.shards
+    if per_shard < len(description.classes):
+        raise StudyError(
+            f"shards = {study.shards} leaves {per_shard} images in a shard, fewer than one of each of the "
+            f"{len(description.classes)} classes; use fewer shards."
+        )
+
+
+def _check_images(model: ModelSection, description: Description) -> None:
+    """A network that cannot be built for these images would fail on the first worker that takes it."""
+    if ":" in model.architecture:
+        return
+    architecture = catalog.get(model.architecture)
+    height, width, channels = description.image_shape
+    if min(height, width) < architecture.smallest_side:
+        least = architecture.smallest_side
+        raise StudyError(
+            f"{model.architecture} needs images of at least {least}x{least} pixels, and those of {description.name} "
+            f"are {height}x{width}; choose an architecture for smaller ones, or enlarge the images."
+        )
+    if architecture.channels not in (None, channels):
+        raise StudyError(
+            f"{model.architecture} needs images with {architecture.channels} channels, and those of {description.name} "
+            f"have {channels}; choose another architecture, or change the images."
+        )
