@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+def replace_file(path: Path, content: bytes, *, mode: int = 0o666, parents: bool = True) -> None:
     """Put `content` at `path` in one step; a crash, a full disk or a power cut leaves the file that was there before.
 
     The bytes reach the disk before the name does: without the first fsync a power cut can leave the new name
@@ -17,11 +17,13 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     Args:
         mode: who may do what with the file, less what the umask takes: unlike `tempfile`'s 0600, which hides a file
             from the others that its directory is shared with.
+        parents: make the directory if it is not there.
 
     Raises:
         OSError: what was there before is there still.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

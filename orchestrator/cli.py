@@ -287,7 +287,7 @@ def snippet(
     if kind is cells.Notebook.SHELL:
         raise UsageError("A notebook is for --colab or --kaggle.")
     try:
-        replace_file(notebook, cells.as_notebook(orch, kind).encode())
+        replace_file(notebook, cells.as_notebook(orch, kind).encode(), parents=False)
     except OSError as error:
         raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
     print(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")

@@ -130,7 +130,9 @@ def _load_everything() -> None:
     from tests.done_jobs import finish
 
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
-        home = Home.open(publish(Study.parse(SMALL), Path(directory) / "home", None).home)
+        file = Path(directory) / "study.toml"
+        file.write_text(SMALL)
+        home = Home.open(publish(Study.load(file), Path(directory) / "home", None).home)
         finish(home)
         write_and_show(collect(home), Path(directory) / "report")
         home.jobs.close()

@@ -155,14 +155,18 @@ def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
         kept=len(there) - there.count(JobState.CANCELLED),
         revived=there.count(JobState.CANCELLED),
         cancelled=len(cancelled),
-        interrupted=tuple(rows.job_name(row.name) for row in cancelled if is_begun(row)),
-        set_aside=tuple(rows.job_name(row.name) for row in vanished if row.state == JobState.DONE),
+        interrupted=_names(row for row in cancelled if is_begun(row)),
+        set_aside=_names(row for row in vanished if row.state == JobState.DONE),
     )
 
 
 def _before(connection: Connection) -> Sequence[Any]:
     columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.step, jobs.c.planned)
-    return connection.execute(select(*columns).order_by(jobs.c.name)).all()
+    return connection.execute(select(*columns)).all()
+
+
+def _names(found: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(sorted(rows.job_name(row.name) for row in found))
 
 
 def _vanished(before: Sequence[Any], plan: Plan) -> list[Any]:

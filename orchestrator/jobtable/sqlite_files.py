@@ -70,6 +70,11 @@ def _not_writable(files: list[Path]) -> Iterator[Path]:
 
 
 def _only_for_who_may_write(missing: Path, database: Path) -> HomeError:
+    if os.statvfs(database.parent).f_flag & os.ST_RDONLY:
+        return HomeError(
+            f"The job table {database} is on a disk that is mounted read-only, and SQLite writes even to read; "
+            "copy the home to another disk."
+        )
     return HomeError(
         f"The job table {database} is for those who may write it, because SQLite writes even to read; ask "
         f"{_owner(missing)} for the right to write {missing} (chmod g+w; a umask of 002 makes new files so)."

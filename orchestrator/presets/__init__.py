@@ -31,6 +31,6 @@ def write(name: str, file: Path, *, over: bool) -> None:
         raise UsageError(f"{file} is no file that could be written over; give another name.")
     try:
         # Of a link, what it leads to.
-        replace_file(file.resolve(), text(name).encode())
+        replace_file(file.resolve(), text(name).encode(), parents=False)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}.") from None

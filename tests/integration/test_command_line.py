@@ -102,6 +102,11 @@ def test_a_full_disk_leaves_no_half_of_a_study_file(tmp_path: Path, force: tuple
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
 
 
+def test_init_makes_no_directory_that_was_mistyped(tmp_path: Path) -> None:
+    assert "No such file or directory" in refused(orch("init", "stduies/study.toml", cwd=tmp_path), 2)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_init_writes_what_a_link_leads_to_and_nothing_over_a_device(tmp_path: Path) -> None:
     (tmp_path / "real.toml").write_text(SMALL)
     (tmp_path / "study.toml").symlink_to("real.toml")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import namedtuple
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +52,15 @@ def test_a_full_disk_a_broken_one_and_a_missing_right_are_told_apart(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(1 << 41, 0, free))
     assert advice in sqlite_files.advice(error, tmp_path / "jobs.db")
+
+
+def test_a_disk_that_is_mounted_read_only_is_no_missing_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "jobs.db").touch()
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    monkeypatch.setattr("os.supports_effective_ids", set())
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_flag=os.ST_RDONLY))
+    with pytest.raises(HomeError, match="mounted read-only"):
+        sqlite_files.make_ready(tmp_path / "jobs.db")
 
 
 def test_a_table_that_cannot_be_made_is_told_with_the_reason(tmp_path: Path) -> None:
