@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator import demonstration
 from tests.conftest import SMALL
 from tests.integration.test_command_line import refused
 from tests.processes import PATIENCE_SECONDS, orch
@@ -62,6 +63,15 @@ def test_without_a_home_directory_a_command_does_its_work_or_says_what_is_missin
     if code:
         assert told in refused(done, code)
     assert (done.returncode, "Traceback" in done.stderr) == (code, False)
+
+
+def test_without_a_home_directory_the_demonstration_takes_synthetic_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES_OF_PLACES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    dataset, notes = demonstration.dataset_or_synthetic(None)
+    assert dataset.description.name == "synthetic"
+    assert "no home directory to download it to" in notes[0]
 
 
 def test_a_study_is_planned_watched_and_reported_without_a_home_directory(tmp_path: Path) -> None:
