@@ -14,6 +14,9 @@ from orchestrator import own_packages
 from workers.environment import runner_environment
 from workers.messages import Message, Stop, decode, encode
 
+RUNNER = "workers.runner"
+"""The module that loads TensorFlow and computes."""
+
 _LOG_TAIL_BYTES = 4000
 
 
@@ -30,18 +33,21 @@ class RunnerProcess:
     The child's standard input is the leash: it closes when this process ends in any way, SIGKILL included.
     """
 
-    def __init__(self, threads: int, directory: Path, deliver: Callable[[Message | RunnerDied], None]) -> None:
+    def __init__(
+        self, threads: int, directory: Path, deliver: Callable[[Message | RunnerDied], None], module: str = RUNNER
+    ) -> None:
         """Raises OSError if it cannot be started.
 
         Args:
             directory: of this worker, for the runner's log and its temporary files.
+            module: whose `main` it runs.
         """
         self.threads = threads
         self._log = directory / "runner.log"
         self._deliver = deliver
         with self._log.open("ab") as stderr:
             self._process = subprocess.Popen(
-                [*own_packages.command("workers.runner"), "--threads", str(threads)],
+                [*own_packages.command(module), "--threads", str(threads)],
                 env=runner_environment(os.environ, directory),
                 umask=0o077,
                 stdin=subprocess.PIPE,

@@ -29,7 +29,7 @@ from workers.intervals import Pace, seconds_between_deaths
 from workers.notice import Notice
 from workers.outage import Outage
 from workers.room import Room
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner_process import RUNNER, RunnerDied, RunnerProcess
 from workers.scratch import Scratch
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
@@ -64,6 +64,8 @@ class Settings:
     """Computing time between two checkpoints; None lets measured costs and deaths decide."""
     hung_seconds: float = 900.0
     """A runner that computes says so with every compiled call; the longest silence is a compilation."""
+    runner: str = RUNNER
+    """The module that is the runner; a campaign of faults has one that computes nothing worth having, and at once."""
 
 
 class RunnerLost(OrchError):
@@ -336,7 +338,8 @@ class Supervisor:
             self._runner.end()
         self._inbox = Inbox()
         try:
-            self._runner = RunnerProcess(threads, self._scratch.path, lambda event: self._inbox.put(event))
+            directory, module = self._scratch.path, self._settings.runner
+            self._runner = RunnerProcess(threads, directory, lambda event: self._inbox.put(event), module)
         except OSError as error:
             raise RunnerLost(f"No runner can be started here: {error}.") from error
         return self._runner if self._is_ready(self._runner) else None
