@@ -68,10 +68,10 @@ class CuttingProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.socket(socket.AF_UNIX) as server:
-            server.connect(str(self._server))
             answers = _Answers()
-            threading.Thread(target=answers.forward, args=(server, client), daemon=True).start()
-            with suppress(OSError):
+            with suppress(OSError):  # the server may be down, or go down
+                server.connect(str(self._server))
+                threading.Thread(target=answers.forward, args=(server, client), daemon=True).start()
                 self._forward_messages(client, server, answers)
             for end in (client, server):
                 _shut(end)

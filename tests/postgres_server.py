@@ -13,8 +13,9 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,11 +30,16 @@ trap '' PIPE
 "$1/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >log 2>&1 || exit 1
 "$1/pg_ctl" -D data -l log -w -o "-k '$PWD' -h ''" start >>log 2>&1 || exit 1
 echo ready
-read -r _
+while read -r _; do
+  "$1/pg_ctl" -D data -m immediate stop >>log 2>&1
+  "$1/pg_ctl" -D data -l log -w -o "-k '$PWD' -h ''" start >>log 2>&1 || exit 1
+  echo ready
+done
 "$1/pg_ctl" -D data -m immediate stop
 rm -rf "$PWD"
 """
 """Runs as the server's user until its standard input closes: the kernel closes that when the tests are killed, too.
+Each line that comes before crashes the server and starts it again.
 
 `--no-sync` concerns initdb's own files; the server keeps `fsync` and `synchronous_commit` on. It is stopped at
 once (`immediate`), since its data is thrown away. PIPE: the tests may be gone before the server is ready, and it
@@ -53,12 +59,31 @@ def postgres_server() -> Iterator[str]:
     """
     if found := os.environ.get(FOUND):
         yield found
-        return
+    else:
+        with own_postgres_server() as server:
+            yield server.url
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server that was started here, and nobody else is connected to."""
+
+    url: str
+    data: Path
+    """Its directory, in which it notes its process."""
+    crash: Callable[[], None]
+    """Have it crash and recover, which cuts all connections; returns when it is up again."""
+
+
+@contextmanager
+def own_postgres_server() -> Iterator[OwnServer]:
+    """The same, but never one that was found."""
     # Not under pytest's tmp_path: its parent is closed to `nobody`, and the path is too long for a socket (107 bytes).
     directory = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
-        with _running(directory, _binaries(directory)):
-            yield f"postgresql://postgres@/postgres?host={quote(str(directory), safe='/')}"
+        with _running(directory, _binaries(directory)) as crash:
+            url = f"postgresql://postgres@/postgres?host={quote(str(directory), safe='/')}"
+            yield OwnServer(url, directory / "data", crash)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
@@ -76,7 +101,7 @@ def fresh_database(server: str) -> Iterator[str]:
 
 
 @contextmanager
-def _running(directory: Path, binaries: Path) -> Iterator[None]:
+def _running(directory: Path, binaries: Path) -> Iterator[Callable[[], None]]:
     owner = _handed_to_nobody(directory) if os.geteuid() == 0 else None
     server = subprocess.Popen(
         ["sh", "-c", LIFETIME, "sh", str(binaries)],
@@ -89,15 +114,25 @@ def _running(directory: Path, binaries: Path) -> Iterator[None]:
         group=owner and owner.pw_gid,
         extra_groups=owner and [],
     )
-    assert server.stdin is not None and server.stdout is not None, "both were asked for as pipes"
-    try:
-        if server.stdout.readline() != b"ready\n":
+    stdin, stdout = server.stdin, server.stdout
+    assert stdin is not None and stdout is not None, "both were asked for as pipes"
+
+    def wait_until_ready() -> None:
+        if stdout.readline() != b"ready\n":
             raise RuntimeError(f"PostgreSQL from {binaries} did not start:\n{(directory / 'log').read_text()}")
-        yield
+
+    def crash() -> None:
+        stdin.write(b"crash\n")
+        stdin.flush()
+        wait_until_ready()
+
+    try:
+        wait_until_ready()
+        yield crash
     finally:
-        server.stdin.close()
+        stdin.close()
         server.wait(timeout=30)
-        server.stdout.close()
+        stdout.close()
 
 
 def _handed_to_nobody(directory: Path) -> pwd.struct_passwd:
