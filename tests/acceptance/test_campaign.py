@@ -1,0 +1,42 @@
+"""The campaign of faults (`benchmarks/campaign.py`) in small: what it strikes costs nothing, and it says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+CAMPAIGN = Path(__file__).parents[2] / "benchmarks" / "campaign.py"
+FAULTS = 30
+KINDS = (
+    *("kill worker", "kill supervisor", "kill runner", "freeze worker", "SIGTERM", "SIGINT"),
+    *("checkpoint altered", "checkpoint cut short", "checkpoint deleted", "shard lost", "planned again"),
+    *("clock jumps", "home's disk full"),
+)
+
+
+def test_thirty_faults_lose_nothing_double_nothing_and_change_no_bit() -> None:
+    ended = subprocess.run(
+        [
+            sys.executable,
+            str(CAMPAIGN),
+            "--faults",
+            str(FAULTS),
+            "--homes",
+            "directory",
+            "--real-share",
+            "0",
+            "--kinds",
+            *KINDS,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = json.loads(ended.stdout.splitlines()[-1])
+    assert told["faults"] == FAULTS
+    assert told["worker_deaths"] > 0
+    assert told["jobs_done"] >= 24
+    assert told["findings"] == 0
