@@ -6,6 +6,7 @@ Pure bookkeeping; what is done about it is `workers.attempt`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import takewhile
@@ -84,7 +85,8 @@ class Link:
     def forget_checkpoint(self) -> None:
         """A newer state has come, and this one is not on its way yet."""
         if self.checkpoint is not None:
-            self.checkpoint[1].unlink(missing_ok=True)
+            with suppress(OSError):  # it goes with the worker's directory
+                self.checkpoint[1].unlink()
         self.checkpoint = None
 
 

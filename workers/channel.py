@@ -6,7 +6,6 @@ import os
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import TextIO
 
@@ -86,7 +85,7 @@ class Channel:
             if message is not None:
                 self.say(message)
         except Exception as error:
-            traceback.print_exc()
+            faults.log()
             self.say(faults.ending(job, error))
 
     def _listen(self, incoming: TextIO) -> None:

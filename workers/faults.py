@@ -9,12 +9,14 @@ from __future__ import annotations
 import errno
 import re
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from models.failures import PermanentFailure
 from workers.messages import Failed, RunJob, Stopped, Unsuitable
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What no job is to blame for: no room, too large for this file system, read-only, broken."""
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _CALLED = re.compile(r"Exception encountered when calling (.+)\.$", re.MULTILINE)
@@ -37,11 +39,20 @@ def ending(job: RunJob, error: Exception) -> Failed | Unsuitable | Stopped:
     """To be called where the exception was caught."""
     if lost := _lost(job):
         return Stopped(job.job, f"Files of this worker have been deleted ({lost}).")
-    if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        return Unsuitable(job.job, f"There is too little room on the disk here: {error}.")
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return Unsuitable(job.job, f"The disk here does not take what the job writes: {error}.")
     if _out_of_memory(error):
         return Unsuitable(job.job, f"There is too little memory here: {type(error).__name__}.")
     return Failed(job.job, in_one_line(error), traceback.format_exc(), isinstance(error, PermanentFailure))
+
+
+def log() -> None:
+    """Print the traceback of the exception that is being handled.
+
+    The disk that the log is on may be what is wrong: a thread that died of it would be a runner that never answers.
+    """
+    with suppress(OSError):
+        traceback.print_exc()
 
 
 def in_one_line(error: BaseException) -> str:

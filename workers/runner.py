@@ -10,7 +10,6 @@ import argparse
 import os
 import sys
 import time
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -74,12 +73,18 @@ def _load(threads: int) -> tuple[str, bool]:
 
 def _log_to(path: Path) -> None:
     """Point standard output and error of this process, TensorFlow's C++ included, to a job's log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def _flush() -> None:
+    """What is printed has a log on a disk that may be full: then it is lost, and the job is not."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
 
 
 def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Ending:
@@ -88,15 +93,14 @@ def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Ending:
     except (UnknownStage, UnknownArchitecture) as error:
         return Unsuitable(job.job, str(error))
     except Exception as error:
-        traceback.print_exc()
+        faults.log()
         return faults.ending(job, error)
 
 
 def _ended(job: RunJob, outcome: Outcome | Later | Ending) -> Message:
     if callable(outcome):
         outcome = outcome()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     log = Path(job.directory) / LOG_NAME
     if isinstance(outcome, Finished) and log.is_file() and log.stat().st_size:
         return Finished(job.job, {**outcome.outputs, LOG: str(log)}, outcome.metrics)

@@ -169,7 +169,8 @@ def checked(server: psycopg.Connection[Any], result: pq.abc.PGresult) -> pq.abc.
     """The result of a call of libpq; raises its failure as psycopg would."""
     if result.status in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
         return result
-    if server.pgconn.status == pq.ConnStatus.BAD:
+    # An answer without a code is libpq's own, to a connection that it has found cut and does not call bad yet.
+    if server.pgconn.status == pq.ConnStatus.BAD or not result.error_field(pq.DiagnosticField.SQLSTATE):
         raise psycopg.OperationalError(server.pgconn.get_error_message())
     raise error_from_result(result)
 

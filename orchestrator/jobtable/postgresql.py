@@ -45,14 +45,11 @@ _FORESEEABLE = (
 _LOCK = 0x6F726368
 """Of the plan, among PostgreSQL's advisory locks: the letters `orch`."""
 
-# All that a transaction needs is set in it: behind a connection pooler the next one is another session.
-_SETTINGS = b"; SET LOCAL lock_timeout = '%gs'" % LOCKED_SECONDS
-_CLOCK = b"; SELECT extract(epoch FROM clock_timestamp())::float8"
-_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" + _SETTINGS + _CLOCK
+_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The plan of a prepared statement stays for hours: one that reads all of a table which is small just now would be slow
 # by the evening.
-_WRITE = b"BEGIN" + _SETTINGS + b"; SET LOCAL enable_seqscan = off" + _CLOCK
-_WRITE_ALONE = b"BEGIN" + _SETTINGS + _CLOCK
+_WRITE = b"BEGIN; SET LOCAL enable_seqscan = off"
+_WRITE_ALONE = b"BEGIN"
 
 
 class PostgresqlPlace:
@@ -111,7 +108,7 @@ class PostgresqlPlace:
         connection = self._connection()
         try:
             driver: Any = connection.connection.driver_connection
-            self._own.began = libpq.command(driver, begin).get_value(0, 0)
+            self._own.began = libpq.command(driver, _timed(begin)).get_value(0, 0)
             yield connection
             libpq.commit(connection)
             # SQLAlchemy believes that its first statement began something; to the server this says nothing.
@@ -165,6 +162,14 @@ class PostgresqlPlace:
             connection.close()
 
 
+def _timed(begin: bytes) -> bytes:
+    """A transaction's beginning with all that it needs, for behind a connection pooler the next one is another session;
+    the clock is its answer.
+    """
+    settings = f"; SET LOCAL lock_timeout = '{LOCKED_SECONDS:g}s'"
+    return begin + settings.encode() + b"; SELECT extract(epoch FROM clock_timestamp())::float8"
+
+
 def _prepare(driver: Any, record: ConnectionPoolEntry) -> None:
     record.info[libpq.POOLED] = _is_pooled(driver)
     if not record.info[libpq.POOLED]:
@@ -188,7 +193,7 @@ def _reason(error: BaseException) -> str:
 _ADVICE = (
     ("password", "give the password in PGPASSWORD or ~/.pgpass"),
     ("permission denied", "ask its owner for the right to make and change tables in it"),
-    ("lock timeout", f"others have held it for {LOCKED_SECONDS:g} s; run the command again"),
+    ("lock timeout", "others have held it for {locked:g} s; run the command again"),
     ("prepared statement", "a connection pooler is in the way; connect to the server itself, or have it keep sessions"),
     ("cached plan", "a newer Orch has changed the table meanwhile; run the command again"),
     ("too many c", "close some of its connections, or have its limit raised, and run the command again"),
@@ -206,7 +211,7 @@ _ADVICE = (
 
 
 def _advice(reason: str) -> str:
-    known = (advice for words, advice in _ADVICE if words in reason)
+    known = (advice.format(locked=LOCKED_SECONDS) for words, advice in _ADVICE if words in reason)
     return next(known, "check that the server is up, and run the command again")
 
 

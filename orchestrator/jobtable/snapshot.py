@@ -134,6 +134,9 @@ class SnapshotPlace:
         checked = time.monotonic()
         if self._connection.closed:  # a transaction could not be rolled back
             self._connection, self._version = _in_memory(), None
+        if self._seen is None:
+            # Before the file is read: whoever swaps and uploads in between would look as if the file had been put back.
+            self._seen = self._sightings.highest()
         if not self._is_newest():
             self._load(*self._file.read())
         self._checked = checked
@@ -156,9 +159,7 @@ class SnapshotPlace:
 
     def _believed(self, snapshot: Snapshot) -> Snapshot:
         """A decision that changes nothing, such as "your lease is lost", no swap would stop: an old state is told."""
-        if self._seen is None:
-            self._seen = self._sightings.highest()
-        seen = max(self._seen, self._snapshot.generation)
+        seen = max(self._seen or 0, self._snapshot.generation)
         if snapshot.generation >= seen:
             self._sightings.note(snapshot.generation)
             return snapshot

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,22 @@ class SqlitePlace:
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:  # noqa: ARG002
         # SQLite has one writer at a time: every transaction is exclusive.
-        with explained(self._told, self.path), begun(self._connection(), "BEGIN IMMEDIATE") as connection:
+        with self._begun("BEGIN IMMEDIATE") as connection:
             return change(connection)
 
+    def reading(self) -> AbstractContextManager[Connection]:
+        return self._begun("BEGIN")
+
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        with explained(self._told, self.path), begun(self._connection(), "BEGIN") as connection:
-            yield connection
+    def _begun(self, begin: str) -> Iterator[Connection]:
+        with explained(self._told, self.path):
+            try:
+                with begun(self._connection(), begin) as connection:
+                    yield connection
+            except (DatabaseError, sqlite3.Error):
+                # SQLite keeps what it found when it opened the file: that it was read-only, or another file.
+                self._forget()
+                raise
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._own, "connection", None)
@@ -60,6 +69,16 @@ class SqlitePlace:
             connection = self._own.connection = self._engine.connect()
             self._opened.append(connection)
         return connection
+
+    def _forget(self) -> None:
+        """The next transaction of this thread opens the file anew."""
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is not None:
+            self._own.connection = None
+            self._opened.remove(connection)
+            if not connection.closed:
+                connection.invalidate()
+                connection.close()
 
     def forget_reads(self) -> None:
         """Nothing is left to do: every reader sees the newest state."""

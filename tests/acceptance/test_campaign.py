@@ -9,11 +9,6 @@ from pathlib import Path
 
 CAMPAIGN = Path(__file__).parents[2] / "benchmarks" / "campaign.py"
 FAULTS = 30
-KINDS = (
-    *("kill worker", "kill supervisor", "kill runner", "freeze worker", "SIGTERM", "SIGINT"),
-    *("checkpoint altered", "checkpoint cut short", "checkpoint deleted", "shard lost", "planned again"),
-    *("clock jumps", "home's disk full"),
-)
 
 
 def test_thirty_faults_lose_nothing_double_nothing_and_change_no_bit() -> None:
@@ -27,8 +22,6 @@ def test_thirty_faults_lose_nothing_double_nothing_and_change_no_bit() -> None:
             "directory",
             "--real-share",
             "0",
-            "--kinds",
-            *KINDS,
         ],
         capture_output=True,
         text=True,

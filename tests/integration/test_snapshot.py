@@ -170,6 +170,23 @@ def test_a_state_older_than_the_one_known_is_not_believed(file: FileOnDisk, plan
         planned.jobs()
 
 
+def test_who_begins_while_others_work_is_not_told_of_a_rollback(file: FileOnDisk, planned: JobTable) -> None:
+    """Another swaps, and uploads with a note of it, between this one's looks at the notes and at the file."""
+
+    class Notes:
+        accept_rollback = False
+
+        def highest(self) -> int:
+            assert planned.claim("w1") is not None
+            return decoded(file.read()[0]).generation
+
+        def note(self, generation: int) -> None:
+            assert generation == decoded(file.read()[0]).generation
+
+    beginning = JobTable(SettableSnapshotPlace(file, sightings=Notes()), "here")
+    assert [job.state for job in beginning.jobs()].count(JobState.RUNNING) == 1
+
+
 @pytest.mark.parametrize(
     "content",
     [b"something else", encoded(EMPTY)[:-3], encoded(Snapshot(3, (), b"no database" * 500))],

@@ -30,7 +30,7 @@ from tests.jobtable_places import (
     plan_of,
     planned_job,
 )
-from tests.postgres_server import fresh_database
+from tests.postgres_server import fresh_database, own_postgres_server
 
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
@@ -221,6 +221,34 @@ def test_a_place_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Pa
         del fault.strike
         table.publish(plan_of(chain()))
         assert len(table.jobs()) == 3
+
+
+def test_a_connection_that_met_trouble_is_not_used_again(fault: Fault, tmp_path: Path) -> None:
+    """SQLite remembers of a file that it was read-only when it was opened, and writes no more though it may."""
+    with closing(SettableSqlitePlace(tmp_path / "jobs.db")) as place:
+        table = JobTable(place, "here")
+        table.create()
+        with place.reading() as before:
+            used = before.connection.driver_connection
+        fault.arm(0)
+        with pytest.raises(HomeError):
+            table.unfinished()
+        with place.reading() as after:
+            assert after.connection.driver_connection is not used
+
+
+def test_a_server_that_was_restarted_between_two_transactions_is_told_and_used_again() -> None:
+    with (
+        own_postgres_server() as server,
+        closing(SettablePostgresqlPlace(PostgresqlPlaceOf(server.url).schema("restarted"))) as place,
+    ):
+        table = JobTable(place, "here")
+        table.create()
+        table.publish(plan_of(chain()))
+        server.crash()
+        with pytest.raises(HomeError):
+            table.claim("w1")
+        assert again(lambda: table.claim("w1")) is not None
 
 
 def _always() -> None:

@@ -45,7 +45,7 @@ def answers(told: io.StringIO, count: int) -> list[Any]:
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), Unsuitable, "too little room on the disk"),
+        (OSError(errno.ENOSPC, "No space left on device"), Unsuitable, "The disk here does not take"),
         (MemoryError(), Unsuitable, "too little memory"),
         (ValueError("no such weight"), Failed, "ValueError: no such weight"),
     ],
