@@ -37,7 +37,7 @@ def blocks(seed: int, epoch: int, purpose: Purpose, indices: NDArray[np.int64]) 
     """Four words for each index: uint64[n, 4]; a row depends on the key and its own index alone."""
     if len(indices) == 0:
         return np.empty((0, WORDS_PER_BLOCK), np.uint64)
-    stream = words(seed, epoch, purpose, (int(indices.max()) + 1) * WORDS_PER_BLOCK)
+    stream = words(seed, epoch, purpose, (int(np.max(indices)) + 1) * WORDS_PER_BLOCK)
     return stream.reshape(-1, WORDS_PER_BLOCK)[indices]
 
 

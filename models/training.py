@@ -180,7 +180,7 @@ class Trainer:
             )
 
     def _check_images(self, shard: Split) -> None:
-        shape, classes = shard.images.shape[1:], int(shard.labels.max()) + 1
+        shape, classes = shard.images.shape[1:], int(np.max(shard.labels)) + 1
         if shape != self.training.image_shape or classes > self.training.classes:
             raise DataMismatch(
                 f"The shard has images of {shape} in {classes} classes, the network takes {self.training.image_shape} "

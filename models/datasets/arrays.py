@@ -71,7 +71,7 @@ def count_classes(train: Split, test: Split) -> int:
     Raises:
         DatasetError: there cannot be so many classes, or there is nothing to tell apart.
     """
-    largest = int(max(train.labels.max(), test.labels.max()))
+    largest = int(max(np.max(train.labels), np.max(test.labels)))
     if largest >= len(train):
         raise DatasetError(
             f"The label {largest} makes {largest + 1:,} classes, more than the {len(train):,} training images; "
@@ -95,7 +95,7 @@ def notes(train: Split, test: Split, classes: int) -> tuple[str, ...]:
         told.append(f"There are only test images of {_named(only_tested)}: none of them can be told right.")
     if len(untested := np.flatnonzero(trained & ~tested)):
         told.append(f"There are no test images of {_named(untested)}: nothing is measured of what is learned there.")
-    if train.images.max() <= 1:
+    if np.max(train.images) <= 1:
         told.append("No training image has a pixel above 1, of 255: shares from 0 to 1 may have been cut to integers.")
     return tuple(told)
 
@@ -103,7 +103,7 @@ def notes(train: Split, test: Split, classes: int) -> tuple[str, ...]:
 def smallest_class(train: Split) -> int:
     """How many training images the class has that has the fewest, those without any left out."""
     counts = np.bincount(train.labels)
-    return int(counts[counts > 0].min())
+    return int(np.min(counts[counts > 0]))
 
 
 def _named(classes: Iterable[np.intp]) -> str:
