@@ -26,6 +26,7 @@ def findings(at: Address | None) -> Iterator[Finding]:
         at: the home to look at; None before anything was planned, when there is still this machine to look at, and
             Google Drive if somebody is signed in.
     """
+    yield _orch()
     yield _python()
     yield _tensorflow()
     try:
@@ -64,6 +65,13 @@ def _on_drive(at: Address) -> Iterator[Finding]:
     else:
         yield Finding(True, "Nothing is planned on Google Drive yet; `orch plan --home gdrive:` makes a folder.")
     yield from _service(client, study)
+
+
+def _orch() -> Finding:
+    try:
+        return Finding(True, f"Orch {version('orch')}.")
+    except PackageNotFoundError:  # run from its sources
+        return Finding(True, "Orch, from its sources: it is not installed, so its version is not known.")
 
 
 def _python() -> Finding:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -193,7 +194,13 @@ def test_before_the_first_plan_the_doctor_checks_the_sign_in_and_the_service_and
 ) -> None:
     printed = told(orch("doctor", *home, cwd=place))
     assert "!!" not in printed
-    for found in ("Nothing is planned", "Signed in as ann@example.org", "stale version is refused", "one won"):
+    for found in (
+        f"Orch {version('orch')}.",
+        "Nothing is planned",
+        "Signed in as ann@example.org",
+        "stale version is refused",
+        "one won",
+    ):
         assert found in printed
     assert [file.name for file in drive.files()] == ["My Drive"]
 
