@@ -15,7 +15,7 @@ from typing import BinaryIO
 from orchestrator import untrusted
 from orchestrator.artifacts.incoming import appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
-from orchestrator.drive.client import Account, DriveClient
+from orchestrator.drive.client import Account, DriveClient, Metadata
 from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
 from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact
@@ -102,24 +102,23 @@ class DriveStore:
         )
 
     def has(self, artifact: Artifact) -> bool:
-        try:
-            found = self._client.metadata(artifact.location)
-        except DriveRefused as refused:
-            if refused.reason is Reason.MISSING:
-                return False
-            raise StoreError(f"The artifacts in {self} cannot be read: {refused}") from refused
-        return found.size == artifact.size and not found.trashed
+        found = self._kept(artifact)
+        return found is not None and found.size == artifact.size
 
     def is_whole(self, artifact: Artifact) -> bool:
+        found = self._kept(artifact)
+        # Drive tells no SHA-256 of a file that it has not looked at yet.
+        return found is not None and found.size == artifact.size and found.sha256 in ("", artifact.sha256)
+
+    def _kept(self, artifact: Artifact) -> Metadata | None:
+        """What Drive tells of it; None of what is not there, or in the bin."""
         try:
             found = self._client.metadata(artifact.location)
         except DriveRefused as refused:
             if refused.reason is Reason.MISSING:
-                return False
+                return None
             raise StoreError(f"The artifacts in {self} cannot be read: {refused}") from refused
-        # Drive tells no SHA-256 of a file that it has not looked at yet.
-        same = found.sha256 in ("", artifact.sha256)
-        return same and found.size == artifact.size and not found.trashed
+        return None if found.trashed else found
 
     def delete(self, artifact: Artifact) -> None:
         """Another account's file stays: only its owner may delete it, and does."""
