@@ -110,8 +110,8 @@ def augment(ops: Any, shard: Any, rows: Any, drawn: Any, cutout: int) -> Any:
     """
     height, width, channels = shard.shape[1:]
     dy, dx, flip, top, left = (drawn[:, column, None] for column in range(_MOVES))
-    y = ops.arange(height, dtype="int64")[None, :]
-    x = ops.arange(width, dtype="int64")[None, :]
+    y = ops.arange(height, dtype=drawn.dtype)[None, :]
+    x = ops.arange(width, dtype=drawn.dtype)[None, :]
     source_y = y + dy
     source_x = x + flip * (width - 1 - 2 * x) + dx
 

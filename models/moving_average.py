@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 
 class MovingAverage:
@@ -23,7 +25,7 @@ class MovingAverage:
     def __init__(self, weights: Sequence[Any], decay: float) -> None:
         self._decay = decay
         self.pairs = [
-            (weight, keras.Variable(weight, trainable=False, dtype=weight.dtype, name=f"average_{number}"))
+            (weight, keras.Variable(_copy(weight), trainable=False, dtype=weight.dtype, name=f"average_{number}"))
             for number, weight in enumerate(weights)
             if keras.backend.is_float_dtype(weight.dtype)
         ]
@@ -36,3 +38,8 @@ class MovingAverage:
         decay = ops.minimum(self._decay, (1.0 + step) / (10.0 + step))
         for weight, average in self.pairs:
             average.assign(average + (weight - average) * (1.0 - decay))
+
+
+def _copy(weight: Any) -> NDArray[Any]:
+    """Of its own memory: JAX would give both variables one array, and a step donates each array once."""
+    return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(weight)))

@@ -4,7 +4,8 @@ Bit for bit means: same device type and software, same configured threads (`mode
 decides the weights lives outside the state: the order and the augmentation of the images follow from
 (seed, epoch, index), the schedule from the optimizer's count, dropout from generators whose state is saved.
 
-How a state becomes a file is `models.checkpoint`; what happens inside a step is `models.compiled_steps`.
+How a state becomes a file is `models.checkpoint`; what happens inside a step is `models.training_step`, and how it is
+compiled `models.backends`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models import catalog
-from models.augmentation import draws, epoch_order
-from models.compiled_steps import Residents, Steps, compile_steps
+from models import backends, catalog
+from models.augmentation import DRAWS_PER_IMAGE, draws, epoch_order
 from models.datasets import Split
 from models.failures import PermanentFailure
 from models.moving_average import MovingAverage
 from models.optimizers import build_optimizer
 from models.recipes import Training, Visit
+from models.residents import Residents
+from models.training_step import Steps
 
 MODEL = "model/"
 """Prefix of the network's weights in a state; the rest of the key is the variable's path."""
@@ -42,7 +44,7 @@ RANDOM = "random/"
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_residents = Residents(limit_bytes=512 * 2**20)
+_residents = Residents(lambda shard: backends.current().resident(shard), limit_bytes=512 * 2**20)
 """All of CIFAR-10 in its shards is 293 MiB; a limit, because a free GPU has 15 GB for networks and images."""
 
 
@@ -99,8 +101,8 @@ class Trainer:
     Args:
         training: what is trained; its seed decides the first weights.
         build: makes the network; the catalogue's by default.
-        precision: "float32", or "mixed_float16" (float16 arithmetic with a scaled loss) for GPUs that are faster
-            so.  A state passes between the two: the loss scale is dropped, or starts afresh.
+        precision: "float32", or for devices that are faster so "mixed_bfloat16", or "mixed_float16" (with a scaled
+            loss).  A state passes between them: the loss scale is dropped, or starts afresh.
     """
 
     def __init__(self, training: Training, *, build: NetworkBuilder | None = None, precision: str = "float32") -> None:
@@ -152,19 +154,22 @@ class Trainer:
         images, labels = _residents.get(shard)
         steps = self._compiled(min(self.training.recipe.batch_size, len(shard)))
         schedule = _VisitSchedule(self.training, shard, visit)
-        while self.step < visit.last_step:
-            count = steps_per_call or self._call_length.steps
-            rows, drawn = schedule.batches(self.step, min(self.step + count, visit.last_step))
+        rows, drawn = schedule.batches(self.step, steps_per_call or self._call_length.steps)
+        while len(rows):
             began = time.perf_counter()
-            losses = np.asarray(steps(images, labels, rows, drawn))
+            computing = steps(images, labels, rows, drawn)
+            # Drawn while the device computes, so that it waits for nothing but the reading of the losses.
+            upcoming = schedule.batches(self.step + len(rows), steps_per_call or self._call_length.steps)
+            losses = np.asarray(computing)
             self._call_length.took(len(rows), time.perf_counter() - began)
             self._check_finite(losses)
             self.step += len(rows)
             yield Progress(self.step, float(losses.mean()), rows.size)
+            rows, drawn = upcoming
 
     def _compile(self, batch: int) -> Steps:
         recipe, classes = self.training.recipe, self.training.classes
-        return compile_steps(self.model, self._optimizer, self._average, recipe, classes, batch)
+        return backends.current().compile_steps(self.model, self._optimizer, self._average, recipe, classes, batch)
 
     def _check_visit(self, shard: Split, visit: Visit) -> None:
         if not visit.first_step <= self.step <= visit.last_step:
@@ -218,9 +223,11 @@ class _VisitSchedule:
         self._steps_per_epoch = training.recipe.steps_per_epoch(len(shard))
         self._epoch = functools.lru_cache(maxsize=1)(self._draw_epoch)
 
-    def batches(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows int64[S, B] of the shard and their draws int64[S, B, 6], for steps first..last-1."""
-        steps = [self._batch(step) for step in range(first, last)]
+    def batches(self, first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows int64[S, B] of the shard and their draws int64[S, B, 6], for `count` steps or as many as are left."""
+        steps = [self._batch(step) for step in range(first, min(first + count, self._visit.last_step))]
+        if not steps:
+            return np.empty((0, 0), np.int64), np.empty((0, 0, DRAWS_PER_IMAGE), np.int64)
         return np.stack([rows for rows, _ in steps]), np.stack([drawn for _, drawn in steps])
 
     def _batch(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -288,7 +295,7 @@ def _fresh_keras(seed: int, precision: str) -> Iterator[None]:
     """Seeded, and with layers' automatic names counted from the start: states are keyed by these names."""
     policy = keras.config.dtype_policy()
     keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
+    backends.current().seed(seed)
     keras.config.set_dtype_policy(precision)
     try:
         yield
@@ -325,8 +332,8 @@ def _by_key(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _on_host(variable: Any) -> NDArray[Any]:
-    """A copy: on a CPU what TensorFlow hands out may be the memory that the next step overwrites."""
-    return np.array(keras.ops.convert_to_numpy(variable))
+    """A copy: on a CPU what a backend hands out may be the memory that the next step overwrites."""
+    return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(variable)))
 
 
 def _without(items: Mapping[str, Any], keys: Set[str]) -> dict[str, Any]:

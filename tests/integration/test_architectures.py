@@ -3,15 +3,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from models import catalog
 from models.compression.compressed_model import compress
 from models.litert import LiteRTClassifier
+from models.training import load_weights
 
 TINY = ("alexnet-tiny", "vit-tiny")
 
@@ -132,3 +135,11 @@ def test_the_residual_alexnet_adds_what_goes_round_its_convolutions() -> None:
     for number, shortcut in ((3, "conv3_projection"), (4, "conv3_add"), (5, "conv5_projection")):
         sources = {tensor._keras_history.operation.name for tensor in network.get_layer(f"conv{number}_add").input}
         assert sources == {f"conv{number}", shortcut}
+
+
+def test_weights_fit_the_names_that_legacy_keras_gives() -> None:
+    kernel = tf.Variable(np.zeros((2, 3), np.float32), name="head/kernel")
+
+    load_weights(SimpleNamespace(weights=[kernel]), {"model/head/kernel": np.ones((2, 3), np.float32)})
+
+    np.testing.assert_array_equal(kernel.numpy(), np.ones((2, 3)))

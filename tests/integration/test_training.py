@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from models import datasets
 from models.datasets import Split
@@ -258,14 +257,6 @@ def test_weights_are_put_into_a_network_by_name() -> None:
 
     images = shard().images[:8].astype(np.float32)
     np.testing.assert_array_equal(network.predict(images, verbose=0), current.model.predict(images, verbose=0))
-
-
-def test_weights_fit_the_names_that_legacy_keras_gives() -> None:
-    kernel = tf.Variable(np.zeros((2, 3), np.float32), name="head/kernel")
-
-    load_weights(SimpleNamespace(weights=[kernel]), {"model/head/kernel": np.ones((2, 3), np.float32)})
-
-    np.testing.assert_array_equal(kernel.numpy(), np.ones((2, 3)))
 
 
 def test_two_layers_of_one_name_are_refused_with_the_name() -> None:

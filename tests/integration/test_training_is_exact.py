@@ -6,7 +6,6 @@ weights.  More moments at which workers die: ORCH_TEST_SEEDS=20 pytest -n0 tests
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -14,43 +13,32 @@ from pathlib import Path
 
 import pytest
 
-from models.runtime import configure_runtime
+from models import backends
+from tests.backends import new_process
 from tests.integration import exact_training, mortal_training
 
 NETWORKS = list(exact_training.NETWORKS)
 SEEDS = range(int(os.environ.get("ORCH_TEST_SEEDS", "2")))
-
-
 THREADS = 2
 """Operations that do not wait for each other run at once, in whatever order."""
 
 
-def new_process(cores: int) -> ProcessPoolExecutor:
-    """A process of its own, because threads and determinism are set once for a process."""
-    return ProcessPoolExecutor(
-        max_workers=1,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=configure,
-        initargs=(cores,),
-    )
-
-
-def configure(cores: int) -> None:
-    """As a runner does, on a machine that has at most so many cores."""
-    os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:cores])
-    configure_runtime(THREADS)
+@pytest.fixture(scope="module", params=backends.NAMES)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[ProcessPoolExecutor]:
-    with new_process(cores=THREADS) as executor:
+def process(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessPoolExecutor]:
+    compiled = tmp_path_factory.mktemp("compiled")
+    with new_process(backend, threads=THREADS, cores=THREADS, compiled=compiled) as executor:
         yield executor
 
 
 @pytest.fixture(scope="module")
-def other_process() -> Iterator[ProcessPoolExecutor]:
-    """Of a machine with one core, where operations come in another order."""
-    with new_process(cores=1) as executor:
+def other_process(backend: str) -> Iterator[ProcessPoolExecutor]:
+    """Of a machine with one core, where operations come in another order; it compiles everything itself."""
+    with new_process(backend, threads=THREADS, cores=1) as executor:
         yield executor
 
 
@@ -95,9 +83,10 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
     assert resumed == undisturbed[network]
 
 
-def test_float16_arithmetic_resumes_exactly_too(process: ProcessPoolExecutor) -> None:
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_resumes_exactly_too(process: ProcessPoolExecutor, precision: str) -> None:
     def weights(stops: tuple[int, ...]) -> str:
-        return process.submit(exact_training.weights_after, "attention", 4, stops, "mixed_float16").result()
+        return process.submit(exact_training.weights_after, "attention", 4, stops, precision).result()
 
     whole = weights(())
     stopped = weights((8,))
