@@ -31,6 +31,9 @@ class Purpose(enum.IntEnum):
     SYNTHETIC_IMAGES = 5
     SYNTHETIC_NOISE = 6
     DROPOUT = 7
+    CUTMIX = 8
+    RANDAUGMENT = 9
+    ERASING = 10
 
 
 def blocks(seed: int, epoch: int, purpose: Purpose, indices: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -24,16 +24,29 @@ class Augmentation:
     """Side in pixels of a square that is set to zero at a random place; 0 is off."""
     mixup: float = 0.0
     """Alpha of the Beta distribution that the shares come from when two images are mixed; 0 is off."""
+    cutmix: float = 0.0
+    """Alpha of the same for the areas that are cut out of another image and pasted; half of the images get one, and
+    are not mixed besides.  0 is off."""
+    randaugment: int = 0
+    """How many operations of a fixed list each image goes through, at most 4; 0 is off."""
+    magnitude: int = 5
+    """The largest strength of these operations, 1 to 10; each image's is drawn up to it."""
+    erasing: float = 0.0
+    """Chance that a rectangle of the image gets one colour; 0 is off."""
+    repeats: int = 1
+    """How often each image of a batch stands in it, changed differently each time; a pass takes that much fewer."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides how weights move, apart from the data and the seed."""
 
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "lion", "muon"] = "adamw"
     learning_rate: float = 1e-3
     """The peak, after warm-up."""
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "one-cycle", "step"] = "cosine"
+    """What the learning rate does after its rise: it falls to zero as half a cosine, or in a straight line
+    ("one-cycle"), or to a tenth at half of all steps and again at three quarters ("step")."""
     warmup_fraction: float = 0.05
     """Share of all steps over which the learning rate rises linearly from zero."""
     weight_decay: float = 0.05
@@ -84,10 +97,15 @@ class Training:
     def to_dict(self) -> dict[str, Any]:
         """Plain values.  What came later and is off stands not in it: jobs that were planned before are the same."""
         values = dataclasses.asdict(self)
-        if not self.recipe.augmentation.mixup:
-            del values["recipe"]["augmentation"]["mixup"]
-        if self.recipe.ema is None:
-            del values["recipe"]["ema"]
+        recipe, augmentation = values["recipe"], values["recipe"]["augmentation"]
+        if recipe["ema"] is None:
+            del recipe["ema"]
+        if not augmentation["randaugment"]:
+            del augmentation["magnitude"]
+        off = Augmentation()
+        for name in ("mixup", "cutmix", "randaugment", "erasing", "repeats"):
+            if augmentation[name] == getattr(off, name):
+                del augmentation[name]
         return values
 
     @classmethod

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import backends, catalog
-from models.augmentation import DRAWS_PER_IMAGE, draws, epoch_order
+from models.augmentation import draws, epoch_order
 from models.datasets import Split
 from models.failures import PermanentFailure
 from models.moving_average import MovingAverage
@@ -224,26 +224,34 @@ class _VisitSchedule:
         self._epoch = functools.lru_cache(maxsize=1)(self._draw_epoch)
 
     def batches(self, first: int, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows int64[S, B] of the shard and their draws int64[S, B, 6], for `count` steps or as many as are left."""
+        """Rows int64[S, B] of the shard and their draws int64[S, B, C], for `count` steps or as many as are left."""
         steps = [self._batch(step) for step in range(first, min(first + count, self._visit.last_step))]
         if not steps:
-            return np.empty((0, 0), np.int64), np.empty((0, 0, DRAWS_PER_IMAGE), np.int64)
+            return np.empty((0, 0), np.int64), np.empty((0, 0, 0), np.int64)
         return np.stack([rows for rows, _ in steps]), np.stack([drawn for _, drawn in steps])
 
     def _batch(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         passes, position = divmod(step - self._visit.first_step, self._steps_per_epoch)
         order, drawn = self._epoch(self._visit.first_epoch + passes)
         size = self._training.recipe.batch_size
-        rows = order[position * size : (position + 1) * size]
-        return rows, drawn[rows]
+        batch = slice(position * size, (position + 1) * size)
+        return order[batch], drawn[batch]
 
     def _draw_epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        seed, indices = self._training.seed, self._shard.indices
+        """The rows in their order, and the draws of each."""
+        seed, shape = self._training.seed, self._training.image_shape
         augmentation = self._training.recipe.augmentation
-        return (
-            epoch_order(indices, seed, epoch),
-            draws(indices, seed, epoch, augmentation, self._training.image_shape),
-        )
+        repeats = augmentation.repeats
+        order = epoch_order(self._shard.indices, seed, epoch, repeats)
+        # An image that comes again is changed as in a pass of its own.
+        drawn = [
+            draws(self._shard.indices[order[number::repeats]], seed, epoch * repeats + number, augmentation, shape)
+            for number in range(repeats)
+        ]
+        in_order = np.empty((len(order), drawn[0].shape[1]), np.int64)
+        for number, of_number in enumerate(drawn):
+            in_order[number::repeats] = of_number
+        return order, in_order
 
 
 def weights_digest(state: TrainState) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.augmentation import augment, mix
+from models.augmentation import columns
+from models.pixels import augment, mix
 from models.recipes import Augmentation
 
 Steps = Callable[[Any, Any, NDArray[np.int64], NDArray[np.int64]], Any]
-"""(images, labels, rows int64[S, B], draws int64[S, B, 6]) to the losses float32[S] of S steps.
+"""(images, labels, rows int64[S, B], draws int64[S, B, C]) to the losses float32[S] of S steps.
 
 The losses may still be computed when it returns: whoever reads them waits.
 """
@@ -30,12 +31,13 @@ def training_batch(
         ops: the `keras.ops` namespace to compute with.
         images: the shard's, [N, H, W, C] of any numeric type; `labels` [N] beside them.
         rows: whole numbers [B], the positions of the batch's images in the shard.
-        drawn: whole numbers [B, 6], their rows of `models.augmentation.draws`.
+        drawn: whole numbers [B, C], their rows of `models.augmentation.draws`.
     """
-    batch = augment(ops, images, rows, drawn, augmentation.cutout)
+    by_name = {name: drawn[:, number] for name, number in columns(augmentation).items()}
+    batch = augment(ops, images, rows, by_name, augmentation)
     targets = ops.one_hot(ops.take(labels, rows, axis=0), classes, dtype="float32")
-    if augmentation.mixup:
-        return mix(ops, batch, drawn), mix(ops, targets, drawn)
+    if augmentation.mixup or augmentation.cutmix:
+        return mix(ops, batch, targets, by_name, augmentation)
     return batch, targets
 
 

@@ -68,6 +68,11 @@ class AugmentationChanges(_Section):
     flip: bool | None = None
     cutout: Annotated[int, Field(ge=0)] | None = None
     mixup: Annotated[float, Field(ge=0, le=10)] | None = None
+    cutmix: Annotated[float, Field(ge=0, le=10)] | None = None
+    randaugment: Annotated[int, Field(ge=0, le=4)] | None = None
+    magnitude: Annotated[int, Field(ge=1, le=10)] | None = None
+    erasing: Annotated[float, Field(ge=0, le=1)] | None = None
+    repeats: Annotated[int, Field(ge=1, le=16)] | None = None
 
     def applied(self, augmentation: Augmentation) -> Augmentation:
         return Augmentation(**{**augmentation.__dict__, **self.model_dump(exclude_none=True)})
@@ -76,9 +81,9 @@ class AugmentationChanges(_Section):
 class RecipeChanges(_Section):
     """What a study changes of an architecture's recipe; None keeps the recipe's value."""
 
-    optimizer: Literal["adamw", "sgd"] | None = None
+    optimizer: Literal["adamw", "sgd", "lion", "muon"] | None = None
     learning_rate: PositiveFloat | None = None
-    schedule: Literal["cosine", "constant"] | None = None
+    schedule: Literal["cosine", "constant", "one-cycle", "step"] | None = None
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None
     weight_decay: Annotated[float, Field(ge=0)] | None = None
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None

@@ -15,7 +15,6 @@ from typing import Any
 import jax
 import keras
 import numpy as np
-from jax import numpy as jnp
 from numpy.typing import NDArray
 
 from models.backends import Accelerator
@@ -127,15 +126,26 @@ def compile_steps(
             losses.append(loss)
         for variable, value in zip(chain(*variables), chain(*state), strict=True):
             variable.assign(value)
-        return jnp.stack(losses)
+        return _Losses(losses)
 
     return steps
+
+
+class _Losses:
+    """Losses of steps that may still be computed; to read them as an array waits for the last one."""
+
+    def __init__(self, losses: Sequence[Any]) -> None:
+        self._losses = losses
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        return np.array(jax.device_get(self._losses), dtype)
 
 
 def step_function(
     model: Any, optimizer: Any, average: MovingAverage | None, recipe: Recipe, classes: int
 ) -> Callable[[_State, Any, Any, Any, Any], tuple[_State, Any]]:
-    """(state, images, labels, rows int32[B], draws int32[B, 6]) to the state after the step and the loss before it."""
+    """(state, images, labels, rows int32[B], draws int32[B, C]) to the state after the step and the loss before it."""
     network = with_exact_pooling(model)
 
     def step(state: _State, images: Any, labels: Any, rows: Any, drawn: Any) -> tuple[_State, Any]:

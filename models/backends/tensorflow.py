@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.augmentation import DRAWS_PER_IMAGE
+from models.augmentation import columns
 from models.backends import Accelerator
 from models.datasets import Split
 from models.moving_average import MovingAverage
@@ -101,7 +101,7 @@ def compile_steps(
             tf.TensorSpec(shape, tf.float16),
             tf.TensorSpec((None,), tf.int64),
             tf.TensorSpec((None, batch), tf.int64),
-            tf.TensorSpec((None, batch, DRAWS_PER_IMAGE), tf.int64),
+            tf.TensorSpec((None, batch, len(columns(recipe.augmentation))), tf.int64),
         ),
         jit_compile=False,
     )

@@ -15,7 +15,8 @@ from models.recipes import Augmentation, Recipe, Training, Visit
 from models.training import Trainer, TrainState
 
 IMAGES = 150
-RECIPE = Recipe(batch_size=16, learning_rate=3e-3, augmentation=Augmentation(cutout=4, mixup=0.4))
+EVERYTHING = Augmentation(cutout=4, mixup=0.4, cutmix=1.0, randaugment=2, erasing=0.5, repeats=2)
+RECIPE = Recipe(batch_size=16, learning_rate=3e-3, augmentation=EVERYTHING)
 AVERAGED = {"ema": 0.9}
 """A change of the recipe: the proofs of exactness keep a moving average besides."""
 VISIT = Visit(first_epoch=3, epochs=2, first_step=0, steps=2 * RECIPE.steps_per_epoch(IMAGES))
@@ -61,12 +62,19 @@ def trainer(network: str, precision: str = "float32", **changes: Any) -> Trainer
     return Trainer(training, build=NETWORKS[network], precision=precision)
 
 
-def weights_after(network: str, steps_per_call: int = 16, stops: Sequence[int] = (), precision: str = "float32") -> str:
-    """Digest at the visit's end; at each stop a fresh trainer takes over."""
-    current = trainer(network, precision, **AVERAGED)
+def weights_after(
+    network: str,
+    steps_per_call: int = 16,
+    stops: Sequence[int] = (),
+    precision: str = "float32",
+    **changes: Any,
+) -> str:
+    """Digest at the visit's end; at each stop a fresh trainer takes over.  `changes` are of the recipe."""
+    changes = {**AVERAGED, **changes}
+    current = trainer(network, precision, **changes)
     for stop in (*stops, VISIT.last_step):
         state = run(current, stop, steps_per_call)
-        current = trainer(network, precision, **AVERAGED)
+        current = trainer(network, precision, **changes)
         current.restore(state)
     return digest(state)
 

@@ -1,7 +1,8 @@
 """A training that stops anywhere, any number of times, ends in the same bits as one that never stopped.
 
-With convolutions and batch norm and with attention, dropout, crop, flip, cutout, mixup and a moving average of the
-weights.  More moments at which workers die: ORCH_TEST_SEEDS=20 pytest -n0 tests/integration/test_training_is_exact.py
+With convolutions and batch norm and with attention, dropout, everything that changes images, and a moving average of
+the weights.  More moments at which workers die:
+ORCH_TEST_SEEDS=20 pytest -n0 tests/integration/test_training_is_exact.py
 """
 
 from __future__ import annotations
@@ -87,6 +88,22 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
 def test_half_precision_resumes_exactly_too(process: ProcessPoolExecutor, precision: str) -> None:
     def weights(stops: tuple[int, ...]) -> str:
         return process.submit(exact_training.weights_after, "attention", 4, stops, precision).result()
+
+    whole = weights(())
+    stopped = weights((8,))
+
+    assert stopped == whole
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"), [("sgd", "step"), ("lion", "one-cycle"), ("muon", "cosine"), ("adamw", "constant")]
+)
+def test_every_optimizer_and_schedule_resumes_exactly(
+    process: ProcessPoolExecutor, optimizer: str, schedule: str
+) -> None:
+    def weights(stops: tuple[int, ...]) -> str:
+        changes = {"optimizer": optimizer, "schedule": schedule}
+        return process.submit(exact_training.weights_after, "attention", 4, stops, **changes).result()
 
     whole = weights(())
     stopped = weights((8,))

@@ -26,11 +26,35 @@ def test_an_outer_optimizer_survives_json() -> None:
 def test_what_came_later_stands_in_a_spec_only_where_it_is_on() -> None:
     """A job's id is a digest of its spec: a job that was planned before must stay the same."""
     training = Training("vit", Recipe(), seed=3, classes=10, image_shape=(32, 32, 3), total_steps=100)
-    averaged = dataclasses.replace(training, recipe=Recipe(ema=0.99))
+    recipe = training.to_dict()["recipe"]
 
-    assert "ema" not in training.to_dict()["recipe"]
-    assert "mixup" not in training.to_dict()["recipe"]["augmentation"]
-    assert Training.from_dict(averaged.to_dict()) == averaged
+    assert recipe.keys() == {
+        *("optimizer", "learning_rate", "schedule", "warmup_fraction", "weight_decay", "momentum", "gradient_clip"),
+        *("label_smoothing", "batch_size", "augmentation"),
+    }
+    assert recipe["augmentation"].keys() == {"crop_padding", "flip", "cutout"}
+    idle = Recipe(augmentation=Augmentation(magnitude=9))
+    assert dataclasses.replace(training, recipe=idle).to_dict() == training.to_dict()
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(ema=0.99),
+        Recipe(augmentation=Augmentation(mixup=0.2)),
+        Recipe(augmentation=Augmentation(cutmix=1.0)),
+        Recipe(augmentation=Augmentation(randaugment=2)),
+        Recipe(augmentation=Augmentation(randaugment=2, magnitude=9)),
+        Recipe(augmentation=Augmentation(erasing=0.25)),
+        Recipe(augmentation=Augmentation(repeats=3)),
+        Recipe(optimizer="muon", schedule="one-cycle"),
+    ],
+)
+def test_what_is_on_survives_and_makes_another_training(recipe: Recipe) -> None:
+    training = Training("vit", recipe, seed=3, classes=10, image_shape=(32, 32, 3), total_steps=100)
+
+    assert Training.from_dict(json.loads(json.dumps(training.to_dict()))) == training
+    assert training.to_dict() != dataclasses.replace(training, recipe=Recipe()).to_dict()
 
 
 def test_changes_of_the_augmentation_keep_its_other_values() -> None:
