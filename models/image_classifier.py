@@ -17,8 +17,11 @@ def image_input(keras: Any, image_shape: ImageShape) -> Any:
 
 
 def rescaled(keras: Any, image: Any) -> Any:
-    """Pixels 0..255 brought to -1..1."""
-    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(image)
+    """Pixels 0..255 brought to -1..1, in float32 whatever the precision of the other layers.
+
+    In bfloat16 half of the values above 1 that it goes through would be lost.
+    """
+    return keras.layers.Rescaling(1 / 127.5, offset=-1.0, dtype="float32", name="rescale")(image)
 
 
 def logits(keras: Any, features: Any, classes: int) -> Any:

@@ -1,22 +1,45 @@
+"""Every architecture: its size, and what becomes of it when it is trained, saved, converted and quantized."""
+
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+import tf_keras
 
 from models import catalog
 from models.compression.compressed_model import compress
+from models.datasets import Split
 from models.litert import LiteRTClassifier
-from models.training import load_weights
+from models.recipes import Training, Visit
+from models.training import Trainer, fresh_network, inference_weights, load_weights, network_weights
 
 TINY = ("alexnet-tiny", "vit-tiny")
+PARAMETERS = {
+    "alexnet-paper": (23_490_378, 0),
+    "alexnet-residual-paper": (21_819_402, 0),
+    "vit-paper": (6_061_578, 7),
+    "alexnet": (4_692_426, 3_840),
+    "alexnet-small": (1_175_786, 1_920),
+    "alexnet-residual": (9_966_410, 6_272),
+    "alexnet-residual-small": (1_941_546, 2_752),
+    "vit": (2_697_226, 0),
+    "vit-small": (460_714, 0),
+    "vit-spt": (2_734_678, 0),
+    "vit-spt-small": (479_662, 0),
+    "cct": (3_858_635, 0),
+    "cct-small": (284_491, 0),
+    "alexnet-tiny": (86_178, 400),
+    "vit-tiny": (114_570, 0),
+}
+"""Trainable and fixed weights, for ten classes."""
+EVERY = pytest.mark.parametrize("name", catalog.names())
 
 
 def pixels(images: int, seed: int = 0) -> Any:
@@ -27,25 +50,66 @@ def weight_count(weights: Any) -> int:
     return sum(int(np.prod(weight.shape)) for weight in weights)
 
 
-@pytest.mark.parametrize(
-    ("name", "trainable", "fixed"),
-    [
-        ("alexnet-paper", 23_490_378, 0),
-        ("alexnet-residual-paper", 21_819_402, 0),
-        ("vit-paper", 6_061_578, 7),
-        ("alexnet", 4_692_426, 3_840),
-        ("vit", 2_697_226, 0),
-        ("alexnet-tiny", 86_178, 400),
-        ("vit-tiny", 114_570, 0),
-    ],
-)
-def test_a_network_has_exactly_the_parameters_of_its_definition(name: str, trainable: int, fixed: int) -> None:
+@pytest.fixture(scope="module")
+def trained() -> Any:
+    """By name, a network after two steps: nothing in it is as it began."""
+    known: dict[str, Any] = {}
+
+    def network(name: str) -> Any:
+        if name not in known:
+            recipe = catalog.get(name).recipe.replace(batch_size=8, warmup_fraction=0.0)
+            shard = Split.whole(pixels(16, seed=1).astype(np.uint8), np.arange(16) % 10)
+            trainer = Trainer(Training(name, recipe, 0, 10, (32, 32, 3), 3))
+            list(trainer.advance(shard, Visit(0, 1, 0, 2)))
+            known.clear()  # some have a hundred megabytes
+            known[name] = fresh_network(name, (32, 32, 3), 10)
+            load_weights(known[name], inference_weights(trainer.state()))
+        return known[name]
+
+    return network
+
+
+@EVERY
+def test_a_network_has_exactly_the_parameters_of_its_definition(name: str) -> None:
     network = catalog.get(name).build(keras)
-    assert weight_count(network.trainable_weights) == trainable
-    assert weight_count(network.non_trainable_weights) == fixed
+
+    assert (weight_count(network.trainable_weights), weight_count(network.non_trainable_weights)) == PARAMETERS[name]
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@EVERY
+def test_a_docstring_that_tells_the_parameters_tells_them_right(name: str) -> None:
+    told = re.findall(r"[\d,]+(?= (?:trainable )?(?:weights|parameters))", catalog.get(name).build.__doc__ or "")
+
+    assert told == ([f"{PARAMETERS[name][0]:,}"] if name not in TINY else [])
+
+
+@EVERY
+def test_a_trained_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(
+    trained: Any, name: str, tmp_path: Path
+) -> None:
+    network, images = trained(name), pixels(40)  # the last batch of 32 is not full
+    logits = network.predict(images, verbose=0)
+    assert np.isfinite(logits).all() and np.abs(logits).max() > 0.01
+
+    network.save(tmp_path / "network.keras")
+    reloaded = catalog.load(keras, tmp_path / "network.keras")
+    np.testing.assert_array_equal(reloaded.predict(images, verbose=0), logits)
+
+    legacy = catalog.get(name).build(tf_keras)
+    load_weights(legacy, network_weights(network))
+    np.testing.assert_allclose(legacy.predict(images, verbose=0), logits, atol=1e-5, rtol=1e-5)
+
+    # A file that needs operations of TensorFlow's cannot be loaded.
+    float32 = compress("float32", network, tmp_path / "float32.tflite").path
+    np.testing.assert_allclose(LiteRTClassifier(float32, batch=32).predict(images), logits, atol=1e-4, rtol=1e-4)
+
+    int8 = compress("dynamic-int8", network, tmp_path / "int8.tflite").path
+    quantized = LiteRTClassifier(int8, batch=32).predict(images)
+    assert int8.stat().st_size < 0.5 * float32.stat().st_size
+    assert np.corrcoef(quantized.ravel(), logits.ravel())[0, 1] > 0.99
+
+
+@EVERY
 def test_every_weight_has_a_path_that_a_second_build_in_the_process_repeats(name: str) -> None:
     build = catalog.get(name).build
     first, second = build(keras), build(keras)
@@ -137,9 +201,48 @@ def test_the_residual_alexnet_adds_what_goes_round_its_convolutions() -> None:
         assert sources == {f"conv{number}", shortcut}
 
 
-def test_weights_fit_the_names_that_legacy_keras_gives() -> None:
-    kernel = tf.Variable(np.zeros((2, 3), np.float32), name="head/kernel")
+def test_no_token_attends_to_itself_and_each_head_has_its_temperature() -> None:
+    layer = catalog.get("vit-spt").build(keras).get_layer("block1_attention_locality")
+    scores = np.random.default_rng(0).normal(size=(2, 12, 64, 64)).astype(np.float32)
 
-    load_weights(SimpleNamespace(weights=[kernel]), {"model/head/kernel": np.ones((2, 3), np.float32)})
+    shares = keras.ops.softmax(layer(scores))
 
-    np.testing.assert_array_equal(kernel.numpy(), np.ones((2, 3)))
+    np.testing.assert_array_equal(np.diagonal(shares, axis1=2, axis2=3), 0)
+    assert layer.scale.shape == (12, 1, 1) and layer.scale.trainable
+    np.testing.assert_allclose(layer.scale, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("layer", "moved"),
+    [
+        ("shift_up_left", (2, 2)),
+        ("shift_up_right", (2, -2)),
+        ("shift_down_left", (-2, 2)),
+        ("shift_down_right", (-2, -2)),
+    ],
+)
+def test_a_shifted_image_shows_each_patch_its_neighbours_edges(layer: str, moved: tuple[int, int]) -> None:
+    network = catalog.get("vit-spt-small").build(keras)
+    shifted = keras.Model(network.input, network.get_layer(layer).output)
+    images = pixels(1)
+    down, right = moved
+    expected = np.pad(images / 127.5 - 1, ((0, 0), (2, 2), (2, 2), (0, 0)))[:, 2 + down :, 2 + right :][:, :32, :32]
+
+    np.testing.assert_allclose(shifted(images), expected, atol=1e-6)
+
+
+def test_a_token_of_the_shifted_image_is_a_patch_of_all_five() -> None:
+    network = catalog.get("vit-spt-small").build(keras)
+    tokens = keras.Model(network.input, [network.get_layer("shifted").output, network.get_layer("tokens").output])
+    stacked, found = map(np.asarray, tokens(pixels(1)))
+
+    np.testing.assert_array_equal(found[0, 8 * 3 + 5], stacked[0, 12:16, 20:24].ravel())
+
+
+def test_a_sequence_is_pooled_by_the_scores_of_its_tokens() -> None:
+    network = catalog.get("cct-small").build(keras)
+    inside = [network.get_layer(name).output for name in ("norm", "pool_score", "pool")]
+    tokens, scores, pooled = map(np.asarray, keras.Model(network.input, inside)(pixels(3)))
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+
+    np.testing.assert_allclose(pooled, (tokens * weights).sum(axis=1) / weights.sum(axis=1), atol=1e-5)

@@ -39,7 +39,7 @@ def test_names_and_recipes_are_known_without_tensorflow_or_keras() -> None:
 
 
 def test_every_name_leads_to_its_own_architecture() -> None:
-    assert len(catalog.names()) == 7
+    assert len(catalog.names()) == 15
     for name in catalog.names():
         assert catalog.is_known(name)
         assert catalog.get(name).name == name
