@@ -1,13 +1,14 @@
-"""Images a second: our training loop beside `keras.Model.fit`, same network, batch, images and device.
+"""Images a second: our training loop beside `keras.Model.fit`, same network, batch, images, backend and device.
 
-    python benchmarks/images_per_second.py [--rounds 5]
+    python benchmarks/images_per_second.py [--rounds 5] [--backend tensorflow] [--backend jax]
 
 Each side has a process of its own, and they take turns: a round is one pass of each over the same images.  The median
-ratio of the rounds is printed, so that a noisy machine slows both alike.  Ours augments as the network's recipe says
-and computes deterministically, as a worker does.  `fit` runs as TensorFlow comes, and gets the images as float32, with
-its own shuffling: plain, and for the study's ViT as the example "Image classification with Vision Transformer" of
-keras.io (K. Salama, 2021) does it, where layers in front of the network resize, flip, rotate and zoom.
-Aims: never slower than plain `fit`; on a GPU three times as fast as the example.
+ratio of the rounds is printed, so that a noisy machine slows both alike.  Ours augments as the network's recipe says,
+in the precision that suits the device, and computes deterministically, as a worker does.  `fit` runs as the backend
+comes, and gets the images as float32, with its own shuffling: plain, and for the study's ViT as the example "Image
+classification with Vision Transformer" of keras.io (K. Salama, 2021) does it, where layers in front of the network
+resize, flip, rotate and zoom.
+Aims: never slower than plain `fit`; on a GPU three times as fast as the example (`benchmarks/gpu/run.sh`).
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from multiprocessing import get_context
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from models import catalog, datasets
-from models.optimizers import build_optimizer
-from models.recipes import Training, Visit
+from models import backends, catalog
+from models.datasets import Split
+from models.recipes import Recipe, Training, Visit
 
 IMAGES = 4096
 OURS = "ours"
@@ -38,35 +40,69 @@ _one_pass: Callable[[], int]
 """Of this process: trains on all images once and says on how many."""
 
 
+@dataclass(frozen=True)
+class Side:
+    """One way to train a network, in a process of its own."""
+
+    network: str
+    way: str
+    """`OURS`, `PLAIN` or `EXAMPLE`."""
+    backend: str = "tensorflow"
+    images: int = IMAGES
+    recipe: Recipe | None = None
+    """The network's own by default."""
+    precision: str | None = None
+    """By default what suits the device on our side, and float32, as Keras comes, on the others."""
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def batch(self) -> int:
+        return (self.recipe or catalog.get(self.network).recipe).batch_size
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--backend", action="append", choices=backends.NAMES, help="default: each in turn")
+    arguments = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    print(f"{'network':14} {'batch':>5} {'ours':>9} {'other':>9} {'ratio':>7}  beside")
-    for network, other in COMPARED:
-        compare(network, other, rounds)
+    print(f"{'backend':10} {'network':14} {'batch':>5} {'ours':>9} {'other':>9} {'ratio':>7}  beside")
+    for backend in arguments.backend or backends.NAMES:
+        for network, other in COMPARED:
+            compare(Side(network, OURS, backend), Side(network, other, backend), arguments.rounds)
 
 
-def compare(network: str, other: str, rounds: int) -> None:
+def compare(ours: Side, other: Side, rounds: int) -> None:
     with ExitStack() as ends:
-        sides = [ends.enter_context(process(network, side, rounds + 1)) for side in (OURS, other)]
-        pairs = [[side.submit(images_per_second).result() for side in sides] for _ in range(rounds + 1)]
-    pairs = pairs[1:]  # compiling is not measured
-    ours, others = (median(figures) for figures in zip(*pairs, strict=True))
+        sides = [ends.enter_context(process(side)) for side in (ours, other)]
+        pairs = in_turns(sides, rounds)
+    rates = (median(figures) for figures in zip(*pairs, strict=True))
     ratio = median(one / another for one, another in pairs)
-    batch = catalog.get(network).recipe.batch_size
-    print(f"{network:14} {batch:5} {ours:7,.0f}/s {others:7,.0f}/s {ratio:6.2f}x  {other}", flush=True)
+    row = (
+        f"{ours.backend:10} {ours.network:14} {ours.batch:5} {next(rates):7,.0f}/s {next(rates):7,.0f}/s {ratio:6.2f}x"
+    )
+    print(f"{row}  {other.way}", flush=True)
 
 
-def process(network: str, side: str, passes: int) -> Executor:
-    return ProcessPoolExecutor(1, get_context("spawn"), prepare, (network, side, passes))
+def process(side: Side) -> Executor:
+    """A process that is ready to train on this side; its first pass compiles."""
+    return ProcessPoolExecutor(1, get_context("spawn"), prepare, (side,))
 
 
-def prepare(network: str, side: str, passes: int) -> None:
+def in_turns(sides: Sequence[Executor], rounds: int) -> list[tuple[float, ...]]:
+    """The images a second of all sides, for each round after the first, in which they compile."""
+    figures = [tuple(side.submit(images_per_second).result() for side in sides) for _ in range(rounds + 1)]
+    return figures[1:]
+
+
+def prepare(side: Side) -> None:
     global _one_pass
-    split = datasets.subset(datasets.load("synthetic", None).train, IMAGES, 0)
-    _one_pass = our_pass(network, split, passes) if side == OURS else fit_pass(network, split, side)
+    os.environ.update(side.environment)
+    backends.choose(side.backend)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (side.images, 32, 32, 3), dtype=np.uint8)
+    split = Split.whole(images, random.integers(0, 10, side.images))
+    _one_pass = our_pass(side, split) if side.way == OURS else fit_pass(side, split)
 
 
 def images_per_second() -> float:
@@ -75,19 +111,18 @@ def images_per_second() -> float:
     return images / (time.perf_counter() - began)
 
 
-def our_pass(network: str, split: datasets.Split, passes: int) -> Callable[[], int]:
+def our_pass(side: Side, split: Split) -> Callable[[], int]:
     from models.runtime import configure_runtime, precision
     from models.training import Trainer
 
     configure_runtime(threads=len(os.sched_getaffinity(0)))
-    recipe = catalog.get(network).recipe
+    recipe = side.recipe or catalog.get(side.network).recipe
     steps = recipe.steps_per_epoch(len(split))
-    training = Training(network, recipe, 0, 10, split.images.shape[1:], total_steps=passes * steps)
-    trainer = Trainer(training, precision=precision())
-    numbers = iter(range(passes))
+    training = Training(side.network, recipe, 0, 10, (32, 32, 3), total_steps=100 * steps)
+    trainer = Trainer(training, precision=side.precision or precision())
 
     def one_pass() -> int:
-        number = next(numbers)
+        number = trainer.step // steps
         for _ in trainer.advance(split, Visit(number, 1, number * steps, steps)):
             pass
         return steps * recipe.batch_size
@@ -95,15 +130,17 @@ def our_pass(network: str, split: datasets.Split, passes: int) -> Callable[[], i
     return one_pass
 
 
-def fit_pass(network: str, split: datasets.Split, side: str) -> Callable[[], int]:
+def fit_pass(side: Side, split: Split) -> Callable[[], int]:
     import keras
 
-    architecture = catalog.get(network)
-    recipe = architecture.recipe
-    shape = split.images.shape[1:]
-    model = architecture.build(keras, image_shape=shape, classes=10)
-    if side == EXAMPLE:
-        model = keras.Sequential([keras.Input(shape), *example_augmentation(keras, shape[:2]), model])
+    from models.optimizers import build_optimizer
+
+    keras.config.set_dtype_policy(side.precision or "float32")
+    architecture = catalog.get(side.network)
+    recipe = side.recipe or architecture.recipe
+    model = architecture.build(keras)
+    if side.way == EXAMPLE:
+        model = keras.Sequential([keras.Input((32, 32, 3)), *example_augmentation(keras, (32, 32)), model])
     optimizer = build_optimizer(recipe, 10_000, model.trainable_variables, "float32")
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     seen = recipe.steps_per_epoch(len(split)) * recipe.batch_size
