@@ -34,7 +34,8 @@ for part in .gpu/part*/; do
     cp "$part/cifar10.npz" "$work/$(basename "$part")/"
   fi
 done
-if compgen -G ".gpu/wheels/*.whl" >/dev/null && [ ! -d "$work/site" ]; then
+if ! "$python" -c "import sys, importlib.util as found; sys.exit(found.find_spec('keras') is None)" && [ ! -d "$work/site" ]
+then
   "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$work/site" .gpu/wheels/*.whl
 fi
 export PYTHONPATH="$PWD:$PWD/benchmarks:$work/site" PYTHONUNBUFFERED=1 KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=2

@@ -38,6 +38,8 @@ _STEPS_SHARE = 0.9
 """Of an aim's time; the rest goes to evaluations."""
 _PATIENCE = 1.4
 """How much longer than expected a training may take before it is cut off for the sake of the others."""
+_SLACK = 10.0
+"""Seconds that it may take besides."""
 _LAST_EVALUATION = 8.0
 """Seconds that are kept for it."""
 _COMPILATION = 150.0
@@ -97,7 +99,8 @@ def main() -> None:
     deadline = Deadline(arguments.seconds)
     aims = SMALL if arguments.small else STRONG
     images = write_images(arguments.data, small=arguments.small)
-    speeds = Speeds(arguments.speeds or arguments.file)
+    # Where nothing was measured, so few that a training comes to its end on every device that this is meant for.
+    speeds = Speeds(arguments.speeds or arguments.file, unknown=20.0 if arguments.small else 15_000.0)
     print(f"{images} images after {arguments.seconds - deadline.seconds:.0f} s", flush=True)
     patience = deadline.seconds if arguments.small else _COMPILATION
     pursue(aims, Pursuit(arguments.file, arguments.data, images, deadline, speeds, patience))
@@ -122,10 +125,8 @@ def write_images(directory: Path, *, small: bool) -> int:
 class Speeds:
     """Images a second by network, as they were measured before."""
 
-    _UNKNOWN = 15_000.0
-    """So few that a training comes to its end on every device that this is meant for."""
-
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, unknown: float) -> None:
+        self._unknown = unknown
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         self._figures = [line for line in map(json.loads, lines) if line["figure"] == "images per second"]
 
@@ -140,7 +141,7 @@ class Speeds:
         repeatable, fastest = ours.get(False, 0.0), ours.get(True, 0.0)
         if fastest > _WORTHWHILE * repeatable:
             return fastest, FASTEST_KERNELS
-        return repeatable or self._UNKNOWN, ()
+        return repeatable or self._unknown, ()
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,8 @@ def pursue(aims: Sequence[Aim], pursuit: Pursuit) -> None:
             order = dataclasses.replace(order, environment=FASTEST_KERNELS)
             process = begin(order)
             told(process, "ready", pursuit.patience)
-        patience = max(0.0, min(_PATIENCE * order.seconds, pursuit.deadline.seconds - _LAST_EVALUATION))
+        patience = min(_PATIENCE * order.seconds + _SLACK, pursuit.deadline.seconds - _LAST_EVALUATION)
+        patience = max(0.0, patience)
         say(process, f"go {patience:.1f}")
         training = process
         if later := aims[number + 1 :]:
