@@ -11,7 +11,6 @@ cd "$(dirname "$0")/../.."
 began=$SECONDS
 
 stages=() out="" seconds=520 small=""
-export ORCH_GPU_COMMAND="benchmarks/gpu/run.sh $*"
 while [ $# -gt 0 ]; do
   case "$1" in
     --out) out="$2"; shift ;;
@@ -24,6 +23,8 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$out" ] && [ "${#stages[@]}" -gt 0 ] || { echo "Say which stages, and --out DIR." >&2; exit 2; }
 mkdir -p "$out"
+# Without the directory: it is written down with each figure.
+export ORCH_GPU_COMMAND="benchmarks/gpu/run.sh ${stages[*]} --out DIR --seconds $seconds${small:+ $small}"
 
 python="${PYTHON:-python3}"
 work="${ORCH_GPU_WORK:-/tmp/orch-gpu}"

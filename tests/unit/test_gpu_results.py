@@ -1,0 +1,38 @@
+"""docs/results.md says what was measured: its tables are made of the files beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tables
+
+DOCUMENTS = Path(__file__).parents[2] / "docs"
+FILES = sorted((DOCUMENTS / "results").glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_table_of_a_file_stands_in_the_results(file: Path) -> None:
+    told = (DOCUMENTS / "results.md").read_text(encoding="utf-8")
+    assert file.name in told
+    for table in tables.tables(tables.read([file])).split("\n\n"):
+        assert table in told
+
+
+def test_a_failure_and_a_training_that_was_cut_off_are_told() -> None:
+    failed = {"figure": "failed", "network": "cct", "way": "fit", "error": "TimeoutError()"}
+    cut_off = {
+        "figure": "accuracy",
+        "network": "cct",
+        "aim": 0.9,
+        "epochs": 3,
+        "cut_off": True,
+        "training": {"recipe": {"optimizer": "muon", "schedule": "cosine"}},
+        "top1": 0.5,
+        "top1_interval": [0.4, 0.6],
+        "top1_with_mirrored_image": 0.55,
+        "seconds": 7.2,
+    }
+    printed = tables.tables([failed, cut_off])
+    assert "| cct | fit | TimeoutError() |" in printed
+    assert "| `cct` | 3, cut off | muon, cosine | 50.00 (40.00 to 60.00) | 55.00 | 90.0 | 7 |" in printed
