@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
 
 from orchestrator.errors import HomeError
 from orchestrator.jobtable import mounts, sqlite_files
@@ -41,7 +42,7 @@ class SqlitePlace:
         self._engine = _engine(path, synchronous)
         # One open connection a thread: taking one from SQLAlchemy's pool costs more than most transactions.
         self._own = threading.local()
-        self._opened: list[Connection] = []
+        self._all: list[_OwnConnection] = []
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:  # noqa: ARG002
         # SQLite has one writer at a time: every transaction is exclusive.
@@ -53,32 +54,40 @@ class SqlitePlace:
 
     @contextmanager
     def _begun(self, begin: str) -> Iterator[Connection]:
-        with explained(self._told, self.path):
+        own = self._of_this_thread()
+        with explained(self._told, self.path), own.busy:
             try:
-                with begun(self._connection(), begin) as connection:
+                with begun(self._connection(own), begin) as connection:
                     yield connection
             except (DatabaseError, sqlite3.Error):
-                # SQLite keeps what it found when it opened the file: that it was read-only, or another file.
-                self._forget()
+                self._open_anew()
                 raise
 
-    def _connection(self) -> Connection:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is None or connection.closed:
-            sqlite_files.make_ready(self.path)
-            connection = self._own.connection = self._engine.connect()
-            self._opened.append(connection)
-        return connection
+    def _of_this_thread(self) -> _OwnConnection:
+        own: _OwnConnection | None = getattr(self._own, "connection", None)
+        if own is None:
+            own = self._own.connection = _OwnConnection()
+            self._all.append(own)
+        return own
 
-    def _forget(self) -> None:
-        """The next transaction of this thread opens the file anew."""
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is not None:
-            self._own.connection = None
-            self._opened.remove(connection)
-            if not connection.closed:
-                connection.invalidate()
-                connection.close()
+    def _connection(self, own: _OwnConnection) -> Connection:
+        if own.connection is None or own.connection.closed:
+            sqlite_files.make_ready(self.path)
+            own.connection = self._engine.connect()
+        return own.connection
+
+    def _open_anew(self) -> None:
+        """Close every connection of this process that is not at work.
+
+        SQLite keeps what it found when it opened the files, that one was read-only perhaps, and shares it among all
+        connections of a process: it looks again when the last of them is closed.
+        """
+        for own in list(self._all):
+            if own.busy.acquire(blocking=False):
+                try:
+                    own.clear()
+                finally:
+                    own.busy.release()
 
     def forget_reads(self) -> None:
         """Nothing is left to do: every reader sees the newest state."""
@@ -101,9 +110,23 @@ class SqlitePlace:
         return time.time()
 
     def close(self) -> None:
-        for connection in self._opened:
-            connection.close()
+        for own in self._all:
+            own.clear()
         self._engine.dispose()
+
+
+class _OwnConnection:
+    """A thread's connection."""
+
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.busy = threading.RLock()
+        """Held for as long as the thread uses its connection."""
+
+    def clear(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None and not connection.closed:
+            connection.close()
 
 
 @contextmanager
@@ -177,9 +200,19 @@ def _advice(error: sqlite3.Error, database: Path | None) -> str:
 def _engine(path: Path, synchronous: str) -> Engine:
     # Not as text: "?" and "%" mean something in a URL, and are letters in a path.
     url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
-    event.listen(engine, "connect", lambda connection, _record: _prepare(connection, synchronous))
+    # No pool: a connection that a thread gives up is closed.
+    arguments = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    event.listen(engine, "connect", lambda connection, _record: _prepare_or_close(connection, synchronous))
     return engine
+
+
+def _prepare_or_close(connection: sqlite3.Connection, synchronous: str) -> None:
+    try:
+        _prepare(connection, synchronous)
+    except BaseException:
+        connection.close()  # nobody else knows it
+        raise
 
 
 def _prepare(connection: sqlite3.Connection, synchronous: str) -> None:

@@ -6,12 +6,14 @@ import itertools
 import resource
 import sqlite3
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import sqlalchemy
 
 from orchestrator.errors import HomeError
 from orchestrator.jobs import Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
@@ -209,6 +211,29 @@ def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(postgres: 
 
 def _through(proxy: CuttingProxy, database: str) -> PostgresqlPlace:
     return SettablePostgresqlPlace(proxy.url(database))
+
+
+def test_after_trouble_no_file_stays_open_whichever_thread_has_opened_it(tmp_path: Path) -> None:
+    place = SqlitePlace(tmp_path / "jobs.db")
+
+    def is_open() -> bool:
+        opened = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
+        return any(str(name).startswith(str(place.path)) for name in opened)
+
+    def count(connection: sqlalchemy.Connection) -> int:
+        return int(connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one())
+
+    place.transact(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (content)"))
+    with ThreadPoolExecutor(1) as idle:
+        assert idle.submit(place.transact, count).result() == 0
+        assert is_open()
+        # SQLite tells all connections of a process what the first of them found, a read-only file perhaps.
+        with pytest.raises(HomeError):
+            place.transact(lambda connection: connection.exec_driver_sql("INSERT INTO missing VALUES (1)"))
+        assert not is_open()
+        assert idle.submit(place.transact, count).result() == 0
+    place.close()
+    assert not is_open()
 
 
 def test_a_place_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Path) -> None:
