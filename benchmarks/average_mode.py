@@ -29,7 +29,7 @@ from models.runtime import configure_runtime
 from models.training import Trainer, TrainState
 
 LINK_BYTES_PER_SECOND = 5e6
-"""Of a home notebook's way to a shared folder, each way."""
+"""What a home notebook's link to a shared folder carries, each way."""
 ARCHITECTURE = "alexnet-tiny"
 
 

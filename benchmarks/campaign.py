@@ -138,7 +138,7 @@ class Campaign:
         )
 
     def _bits(self, entry: Entry) -> Mapping[str, str]:
-        """Of a run by one worker in a directory that nobody disturbs."""
+        """The bits that come of a run by one worker in a directory that nobody disturbs."""
         name = f"undisturbed-{entry.mode}-{'real' if entry.sort is REAL else 'quick'}"
         if name not in self._undisturbed:
             trial = Trial(self._setting(entry, DIRECTORY, crew=1, step_seconds=0.0), self._place / name)

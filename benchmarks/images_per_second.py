@@ -37,7 +37,7 @@ EXAMPLE = "keras.io's example"
 COMPARED = (("alexnet-tiny", PLAIN), ("vit-tiny", PLAIN), ("vit-paper", PLAIN), ("vit-paper", EXAMPLE))
 
 _one_pass: Callable[[], int]
-"""Of this process: trains on all images once and says on how many."""
+"""This process's side: it trains on all images once and says on how many."""
 
 
 @dataclass(frozen=True)

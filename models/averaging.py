@@ -100,7 +100,7 @@ def recompute_statistics(model: Any, shard: Split, images: int = 4096, batch: in
     the plain mean over all batches (the k-th batch is averaged in with weight 1/k).  A network without batch
     normalisation is left as it is.
     """
-    # Those inside of a person's own layers too, which `layers` does not list.
+    # The layers inside of a person's own layers too, which `layers` does not list.
     every = model._flatten_layers(include_self=False)
     layers = [layer for layer in every if isinstance(layer, keras.layers.BatchNormalization)]
     if not layers:

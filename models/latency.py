@@ -71,7 +71,7 @@ class _Side:
     run: Run
     samples: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    """Of all samples: summed up as they come, since a small network has a hundred thousand of them."""
+    """The sum of all samples, added up as they come, since a small network has a hundred thousand of them."""
 
     def warm_up(self, runs: int, give_up_at: float, clock: Clock) -> None:
         for _ in range(runs):

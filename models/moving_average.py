@@ -41,5 +41,5 @@ class MovingAverage:
 
 
 def _copy(weight: Any) -> NDArray[Any]:
-    """Of its own memory: JAX would give both variables one array, and a step donates each array once."""
+    """A copy with memory of its own: JAX would give both variables one array, and a step donates each array once."""
     return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(weight)))

@@ -97,7 +97,7 @@ def _square(ops: Any, images: Any, drawn: Mapping[str, Any], side: int) -> Any:
 
 
 def _erased(ops: Any, images: Any, drawn: Mapping[str, Any]) -> Any:
-    """Of a fourth channel and those after it the bytes of the colour come again."""
+    """A box of each image overwritten with a colour; from a fourth channel on, the bytes of the colour come again."""
     box = _box(ops, images, *(drawn[f"erased_{side}"] for side in ("top", "left", "bottom", "right")))
     values = [ops.floor_divide(drawn["colour"], 1 << 8 * (channel % 3)) % 256 for channel in range(images.shape[-1])]
     colour = ops.cast(ops.stack(values, axis=-1), "float32")[:, None, None, :]

@@ -44,7 +44,7 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 def columns(operations: int) -> list[str]:
-    """Of `draws`: the map of the pixels, then each operation with its signed level in 1/65536."""
+    """The names of the columns of `draws`: the map of the pixels, then each operation with its level in 1/65536."""
     if not operations:
         return []
     return [*_MAP, *(f"{name}{number}" for number in range(operations) for name in ("operation", "level"))]

@@ -30,7 +30,7 @@ class Encoder:
     mlp_width: int
     mlp_last_activation: str = "linear"
     dropout: float = 0.0
-    """Of the attention's weights and of the MLP's activations."""
+    """The share of the attention's weights and of the MLP's activations that is dropped."""
     stochastic_depth: float = 0.0
     """Chance that an image skips a residual branch of the last block, rising linearly from the first one."""
     locality: bool = False

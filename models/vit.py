@@ -27,7 +27,7 @@ CIFAR10_MEAN = (125.30691805, 122.95039414, 113.86538318)
 """Per channel, of the 50,000 training images of CIFAR-10, as pixels 0..255."""
 CIFAR10_VARIANCE = (3968.14567502, 3855.00761641, 4449.54363607)
 _PATCH = 4
-"""Of the networks for 32x32: 64 tokens."""
+"""Pixels that a patch of the networks for 32x32 is high and wide, which makes 64 tokens."""
 _FULL = Encoder(blocks=9, heads=12, head_width=16, mlp_width=384, stochastic_depth=0.1)
 _SMALL = Encoder(blocks=6, heads=6, head_width=16, mlp_width=192, stochastic_depth=0.1)
 

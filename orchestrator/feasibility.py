@@ -13,7 +13,7 @@ from orchestrator.errors import StudyError
 from orchestrator.study import ModelSection, Study
 
 MOST_JOBS = 1_000_000
-"""Of a study.  So many can still be planned, claimed and shown; more would rather be a typing error."""
+"""So many jobs of a study can still be planned, claimed and shown; more would rather be a typing error."""
 
 
 def check(study: Study, description: Description, train_images: int) -> None:

@@ -113,7 +113,7 @@ class _Visits:
     model: ModelSection
     training: Training
     steps: Sequence[int]
-    """Of a visit to each shard."""
+    """The steps of a visit to each shard."""
 
     @classmethod
     def planned(cls, study: Study, description: datasets.Description, model: ModelSection, seed: int) -> _Visits:

@@ -25,7 +25,7 @@ class Travelling:
     wheel: str
     """The wheel's id on Drive."""
     sha256: str
-    """Of the wheel."""
+    """The wheel's digest, in hexadecimal."""
 
 
 def publish(url: str) -> None:

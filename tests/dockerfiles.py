@@ -77,7 +77,7 @@ def pip_installs(stage: Stage) -> list[str]:
 
 
 def extras(stage: Stage) -> set[str]:
-    """Of this project, as `pip install ".[these]"` names them."""
+    """The extras of this project that the stage installs, as `pip install ".[these]"` names them."""
     named = re.findall(r"\.\[([\w\-,]+)\]", " ".join(pip_installs(stage)))
     return {extra for group in named for extra in group.split(",")}
 

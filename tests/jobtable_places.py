@@ -51,11 +51,11 @@ class Scale:
     jobs: int
     lease_seconds: float
     orders: int
-    """Of events, for a state machine."""
+    """How many orders of events a state machine tries."""
     rounds: int
-    """In which two want the same job."""
+    """Rounds in which two want the same job."""
     beats: int
-    """Of a lease, of which every other one meets nobody."""
+    """Heartbeats of a lease, of which every other one meets nobody."""
     skew_seconds: float = 0.0
     """By how much two processes may read the place's clock differently."""
 

@@ -96,7 +96,7 @@ class Crew:
 
     @property
     def alive(self) -> Sequence[Worker]:
-        """Those that have begun, which a worker's log shows."""
+        """The workers that have begun, which their logs show."""
         working = [worker for worker in self._seats if worker is not None and worker.code() is None]
         return [worker for worker in working if worker.log.exists()]
 

@@ -28,7 +28,7 @@ class Contents(Protocol):
 
 
 class LocalContents:
-    """Those of a directory."""
+    """The contents of a directory."""
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store

@@ -73,7 +73,7 @@ class PostgresqlSite:
         self._proxy.cut(int(strike.detail * _MESSAGES), answered=answered)
 
     def _end_connections(self, strike: Strike) -> None:  # noqa: ARG002
-        """Of everybody, and between or in the middle of transactions."""
+        """Everybody's connections end, between or in the middle of transactions."""
         try:
             with psycopg.connect(self._server.url, autocommit=True, connect_timeout=2) as connection:
                 ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"

@@ -53,6 +53,6 @@ class Kind:
 
     name: str
     lease_seconds: float
-    """Of its studies: as short as the home allows."""
+    """The leases of its studies are as short as the home allows."""
     opened: Callable[[Study, Path], AbstractContextManager[Site]]
     """Plans a study into a new home, whose files on this machine are in a directory, which is made."""

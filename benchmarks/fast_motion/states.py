@@ -24,9 +24,9 @@ class State:
     job: str
     """The id of the job that wrote it: the files of two jobs are never equal, as with real states."""
     step: int
-    """Of the training."""
+    """The training's step."""
     digest: str
-    """Of every step that was taken, and of all that it read: what stands in for the weights."""
+    """The digest of every step that was taken, and of all that it read: what stands in for the weights."""
 
 
 def chained(*parts: object) -> str:

@@ -58,14 +58,14 @@ class Course:
     started: int = 0
     """Workers."""
     deaths: int = 0
-    """Of them, by signals that cannot be heard."""
+    """Deaths of workers by signals that cannot be heard."""
     endings: Counter[str] = field(default_factory=Counter)
     """How workers ended that nobody had killed."""
     jobs: int = 0
     """Done."""
     attempts: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """Of attempts."""
+    """How many attempts ended in each way."""
     failures: Counter[str] = field(default_factory=Counter)
     """What attempts failed of."""
     seconds: float = 0.0

@@ -48,7 +48,7 @@ def images() -> Split:
 
 
 def digest(state: TrainState) -> str:
-    """Of weights, optimizer, average and generators."""
+    """The digest of weights, optimizer, average and generators."""
     found = hashlib.sha256(str(state.step).encode())
     for key, array in sorted(state.arrays.items()):
         found.update(f"{key} {array.dtype} {array.shape}".encode() + array.tobytes())

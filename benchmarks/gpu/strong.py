@@ -35,7 +35,7 @@ FASTEST_KERNELS = (("XLA_FLAGS", "--xla_gpu_deterministic_ops=false"),)
 _WORTHWHILE = 1.15
 """How much faster they must be for the aims to be tried with them."""
 _STEPS_SHARE = 0.9
-"""Of an aim's time; the rest goes to evaluations."""
+"""The steps' share of an aim's time; the rest goes to evaluations."""
 _PATIENCE = 1.4
 """How much longer than expected a training may take before it is cut off for the sake of the others."""
 _SLACK = 10.0
@@ -186,7 +186,7 @@ class Order:
     training: Training
     epochs: int
     seconds: float
-    """That it is expected to take."""
+    """Seconds that it is expected to take."""
     environment: tuple[tuple[str, str], ...]
     arguments: str
 

@@ -33,7 +33,7 @@ class Accelerator:
     type: Literal["GPU", "TPU"]
     name: str
     compute_capability: tuple[int, int] = (0, 0)
-    """Of an NVIDIA GPU; (0, 0) of everything else."""
+    """Major and minor version of an NVIDIA GPU; (0, 0) of everything else."""
 
 
 class Backend(Protocol):

@@ -29,7 +29,7 @@ _THREADS = "NPROC"
 _DETERMINISTIC = "xla_gpu_deterministic_ops"
 
 _Values = list[Any]
-"""Of variables, in the order in which Keras lists them."""
+"""The values of variables, in the order in which Keras lists them."""
 _State = tuple[_Values, _Values, _Values, _Values]
 """Trainable weights, the network's other variables, the optimizer's, and the moving averages."""
 

@@ -117,7 +117,7 @@ def compile_steps(
 
 
 def gradients(loss: Any, variables: Sequence[Any]) -> list[Any]:
-    """Of a scalar, in a compiled function; None for a variable that it does not depend on.
+    """The gradients of a scalar, in a compiled function; None for a variable that it does not depend on.
 
     Where a tensor was used three times, its three gradients are added two by two.  A tape adds them in one operation,
     whose order depends on which of them is needed elsewhere at that moment, and so on the scheduler: TensorFlow's

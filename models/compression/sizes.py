@@ -23,7 +23,7 @@ class Sizes:
     """Bytes of the file's weights and biases as they are stored: no graph, no shapes, no scales."""
     file_bytes: int
     compressed_bytes: int
-    """Of the file after `gzip -9`: what a download takes, and where zeros begin to pay."""
+    """Bytes of the file after `gzip -9`: what a download takes, and where zeros begin to pay."""
     sparsity: float
     """Share of exact zeros among the stored weights and biases."""
 

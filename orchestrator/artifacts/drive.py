@@ -143,7 +143,7 @@ class DriveStore:
         return True
 
     def shortage(self) -> str | None:
-        """Of the account that is signed in, asked for now and then."""
+        """What the account that is signed in lacks in storage; asked for now and then."""
         now = time.monotonic()
         if now >= self._shortage_due:
             self._shortage_due = now + _SECONDS_BETWEEN_LOOKS

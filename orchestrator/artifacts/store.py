@@ -34,7 +34,7 @@ class Stored:
     """A file that a store has, whether anybody names it or not."""
 
     artifact: Artifact
-    """Of a file that was never finished the SHA-256 is empty."""
+    """What the file is; the SHA-256 of one that was never finished is empty."""
     age_seconds: float
 
 

@@ -23,7 +23,7 @@ from orchestrator.drive.connection import TRIES_MORE, Connection, explained, in_
 from orchestrator.drive.refusals import DriveRefused, Reason
 
 NEARLY_FULL = 0.9
-"""Of an account's storage."""
+"""The share of an account's storage from which on it is told."""
 
 FOLDER = "application/vnd.google-apps.folder"
 BYTES = "application/octet-stream"
@@ -47,7 +47,7 @@ class Metadata:
     parents: tuple[str, ...]
     """The folder that it lies in, if this account may see it."""
     md5: str
-    """Of its content, in hexadecimal; empty of a folder."""
+    """The MD5 of its content, in hexadecimal; empty of a folder."""
     sha256: str
     """The same; empty also of a file that Drive has not looked at yet."""
     properties: Mapping[str, str]

@@ -11,7 +11,7 @@ class ServiceClock:
 
     def __init__(self) -> None:
         self._ahead: float | None = None
-        """Of the monotonic clock, in seconds."""
+        """Seconds that the service's clock is ahead of the monotonic clock."""
 
     def note(self, date: str | None) -> None:
         """An answer with this header has just arrived; one without it, or with nonsense in it, says nothing."""

@@ -85,7 +85,7 @@ def refusal(status: int, content: bytes) -> DriveRefused | SignInNeeded:
     if status == HTTPStatus.UNAUTHORIZED:
         return not_signed_in(said or "the sign-in has expired or was revoked")
     if name == "insufficientPermissions":
-        # Of the sign-in; a file's are `insufficientFilePermissions`.
+        # What the sign-in may not do; what a file does not allow is `insufficientFilePermissions`.
         return not_signed_in("the one there is does not cover Drive; gcloud's does with --scopes")
     reason = _BY_REASON.get(name) or _BY_STATUS.get(status)
     if reason is None:

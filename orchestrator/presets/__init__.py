@@ -30,7 +30,7 @@ def write(name: str, file: Path, *, over: bool) -> None:
     if file.exists() and not file.is_file():
         raise UsageError(f"{file} is no file that could be written over; give another name.")
     try:
-        # Of a link, what it leads to.
+        # A link stays one: what it leads to is written.
         replace_file(file.resolve(), text(name).encode(), parents=False)
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}.") from None

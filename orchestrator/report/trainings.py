@@ -20,12 +20,12 @@ class TrainingRun:
     model: str
     seed: int
     step: int
-    """Of one network: where shards are trained at once, each of them takes as many."""
+    """Steps of one network: where shards are trained at once, each of them takes as many."""
     total_steps: int | None
     losses: tuple[tuple[int, float], ...]
     """(step, training loss at the end of the visits that end there, in the mean), by step."""
     seconds: float
-    """Of computing, as the finished visits report it."""
+    """Seconds of computing, as the finished visits report it."""
     images_per_second: float | None
     """Mean over visits."""
     devices: tuple[str, ...]

@@ -9,7 +9,7 @@ MISSING = "\N{EN DASH}"
 """Stands where there is no figure."""
 
 _NAMES_SHOWN = 3
-"""Of many; who wants all of them asks for a list."""
+"""So many names of many are shown; who wants all of them asks for a list."""
 
 
 def percent(share: float | None, digits: int = 1) -> str:

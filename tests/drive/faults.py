@@ -26,7 +26,7 @@ class Fault(Enum):
 
 
 Predicate = Callable[[str, str], bool]
-"""Of a method and a path."""
+"""Whether a request with this method and path is meant."""
 
 
 class Faults:

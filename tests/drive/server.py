@@ -34,7 +34,7 @@ class Request:
     path: str
     status: int
     units: int
-    """Of the quota."""
+    """Units of the quota that the request took."""
 
 
 class DriveServer:
@@ -48,7 +48,7 @@ class DriveServer:
         self.compares = True
         """Whether `If-Match` is looked at: a service that does not is none to work on."""
         self.clock_ahead_seconds = 0.0
-        """Of the `Date` in answers."""
+        """Seconds that the `Date` in answers is ahead."""
         self.sessions: dict[str, _Session] = {}
         handler = type("Handler", (_Handler,), {"drive": self})
         self._server = _Server(("127.0.0.1", 0), handler)

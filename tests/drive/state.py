@@ -201,7 +201,7 @@ class State:
             raise Refused(403, "insufficientFilePermissions", "The user does not have sufficient permissions for it.")
 
     def _role(self, account: Account, file: File) -> str | None:
-        """Of the file itself, or of the nearest folder around it that says something."""
+        """The role that the file itself gives, or the nearest folder around it that says something."""
         if file.owner == account.email:
             return "owner"
         if account.email in file.shared_with:

@@ -27,7 +27,7 @@ def outcomes(summation: Summation) -> int:
 
 
 def of_gradients(free: int) -> Callable[[], Any]:
-    """Of the three that a variable gets which is used three times."""
+    """The sum of the three gradients that a variable gets which is used three times."""
     scales = [values(part) for part in PARTS]
     shared, *others = (keras.Variable(np.linspace(0, 1, SIZE), dtype="float32") for _ in (None, *PARTS))
 
@@ -42,7 +42,7 @@ def of_gradients(free: int) -> Callable[[], Any]:
 
 
 def of_additions(free: int) -> Callable[[], Any]:
-    """Of two additions."""
+    """The sum of two additions."""
 
     @tf.function  # type: ignore[untyped-decorator]
     def added(*given: Any) -> Any:

@@ -80,7 +80,7 @@ def weights_after(
 
 
 def digest(state: TrainState) -> str:
-    """Of the whole state: a difference in what only later steps depend on shows too."""
+    """The digest of the whole state: a difference in what only later steps depend on shows too."""
     found = hashlib.sha256(str(state.step).encode())
     for key, array in sorted(state.arrays.items()):
         found.update(f"{key} {array.dtype} {array.shape}".encode() + array.tobytes())

@@ -15,7 +15,7 @@ from models.training import Trainer, fresh_network, inference_weights, load_weig
 
 
 def logits_after_some_steps(name: str, path: Path, images: NDArray[Any]) -> NDArray[Any]:
-    """Of the network with its averaged weights; the state is written to `path`."""
+    """The logits of the network with its averaged weights; the state is written to `path`."""
     recipe = catalog.get(name).recipe.replace(ema=0.9, batch_size=8)
     shard = Split.whole(np.random.default_rng(0).integers(0, 256, (32, 32, 32, 3), dtype=np.uint8), np.arange(32) % 10)
     trainer = Trainer(Training(name, recipe, 0, 10, (32, 32, 3), 4))

@@ -377,7 +377,7 @@ def test_a_store_that_takes_the_state_and_is_full_at_the_log_gets_both_in_the_en
 
 
 def leave_a_checkpoint(scene: Scene, first: PlannedJob) -> None:
-    """Of the first job of the chain, which then is given back."""
+    """Leave a checkpoint of the first job of the chain, which then is given back."""
     scene.store.open.set()
     job = scene.runner.next_job()
     scene.runner.checkpoint(job, 3)

@@ -29,7 +29,7 @@ from tests.drive.signed_in import (
 )
 
 PASSING = [fault for fault in Fault if fault not in (Fault.FULL, Fault.SLOW)]
-"""Those that the client itself gets over."""
+"""The faults that the client itself gets over."""
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_a_sign_in_that_was_revoked_is_told_with_what_to_do(table: DriveFile, st
 
 
 class SignedIn(Credentials):
-    """Of a person, with a refresh token that Google honours or not."""
+    """A person's credentials, with a refresh token that Google honours or not."""
 
     def __init__(self, account: Account, refresh_token: str, *, honoured: bool) -> None:
         super().__init__(None, refresh_token=refresh_token)  # type: ignore[no-untyped-call]

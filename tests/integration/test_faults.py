@@ -19,7 +19,7 @@ from workers.stages.states import InputUnusable
 
 
 class Multiplied(keras.layers.Layer):  # type: ignore[misc]
-    """Of a person's own: multiplies what cannot be multiplied."""
+    """A layer of a person's own, which multiplies what cannot be multiplied."""
 
     def call(self, rows: Any) -> Any:
         return tf.matmul(rows, rows)
@@ -87,7 +87,7 @@ def test_the_line_that_is_shown_says_what_is_wrong(does: Callable[[], None], beg
         (Diverged(3, float("nan")), True),
         (InputUnusable("The input 'own' is of another training."), True),
         (DataMismatch("The shard has images of another size."), True),
-        # Of another version of Keras, perhaps: another machine may have the one that the state was made with.
+        # Another version of Keras made the state, perhaps, and another machine may have it.
         (StateMismatch("The state does not fit this network."), False),
         (AssertionError("no"), False),
         (ConnectionError("a network of one's own fetches its weights"), False),

@@ -81,7 +81,7 @@ def sqlite_plan(place: Place, statement: Prepared) -> str:
 
 
 def postgresql_plan(place: Place, statement: Prepared) -> str:
-    """Of the statement as the server keeps it prepared: one plan for all values."""
+    """The plan of the statement as the server keeps it prepared: one plan for all values."""
 
     def explained(connection: Connection) -> Sequence[str]:
         sql = statement.on(connection).sql

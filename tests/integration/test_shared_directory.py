@@ -33,7 +33,7 @@ from orchestrator.home import Home
 Home.open("small.orch").jobs.overview()
 os._exit(0)
 """
-"""Of a reader that closes nothing: SQLite's two files beside the table stay."""
+"""A reader that closes nothing: SQLite's two files beside the table stay."""
 WATCH = """
 import os, pathlib, time
 from orchestrator.home import Home

@@ -227,7 +227,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
 
 
 class FullStore(LocalStore):
-    """Of an account without room for more than so many bytes."""
+    """The store of an account without room for more than so many bytes."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)

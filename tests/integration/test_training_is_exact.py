@@ -38,7 +38,7 @@ def process(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def other_process(backend: str) -> Iterator[ProcessPoolExecutor]:
-    """Of a machine with one core, where operations come in another order; it compiles everything itself."""
+    """A process as of a machine with one core, where operations come in another order; it compiles all itself."""
     with new_process(backend, threads=THREADS, cores=1) as executor:
         yield executor
 

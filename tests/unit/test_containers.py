@@ -51,7 +51,7 @@ INSTRUCTIONS = {
     "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR",
 }  # fmt: skip
 TOP_LEVEL_KEYS = {"configs", "include", "name", "networks", "secrets", "services", "version", "volumes"}
-# Of the specification's, those that a service here may need; a misspelt one would be refused by the engine.
+# The specification's keys that a service here may need; a misspelt one would be refused by the engine.
 SERVICE_KEYS = {
     "build", "cap_add", "cap_drop", "command", "configs", "container_name", "cpus", "depends_on", "deploy",
     "entrypoint", "env_file", "environment", "expose", "healthcheck", "hostname", "image", "init", "ipc", "labels",
