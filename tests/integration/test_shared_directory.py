@@ -30,7 +30,8 @@ home.jobs.close()
 DEATH = """
 import os
 from orchestrator.home import Home
-Home.open("small.orch").jobs.overview()
+home = Home.open("small.orch")
+home.jobs.overview()
 os._exit(0)
 """
 """A reader that closes nothing: SQLite's two files beside the table stay."""
