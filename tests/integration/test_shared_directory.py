@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALL
-from tests.people import ANN, BEN, LAB, Done, Machine, People, Person, people_in_a_shared_directory
+from tests.people import ANN, BEN, LAB, Done, People, Person, people_in_a_shared_directory
+from tests.preloaded import Preloaded
 from tests.processes import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run commands as two users")
@@ -59,13 +60,13 @@ QUICK = ("plan", "status", "worker", "death")
 
 
 @pytest.fixture(scope="module")
-def machine() -> Iterator[Machine]:
-    with closing(Machine()) as machine:
+def machine() -> Iterator[Preloaded]:
+    with closing(Preloaded()) as machine:
         yield machine
 
 
 @pytest.fixture
-def people(machine: Machine) -> Iterator[People]:
+def people(machine: Preloaded) -> Iterator[People]:
     with people_in_a_shared_directory(machine) as people:
         (people.place / "study.toml").write_text(STUDY)
         (people.place / "study.toml").chmod(0o664)
@@ -108,7 +109,9 @@ def test_what_is_made_belongs_to_the_group_which_may_write_it(people: People) ->
         assert found.st_mode & stat.S_ISGID or not path.is_dir(), path
 
 
-def test_what_another_puts_into_a_home_is_its_groups_though_the_directory_above_says_nothing(machine: Machine) -> None:
+def test_what_another_puts_into_a_home_is_its_groups_though_the_directory_above_says_nothing(
+    machine: Preloaded,
+) -> None:
     with people_in_a_shared_directory(machine, 0o777) as people:
         (people.place / "study.toml").write_text(STUDY)
         well(people.orch(replace(ANN, group=LAB), "plan"))

@@ -1,0 +1,164 @@
+"""A process that has imported all of Orch, and forks a child for every command, which so begins in milliseconds.
+
+A child differs from a new process in nothing but what Python itself reads as it starts: see `new_python_needed`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+_READ_AT_START = ("PYTHON", "LC_", "LANG")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command ended with."""
+
+    code: int
+    output: str
+    errors: str
+    """Empty where both were asked for together."""
+
+
+class Preloaded:
+    """The process, for any thread; it does one command at a time, and ends with this process at the latest."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
+        """Held for as long as a command runs."""
+        self._begun_with = _read_at_start(os.environ)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.preloaded"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def new_python_needed(self, environment: Mapping[str, str]) -> bool:
+        """Whether a command in this environment needs an interpreter of its own."""
+        return _read_at_start(environment) != self._begun_with
+
+    def run(self, place: Path, **what: Any) -> Done:
+        """Run a command, or a few lines of Python, to its end.
+
+        Args:
+            place: the working directory.
+            what: `arguments` of `orch`, or `code`; `environment`; `user`, with `number`, `group`, `groups` and `umask`;
+                `together` for one output.
+        """
+        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self.busy.locked(), "two commands at once would read each other's answers"
+        print(json.dumps({"place": str(place), **what}), file=self._process.stdin, flush=True)
+        return Done(**json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        self._process.communicate(timeout=60)
+
+
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+
+
+def _serve() -> None:
+    _load_everything()
+    gc.freeze()
+    for line in sys.stdin:
+        asked = json.loads(line)
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+            child = os.fork()
+            if child == 0:
+                code = _run(asked, output.fileno(), (output if asked.get("together") else errors).fileno())
+                gc.collect()  # closes SQLite's connections, as the end of an interpreter does
+                os._exit(code)
+            _, status = os.waitpid(child, 0)
+            done = {"code": os.waitstatus_to_exitcode(status), "output": _read(output), "errors": _read(errors)}
+        print(json.dumps(done), flush=True)
+
+
+def _read(file: io.TextIOBase | Any) -> str:
+    file.seek(0)
+    return str(file.read())
+
+
+def _load_everything() -> None:
+    """What is imported only when a command runs, too: a child of another user may not be able to read it."""
+    import orchestrator
+
+    for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
+        importlib.import_module(module.name)
+    from orchestrator.home import Home
+    from orchestrator.planning import publish
+    from orchestrator.reporting import collect, write_and_show
+    from orchestrator.study import Study
+    from tests.conftest import SMALL
+    from tests.done_jobs import finish
+
+    with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
+        file = Path(directory) / "study.toml"
+        file.write_text(SMALL)
+        home = Home.open(publish(Study.load(file), Path(directory) / "home", None).home)
+        finish(home)
+        write_and_show(collect(home), Path(directory) / "report")
+        home.jobs.close()
+
+
+def _run(asked: dict[str, Any], output: int, errors: int) -> int:
+    if user := asked.get("user"):
+        os.setgroups(user["groups"])
+        os.setresgid(*[user["group"]] * 3)
+        os.setresuid(*[user["number"]] * 3)
+        os.umask(user["umask"])
+    if environment := asked.get("environment"):
+        os.environ.clear()
+        os.environ.update(environment)
+    os.chdir(asked["place"])
+    random.seed()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
+    try:
+        return _command(asked["arguments"]) if "arguments" in asked else _code(asked["code"])
+    except Exception:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _command(arguments: list[str]) -> int:
+    from orchestrator.cli import main
+
+    sys.argv = ["orch", *arguments]
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+def _code(code: str) -> int:
+    exec(code, {})
+    return 0
+
+
+if __name__ == "__main__":
+    _serve()
