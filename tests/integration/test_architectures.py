@@ -40,6 +40,10 @@ PARAMETERS = {
 }
 """Trainable and fixed weights, for ten classes."""
 EVERY = pytest.mark.parametrize("name", catalog.names())
+_ONE_OF_A_KIND = {*TINY, "alexnet-residual-small", "cct-small"}
+EACH_KIND = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in _ONE_OF_A_KIND else pytest.mark.slow) for name in catalog.names()]
+)
 
 
 def pixels(images: int, seed: int = 0) -> Any:
@@ -83,7 +87,7 @@ def test_a_docstring_that_tells_the_parameters_tells_them_right(name: str) -> No
     assert told == ([f"{PARAMETERS[name][0]:,}"] if name not in TINY else [])
 
 
-@EVERY
+@EACH_KIND
 def test_a_trained_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(
     trained: Any, name: str, tmp_path: Path
 ) -> None:
