@@ -33,6 +33,8 @@ from tests.command_lines import commands_in, unknown_words
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 STUDY_PAGE = ROOT / "docs/study.md"
+OVERVIEW = ROOT / "docs/overview.md"
+OVERVIEW_WORDS = 1000
 SECTIONS: dict[str, type[BaseModel]] = {
     "The study": Study,
     "[training]": TrainingSection,
@@ -195,6 +197,10 @@ def test_every_module_and_name_of_ours_that_is_named_exists(document: Path) -> N
     for span in code_spans(document):
         if re.fullmatch(rf"({'|'.join(PACKAGES)})(\.\w+)+", span):
             assert_is_ours(span)
+
+
+def test_a_newcomer_reads_the_overview_in_ten_minutes() -> None:
+    assert len(OVERVIEW.read_text(encoding="utf-8").split()) < OVERVIEW_WORDS
 
 
 def assert_is_ours(dotted: str) -> None:
