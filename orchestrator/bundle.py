@@ -9,9 +9,11 @@ import base64
 import hashlib
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import Distribution, distribution
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+
+from orchestrator import distribution
 
 _PACKAGES = ("models", "orchestrator", "workers")
 
@@ -28,10 +30,10 @@ def build(directory: Path) -> Path:
 
     Its entries are sorted and not compressed: what zlib makes of the same bytes differs from version to version.
     """
-    installed = distribution("orch")
-    wheel = directory / f"orch-{installed.version}-py3-none-any.whl"
+    installed = metadata.distribution(distribution.NAME)
+    wheel = directory / f"{_stem(installed)}-py3-none-any.whl"
     contents = {**_code(), **_information(installed)}
-    record = f"orch-{installed.version}.dist-info/RECORD"
+    record = f"{_stem(installed)}.dist-info/RECORD"
     contents[record] = _record(contents, record)
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_STORED) as archive:
         for name, content in sorted(contents.items()):
@@ -39,6 +41,11 @@ def build(directory: Path) -> Path:
             entry.external_attr, entry.create_system = _RIGHTS, _UNIX
             archive.writestr(entry, content)
     return wheel
+
+
+def _stem(installed: metadata.Distribution) -> str:
+    """How the names of a wheel and of its information begin: a hyphen would divide the name (PEP 427)."""
+    return f"{distribution.NAME.replace('-', '_')}-{installed.version}"
 
 
 def _code() -> dict[str, bytes]:
@@ -55,8 +62,8 @@ def _files(package: str) -> Iterator[tuple[str, Path]]:
             yield f"{package}/{path.relative_to(root).as_posix()}", path
 
 
-def _information(installed: Distribution) -> dict[str, bytes]:
-    place = f"orch-{installed.version}.dist-info"
+def _information(installed: metadata.Distribution) -> dict[str, bytes]:
+    place = f"{_stem(installed)}.dist-info"
     told = {name: installed.read_text(name) for name in ("METADATA", "entry_points.txt")}
     return {f"{place}/WHEEL": _WHEEL, **{f"{place}/{name}": text.encode() for name, text in told.items() if text}}
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from orchestrator import drive
+from orchestrator import distribution, drive
 from orchestrator.address import Address, drive_folder, scheme
 from orchestrator.errors import HomeError, OrchError
 from orchestrator.findings import Finding
@@ -69,7 +69,7 @@ def _on_drive(at: Address) -> Iterator[Finding]:
 
 def _orch() -> Finding:
     try:
-        return Finding(True, f"Orch {version('orch')}.")
+        return Finding(True, f"Orch {version(distribution.NAME)}.")
     except PackageNotFoundError:  # run from its sources
         return Finding(True, "Orch, from its sources: it is not installed, so its version is not known.")
 

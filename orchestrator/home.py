@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator import drive
+from orchestrator import distribution, drive
 from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
@@ -360,7 +360,8 @@ def _postgresql(url: str) -> Place:
     try:
         import_module("psycopg")
     except ImportError:
-        raise HomeError("A home on PostgreSQL needs psycopg; install it: pip install 'orch[postgres]'.") from None
+        told = f"A home on PostgreSQL needs psycopg; install it: pip install '{distribution.requirement('postgres')}'."
+        raise HomeError(told) from None
     from orchestrator.jobtable.postgresql import PostgresqlPlace
 
     return PostgresqlPlace(url)

@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
+from orchestrator import distribution
 from orchestrator.travelling import Travelling
 
 
@@ -73,6 +74,7 @@ def cell(travelling: Travelling, notebook: Notebook) -> str:
         home=travelling.home,
         wheel=travelling.wheel,
         sha256=travelling.sha256,
+        requirement=distribution.requirement("notebook"),
         sign_in=_SIGN_IN[notebook],
     )
     return python if notebook is not Notebook.SHELL else f"python3 - <<'ORCH'\n{python}ORCH\n"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import entry
+from orchestrator import distribution, entry
 from orchestrator.errors import OrchError, UsageError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -49,7 +49,8 @@ def work(
     good and wait for a person, or it cannot work here; with 4 when the home cannot be reached.
     """
     if find_spec("tensorflow") is None:
-        raise NoTensorFlow("There is no TensorFlow here; install Orch's worker part: pip install 'orch[worker]'.")
+        worker = distribution.requirement("worker")
+        raise NoTensorFlow(f"There is no TensorFlow here; install Orch's worker part: pip install '{worker}'.")
     from orchestrator import address
     from orchestrator.home import Home
     from workers.console import Console

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from orchestrator import distribution
 from orchestrator.errors import HomeError
 
 if TYPE_CHECKING:  # only who speaks to Drive needs its libraries
@@ -30,4 +31,5 @@ def need(module: str) -> None:
     try:
         import_module(module)
     except ImportError:
-        raise HomeError("Google Drive needs Orch's drive part; install it: pip install 'orch[drive]'.") from None
+        told = f"Google Drive needs Orch's drive part; install it: pip install '{distribution.requirement('drive')}'."
+        raise HomeError(told) from None

@@ -115,7 +115,7 @@ def point_at_her_folder(scene: Scene) -> None:
 def put_her_own_wheel(scene: Scene) -> None:
     with scene.drive.state.lock:
         mal = scene.drive.state.accounts["mal@example.org"]
-        wheel = scene.drive.state.create(mal, None, "orch-9-py3-none-any.whl", [scene.folder.id], "", {})
+        wheel = scene.drive.state.create(mal, None, "orch_train-9-py3-none-any.whl", [scene.folder.id], "", {})
         scene.drive.state.write(mal, wheel, b"PK hostile")
     scene.note(orch_wheel=wheel.id, orch_wheel_sha256=hashlib.sha256(b"PK hostile").hexdigest())
 

@@ -195,7 +195,7 @@ def test_before_the_first_plan_the_doctor_checks_the_sign_in_and_the_service_and
     printed = told(orch("doctor", *home, cwd=place))
     assert "!!" not in printed
     for found in (
-        f"Orch {version('orch')}.",
+        f"Orch {version('orch-train')}.",
         "Nothing is planned",
         "Signed in as ann@example.org",
         "stale version is refused",

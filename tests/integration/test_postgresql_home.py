@@ -259,7 +259,7 @@ def test_without_psycopg_it_is_told_what_to_install(place: Path) -> None:
     address = ("--home", "postgresql://127.0.0.1:1/lab", "--artifacts", "files")
     for command in ("plan", "status", "worker"):
         done = orch(command, *address, cwd=place, PYTHONPATH=str(place))
-        assert "pip install 'orch[postgres]'" in refused(done, 4)
+        assert "pip install 'orch-train[postgres]'" in refused(done, 4)
 
 
 @pytest.mark.parametrize(

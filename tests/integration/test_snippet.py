@@ -53,7 +53,8 @@ if "FAIL" in os.environ:
 if "WAIT" in os.environ:
     time.sleep(600)
 """
-METADATA = "Metadata-Version: 2.1\nName: orch\nVersion: 0.1.0\nProvides-Extra: notebook\n"
+INFORMATION = "orch_train-0.1.0.dist-info"
+METADATA = "Metadata-Version: 2.1\nName: orch-train\nVersion: 0.1.0\nProvides-Extra: notebook\n"
 COLAB = 'def authenticate_user():\n    print("signed in with Colab")\n'
 KAGGLE = """
 class UserSecretsClient:
@@ -129,8 +130,8 @@ def travelling(client: DriveClient) -> Travelling:
     with zipfile.ZipFile(content, "w") as wheel:
         wheel.writestr("workers/__init__.py", "")
         wheel.writestr("workers/__main__.py", WORKER)
-        wheel.writestr("orch-0.1.0.dist-info/METADATA", METADATA)
-        wheel.writestr("orch-0.1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{INFORMATION}/METADATA", METADATA)
+        wheel.writestr(f"{INFORMATION}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     file = client.new_id()
     client.create(file, "orch.whl", "root", content.getvalue(), {})
     return Travelling("a study", "gdrive://FOLDER", file, hashlib.sha256(content.getvalue()).hexdigest())

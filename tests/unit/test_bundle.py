@@ -8,12 +8,16 @@ import hashlib
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
-from orchestrator import bundle
+from orchestrator import bundle, distribution
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -56,6 +60,15 @@ def test_its_record_tells_the_digest_and_size_of_every_file(wheel: Path) -> None
                 content = archive.read(name)
                 told = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
                 assert (digest, int(size)) == (f"sha256={told}", len(content))
+
+
+def test_its_name_and_its_information_are_those_of_the_project(wheel: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    stem = f"orch_train-{project['version']}"
+    assert wheel.name == f"{stem}-py3-none-any.whl"
+    told = message_from_bytes(zipfile.ZipFile(wheel).read(f"{stem}.dist-info/METADATA"))
+    assert told["Name"] == project["name"] == distribution.NAME
+    assert set(told.get_all("Provides-Extra", [])) == set(project["optional-dependencies"])
 
 
 def test_pip_installs_it_and_a_worker_is_imported_from_there(wheel: Path, tmp_path: Path) -> None:
