@@ -31,7 +31,7 @@ from orchestrator.study import (
 from tests.command_lines import commands_in, unknown_words
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 STUDY_PAGE = ROOT / "docs/study.md"
 OVERVIEW = ROOT / "docs/overview.md"
 OVERVIEW_WORDS = 1000
