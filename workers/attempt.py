@@ -21,14 +21,14 @@ from orchestrator.artifacts import ArtifactDamaged, StoreFull
 from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
-from workers import messages
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.holding import Holding
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
 from workers.notice import NOTICE_SECONDS
 from workers.orders import Orders
-from workers.runner_process import RunnerDied, tail
+from workers.runner import messages
+from workers.runner.process import RunnerDied, tail
 from workers.scratch import FilesLost
 from workers.store_trouble import StoreTrouble
 from workers.transfers import (

@@ -15,7 +15,7 @@ from typing import Any
 
 from orchestrator.jobs import Artifact, Stage
 from workers.intervals import Pace
-from workers.messages import Progress, RunJob
+from workers.runner.messages import Progress, RunJob
 
 
 class Standing(Enum):

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TextIO
 
-from workers.messages import Progress
+from workers.runner.messages import Progress
 
 ONE_LINE_VARIABLE = "ORCH_ONE_LINE"
 """Set by a notebook's cell: what it shows can be written over, though it is no terminal."""

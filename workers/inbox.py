@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 from dataclasses import dataclass
 
-from workers import messages
-from workers.runner_process import RunnerDied
+from workers.runner import messages
+from workers.runner.process import RunnerDied
 from workers.transfers import Transferred
 
 

@@ -6,9 +6,9 @@ import math
 import queue
 import time
 
-from workers import messages
 from workers.inbox import Inbox
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner import messages
+from workers.runner.process import RunnerDied, RunnerProcess
 
 
 class Orders:

@@ -19,7 +19,6 @@ from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
-from workers import messages
 from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.console import Console
@@ -29,7 +28,8 @@ from workers.intervals import Pace, seconds_between_deaths
 from workers.notice import Notice
 from workers.outage import Outage
 from workers.room import Room
-from workers.runner_process import RUNNER, RunnerDied, RunnerProcess
+from workers.runner import messages
+from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
 from workers.scratch import Scratch
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker

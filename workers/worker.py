@@ -15,7 +15,7 @@ from workers.console import Console
 from workers.inbox import Inbox
 from workers.intervals import Pace
 from workers.outage import Outage
-from workers.runner_process import RunnerProcess
+from workers.runner.process import RunnerProcess
 from workers.transfers import Transfers
 
 

@@ -21,9 +21,9 @@ from typing import Any
 from fast_motion import states
 from fast_motion.states import Damaged, State, chained, content_digest
 from orchestrator.jobs import LOG
-from workers import faults
-from workers.channel import Channel
-from workers.messages import (
+from workers.runner import faults
+from workers.runner.connection import Channel
+from workers.runner.messages import (
     LOG_NAME,
     CheckpointRefused,
     CheckpointWritten,

@@ -25,14 +25,15 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
-from workers import attempt, holding, messages
+from workers import attempt, holding
 from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.console import Console
 from workers.inbox import Inbox
 from workers.intervals import Pace
 from workers.outage import Outage
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner import messages
+from workers.runner.process import RunnerDied, RunnerProcess
 from workers.store_trouble import StoreTrouble
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker

@@ -12,10 +12,10 @@ import pytest
 
 from models import catalog, datasets
 from models.compression.compressed_model import compress
-from workers.channel import Channel
 from workers.intervals import Pace
-from workers.messages import Finished, RunJob
-from workers.stages import benchmark
+from workers.runner.connection import Channel
+from workers.runner.messages import Finished, RunJob
+from workers.runner.stages import benchmark
 
 Measured = Callable[[str, str], dict[str, Any]]
 

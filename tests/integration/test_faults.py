@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from models.failures import PermanentFailure
 from models.training import DataMismatch, Diverged, StateMismatch
-from workers import faults
 from workers.intervals import Pace
-from workers.messages import Failed, RunJob, Stopped
-from workers.stages.states import InputUnusable
+from workers.runner import faults
+from workers.runner.messages import Failed, RunJob, Stopped
+from workers.runner.stages.states import InputUnusable
 
 
 class Multiplied(keras.layers.Layer):  # type: ignore[misc]

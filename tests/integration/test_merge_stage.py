@@ -17,11 +17,11 @@ from orchestrator.jobs import PlannedJob, Stage
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from workers.channel import Channel
 from workers.intervals import Pace
-from workers.messages import CheckpointRefused, Finished, RunJob
-from workers.stages import merge, train
-from workers.stages.states import InputUnusable
+from workers.runner.connection import Channel
+from workers.runner.messages import CheckpointRefused, Finished, RunJob
+from workers.runner.stages import merge, train
+from workers.runner.stages.states import InputUnusable
 
 STUDY = Study.parse(SMALL.replace("[training]", '[training]\nmode = "average"\nouter = "nesterov"'))
 

@@ -11,8 +11,17 @@ import pytest
 from fast_motion.stand_in import STEP_SECONDS
 
 from workers.intervals import Pace
-from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Message, Ready, RunJob, Stop, Stopped
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner.messages import (
+    CheckpointRefused,
+    CheckpointWritten,
+    Finished,
+    Message,
+    Ready,
+    RunJob,
+    Stop,
+    Stopped,
+)
+from workers.runner.process import RunnerDied, RunnerProcess
 
 STEPS = 20
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

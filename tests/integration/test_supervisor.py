@@ -25,7 +25,7 @@ from workers import outage, room, supervisor
 from workers.console import Console
 from workers.hosts import Host
 from workers.room import Room
-from workers.runner_process import RunnerProcess
+from workers.runner.process import RunnerProcess
 from workers.supervisor import RunnerLost, Settings, Supervisor
 from workers.worker import Result, Worker
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from workers import messages
 from workers.intervals import Pace
-from workers.messages import decode, encode
+from workers.runner import messages
+from workers.runner.messages import decode, encode
 
 ALL = [
     messages.RunJob("id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", Pace(1800.0, 20.0, None)),

@@ -8,8 +8,8 @@ from pathlib import Path
 from models import checkpoint
 from models.compression.compressed_model import compress
 from models.training import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
-from workers.channel import Channel
-from workers.messages import CheckpointRefused, Finished, Progress, RunJob
+from workers.runner.connection import Channel
+from workers.runner.messages import CheckpointRefused, Finished, Progress, RunJob
 
 
 def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 
-from workers.channel import Channel
-from workers.messages import CheckpointRefused, Finished, RunJob, Stopped
+from workers.runner.connection import Channel
+from workers.runner.messages import CheckpointRefused, Finished, RunJob, Stopped
 
 Outcome = Finished | Stopped | CheckpointRefused
 Later = Callable[[], Outcome]
@@ -23,5 +23,5 @@ def stage(name: str) -> Callable[[RunJob, Channel], Outcome | Later]:
     """The function that does a job of this stage; its module is loaded when first needed."""
     if name not in _STAGES:
         raise UnknownStage(f"No stage is called {name!r}; this worker is older than the plan: upgrade Orch here.")
-    run: Callable[[RunJob, Channel], Outcome | Later] = import_module(f"workers.stages.{name}").run
+    run: Callable[[RunJob, Channel], Outcome | Later] = import_module(f"workers.runner.stages.{name}").run
     return run

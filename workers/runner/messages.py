@@ -1,6 +1,6 @@
 """What supervisor and runner say to each other: one JSON object a line, over the runner's pipes.
 
-Plain data and their encoding; who acts on them are `workers.supervisor` and `workers.runner`.
+Plain data and their encoding; who acts on them are `workers.supervisor` and `workers.runner.main`.
 """
 
 from __future__ import annotations

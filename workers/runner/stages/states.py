@@ -15,7 +15,7 @@ from models.failures import PermanentFailure
 from models.recipes import Training
 from models.runtime import precision
 from models.training import Trainer, TrainState
-from workers.messages import RunJob
+from workers.runner.messages import RunJob
 
 
 class InputUnusable(PermanentFailure):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.processes import wait_until
-from workers.channel import Channel
 from workers.intervals import Pace
-from workers.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode
+from workers.runner.connection import Channel
+from workers.runner.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode
 
 JOB = RunJob("job", "train", {}, {}, None, None, os.curdir, Pace(1800.0, 10.0))
 

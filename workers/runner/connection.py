@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from workers import faults
 from workers.intervals import Pace
-from workers.messages import Message, Progress, RunJob, Stop, decode, send
+from workers.runner import faults
+from workers.runner.messages import Message, Progress, RunJob, Stop, decode, send
 
 # The supervisor needs to know that the job is alive and how far, not every step.
 _PROGRESS_SECONDS = 0.5

@@ -10,9 +10,9 @@ from models import averaging, checkpoint, datasets
 from models.recipes import Outer, Training
 from models.runtime import device_description
 from models.training import Trainer, TrainState, weights_digest
-from workers.channel import Channel
-from workers.messages import Finished, Progress, RunJob
-from workers.stages.states import first_state, input_state, training_digest
+from workers.runner.connection import Channel
+from workers.runner.messages import Finished, Progress, RunJob
+from workers.runner.stages.states import first_state, input_state, training_digest
 
 _trainer = functools.lru_cache(maxsize=1)(Trainer)
 """The network whose statistics are taken: the next merge of this training need not build it again."""

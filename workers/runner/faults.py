@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.failures import PermanentFailure
-from workers.messages import Failed, RunJob, Stopped, Unsuitable
+from workers.runner.messages import Failed, RunJob, Stopped, Unsuitable
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """What no job is to blame for: no room, too large for this file system, read-only, broken."""

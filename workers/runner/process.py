@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator import own_packages
-from workers.environment import runner_environment
-from workers.messages import Message, Stop, decode, encode
+from workers.runner.environment import runner_environment
+from workers.runner.messages import Message, Stop, decode, encode
 
-RUNNER = "workers.runner"
+RUNNER = "workers.runner.main"
 """The module that loads TensorFlow and computes."""
 
 _LOG_TAIL_BYTES = 4000

@@ -15,8 +15,8 @@ from models.evaluation import accuracy
 from models.latency import Latency, measure
 from models.litert import LiteRTClassifier
 from models.runtime import device_description
-from workers.channel import Channel
-from workers.messages import Finished, Progress, RunJob, Stopped
+from workers.runner.connection import Channel
+from workers.runner.messages import Finished, Progress, RunJob, Stopped
 
 _IMAGES_AT_A_TIME = 250
 """Between two looks at whether to stop; does not touch the accuracy."""

@@ -16,10 +16,10 @@ from typing import TextIO
 
 from models.catalog import UnknownArchitecture
 from orchestrator.jobs import LOG
-from workers import faults
-from workers.channel import Channel
-from workers.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
-from workers.stages import Later, Outcome, UnknownStage, stage
+from workers.runner import faults
+from workers.runner.connection import Channel
+from workers.runner.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
+from workers.runner.stages import Later, Outcome, UnknownStage, stage
 
 
 def main() -> None:

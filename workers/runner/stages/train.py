@@ -12,10 +12,10 @@ from models import averaging, checkpoint, datasets
 from models.recipes import Training, Visit
 from models.runtime import device_description, precision
 from models.training import StateMismatch, Trainer, TrainState, weights_digest
-from workers.channel import Channel
-from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
-from workers.stages import Later
-from workers.stages.states import first_state, input_state, training_digest
+from workers.runner.connection import Channel
+from workers.runner.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
+from workers.runner.stages import Later
+from workers.runner.stages.states import first_state, input_state, training_digest
 
 _kept: dict[Training, Trainer] = {}
 """The network of the job before: the next job of its chain need not build and compile it again."""
