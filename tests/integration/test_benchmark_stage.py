@@ -13,7 +13,7 @@ import pytest
 from models import catalog, datasets
 from models.compression.compressed_model import compress
 from workers.intervals import Pace
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import Finished, RunJob
 from workers.runner.stages import benchmark
 
@@ -36,7 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         order = RunJob("job", "benchmark", spec, inputs, None, None, str(directory), Pace(1800.0, 10.0))
         # Its writing end stays open: a runner ends when its supervisor's pipe closes.
         reading, _ = os.pipe()
-        finished = benchmark.run(order, Channel(os.fdopen(reading), io.StringIO()))
+        finished = benchmark.run(order, Connection(os.fdopen(reading), io.StringIO()))
         assert isinstance(finished, Finished)
         (latency,) = finished.metrics["latencies"]
         return dict(latency)

@@ -18,7 +18,7 @@ from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from workers.intervals import Pace
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointRefused, Finished, RunJob
 from workers.runner.stages import merge, train
 from workers.runner.stages.states import InputUnusable
@@ -29,10 +29,10 @@ STUDY = Study.parse(SMALL.replace("[training]", '[training]\nmode = "average"\no
 class Files:
     """A directory in which the jobs of a plan are done one by one, each reading what those before it wrote."""
 
-    def __init__(self, directory: Path, channel: Channel) -> None:
+    def __init__(self, directory: Path, connection: Connection) -> None:
         self.directory = directory
         self.plan: Plan = make_plan(STUDY)
-        self._channel = channel
+        self._connection = connection
         parts = datasets.stratified_shards(datasets.subset(datasets.load("synthetic").train, 400, 0), STUDY.shards, 0)
         for name, part in zip(self.plan.shard_names, parts, strict=True):
             datasets.save_split(part, self.data(name))
@@ -59,8 +59,8 @@ class Files:
         state = paths.pop("state", None)
         order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), Pace(1800.0, 10.0))
         if job.stage is Stage.MERGE:
-            return merge.run(order, self._channel)
-        outcome = train.run(order, self._channel)
+            return merge.run(order, self._connection)
+        outcome = train.run(order, self._connection)
         ended = outcome() if callable(outcome) else outcome
         assert isinstance(ended, Finished | CheckpointRefused)
         return ended
@@ -76,22 +76,22 @@ NEXT = ("train/r01.s0", "train/r01.s1", "merge/r01")
 
 
 @pytest.fixture(scope="module")
-def channel() -> Channel:
+def connection() -> Connection:
     # Its reading end must stay open: a runner ends when its supervisor's pipe closes.
     reading, _ = os.pipe()
-    return Channel(os.fdopen(reading), io.StringIO())
+    return Connection(os.fdopen(reading), io.StringIO())
 
 
 @pytest.fixture
-def files(tmp_path: Path, channel: Channel) -> Files:
-    return Files(tmp_path, channel)
+def files(tmp_path: Path, connection: Connection) -> Files:
+    return Files(tmp_path, connection)
 
 
 def test_the_order_in_which_a_process_did_the_jobs_of_a_round_changes_no_bit(
-    files: Files, tmp_path_factory: pytest.TempPathFactory, channel: Channel
+    files: Files, tmp_path_factory: pytest.TempPathFactory, connection: Connection
 ) -> None:
     found = files.do_all(*ROUND, *NEXT)
-    backwards = Files(tmp_path_factory.mktemp("backwards"), channel)
+    backwards = Files(tmp_path_factory.mktemp("backwards"), connection)
     again = backwards.do_all("train/r00.s1", "train/r00.s0", "merge/r00", "train/r01.s1", "train/r01.s0", "merge/r01")
     assert again == found
     assert len(set(found.values())) == 6

@@ -20,7 +20,7 @@ _PROGRESS_SECONDS = 0.5
 _MOST_WAITING = 2
 
 
-class Channel:
+class Connection:
     """Reads what the supervisor sends on a thread of its own; the process ends when the supervisor's end closes.
 
     Files are written on another thread, in order, while the next steps are computed.

@@ -1,11 +1,11 @@
-"""Stages: a job's spec turned into calls into `models`.  Each is one function of the job and the channel."""
+"""Stages: a job's spec turned into calls into `models`.  Each is one function of the job and the connection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
 
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointRefused, Finished, RunJob, Stopped
 
 Outcome = Finished | Stopped | CheckpointRefused
@@ -19,9 +19,9 @@ class UnknownStage(ValueError):
     """The plan is of a newer Orch than this worker."""
 
 
-def stage(name: str) -> Callable[[RunJob, Channel], Outcome | Later]:
+def stage(name: str) -> Callable[[RunJob, Connection], Outcome | Later]:
     """The function that does a job of this stage; its module is loaded when first needed."""
     if name not in _STAGES:
         raise UnknownStage(f"No stage is called {name!r}; this worker is older than the plan: upgrade Orch here.")
-    run: Callable[[RunJob, Channel], Outcome | Later] = import_module(f"workers.runner.stages.{name}").run
+    run: Callable[[RunJob, Connection], Outcome | Later] = import_module(f"workers.runner.stages.{name}").run
     return run

@@ -15,14 +15,14 @@ from models.evaluation import accuracy
 from models.latency import Latency, measure
 from models.litert import LiteRTClassifier
 from models.runtime import device_description
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob, Stopped
 
 _IMAGES_AT_A_TIME = 250
 """Between two looks at whether to stop; does not touch the accuracy."""
 
 
-def run(job: RunJob, channel: Channel) -> Finished | Stopped:
+def run(job: RunJob, connection: Connection) -> Finished | Stopped:
     """Measure everything that the spec asks for; a benchmark that is stopped begins again."""
     test = datasets.load_split(Path(job.inputs["test"]))
     ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
@@ -31,15 +31,15 @@ def run(job: RunJob, channel: Channel) -> Finished | Stopped:
 
     logits = []
     for done, part in enumerate(_logits(Path(job.inputs["model"]), test)):
-        if channel.stop_asked():
+        if connection.stop_asked():
             return Stopped(job.job)
-        channel.progress(Progress(job.job, done, steps, note="accuracy"))
+        connection.progress(Progress(job.job, done, steps, note="accuracy"))
         logits.append(part)
     latencies = []
     for done, (batch, threads) in enumerate(ways):
-        if channel.stop_asked():
+        if connection.stop_asked():
             return Stopped(job.job)
-        channel.progress(Progress(job.job, chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
+        connection.progress(Progress(job.job, chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
         latencies.append(_row(job, batch, threads, _latency(job, batch, threads)))
 
     right = accuracy(np.concatenate(logits), test.labels)

@@ -8,11 +8,11 @@ from pathlib import Path
 from models import checkpoint
 from models.compression.compressed_model import compress
 from models.training import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointRefused, Finished, Progress, RunJob
 
 
-def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
+def run(job: RunJob, connection: Connection) -> Finished | CheckpointRefused:
     """Write the network as the output `model`; the metrics say what it weighs."""
     method = job.spec["method"]
     assert job.state is not None, "a compress job has the last state of a training as its input"
@@ -22,7 +22,7 @@ def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
         load_weights(network, inference_weights(state))
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointRefused(job.job, str(error))
-    channel.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
+    connection.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
     compressed = compress(method, network, Path(job.directory) / "model.tflite")
     return Finished(
         job=job.job,

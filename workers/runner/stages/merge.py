@@ -10,7 +10,7 @@ from models import averaging, checkpoint, datasets
 from models.recipes import Outer, Training
 from models.runtime import device_description
 from models.training import Trainer, TrainState, weights_digest
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob
 from workers.runner.stages.states import first_state, input_state, training_digest
 
@@ -18,7 +18,7 @@ _trainer = functools.lru_cache(maxsize=1)(Trainer)
 """The network whose statistics are taken: the next merge of this training need not build it again."""
 
 
-def run(job: RunJob, channel: Channel) -> Finished:
+def run(job: RunJob, connection: Connection) -> Finished:
     """Write the merged state as the output `state`; a merge that is stopped begins again.
 
     Raises:
@@ -27,7 +27,7 @@ def run(job: RunJob, channel: Channel) -> Finished:
     began = time.monotonic()
     training = Training.from_dict(job.spec["training"])
     replicas = [input_state(job, name, training, job.spec["step"]) for name in _replicas(job)]
-    channel.progress(Progress(job.job, 0, 1, note=f"merging {len(replicas)}"))
+    connection.progress(Progress(job.job, 0, 1, note=f"merging {len(replicas)}"))
     merged = averaging.merge(replicas, _before(job, training), Outer(**job.spec["averaging"]["outer"]))
     state = _with_statistics(merged, training, datasets.load_split(Path(job.inputs["shard"])))
     path = Path(job.directory) / "state.safetensors"

@@ -12,7 +12,7 @@ from models import averaging, checkpoint, datasets
 from models.recipes import Training, Visit
 from models.runtime import device_description, precision
 from models.training import StateMismatch, Trainer, TrainState, weights_digest
-from workers.runner.connection import Channel
+from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later
 from workers.runner.stages.states import first_state, input_state, training_digest
@@ -23,7 +23,7 @@ _shards = functools.lru_cache(maxsize=8)(datasets.load_split)
 """A chain comes back to each of its shards in every round."""
 
 
-def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
+def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointRefused:
     """Train; take a checkpoint whenever one is due, and the state after the visit as the output `state`.
 
     States are copied to host memory, which is all that the device waits for; files are written later.
@@ -40,16 +40,16 @@ def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
     for done in trainer.advance(_shards(Path(job.inputs["shard"])), visit):
         clock.count(done.images)
         loss = done.loss
-        channel.progress(Progress(job.job, done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
+        connection.progress(Progress(job.job, done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
         if done.step == visit.last_step:
             break
-        stopping = channel.stop_asked()
-        if stopping or channel.checkpoint_due(job.pace):
-            _take_checkpoint(job, trainer, visit, provenance, channel)
+        stopping = connection.stop_asked()
+        if stopping or connection.checkpoint_due(job.pace):
+            _take_checkpoint(job, trainer, visit, provenance, connection)
             clock.resume()
         if stopping:
             return Stopped(job.job)
-    return _after(job, trainer, loss, clock, provenance, channel)
+    return _after(job, trainer, loss, clock, provenance, connection)
 
 
 def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
@@ -99,18 +99,18 @@ def _going_on(training: Training, visit: Visit) -> Trainer:
 
 
 def _take_checkpoint(
-    job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, channel: Channel
+    job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, connection: Connection
 ) -> None:
-    state = _in_memory(trainer, channel)
+    state = _in_memory(trainer, connection)
     step = trainer.step - visit.first_step
-    channel.later(job, lambda: _written(job, state, step, provenance))
+    connection.later(job, lambda: _written(job, state, step, provenance))
 
 
-def _in_memory(trainer: Trainer, channel: Channel) -> TrainState:
+def _in_memory(trainer: Trainer, connection: Connection) -> TrainState:
     """The state of now: all that the training stands still for.  That after a visit is kept like a checkpoint, too."""
     began = time.monotonic()
     state = trainer.state()
-    channel.checkpoint_taken(time.monotonic() - began)
+    connection.checkpoint_taken(time.monotonic() - began)
     return state
 
 
@@ -130,9 +130,9 @@ def _after(
     loss: float | None,
     clock: _StepClock,
     provenance: checkpoint.Provenance,
-    channel: Channel,
+    connection: Connection,
 ) -> Later:
-    state = _in_memory(trainer, channel)
+    state = _in_memory(trainer, connection)
     metrics = {
         "step": trainer.step,
         "loss": loss,
