@@ -331,7 +331,7 @@ class Attempt:
             link.standing = Standing.STOPPED
             return
         link.standing = Standing.AT_RUNNER
-        self._orders.give(link.order(files, self._worker.pace))
+        self._orders.give(link.order(files, self._worker.checkpoint_policy))
 
     def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
         """The uploaded jobs are handed in, and what goes on from them is claimed."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.jobs import Artifact, Stage
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.messages import Progress, RunJob
 
 
@@ -68,7 +68,7 @@ class Link:
         """Whether anything was, or will be, done of it here."""
         return self.standing is not Standing.STOPPED or self.checkpoint is not None
 
-    def order(self, files: Mapping[str, Path], pace: Pace) -> RunJob:
+    def order(self, files: Mapping[str, Path], checkpoint_policy: CheckpointPolicy) -> RunJob:
         """For the runner, once the files are on this machine."""
         paths = {name: str(path) for name, path in files.items()}
         return RunJob(
@@ -79,7 +79,7 @@ class Link:
             state=paths.get("state"),
             follows=self.follows,
             directory=str(self.directory),
-            pace=pace,
+            checkpoint_policy=checkpoint_policy,
         )
 
     def forget_checkpoint(self) -> None:

@@ -21,10 +21,10 @@ from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
 from workers.attempt import Attempt
 from workers.cache import InputCache
+from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
-from workers.intervals import Pace, seconds_between_deaths
 from workers.notice import Notice
 from workers.outage import Outage
 from workers.room import Room
@@ -303,7 +303,9 @@ class Supervisor:
             console=self._console,
             outage=self._outage,
             directory=self._scratch.path / f"{lease.job}.{lease.attempt}",
-            pace=Pace(self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds),
+            checkpoint_policy=CheckpointPolicy(
+                self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds
+            ),
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,

@@ -11,9 +11,9 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.jobs import Claimant
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.console import Console
 from workers.inbox import Inbox
-from workers.intervals import Pace
 from workers.outage import Outage
 from workers.runner.process import RunnerProcess
 from workers.transfers import Transfers
@@ -31,7 +31,7 @@ class Worker:
     outage: Outage
     directory: Path
     """For the files of this attempt; removed at its end."""
-    pace: Pace
+    checkpoint_policy: CheckpointPolicy
     stopping: Callable[[], bool]
     hung_seconds: float
     chained: bool

@@ -112,7 +112,7 @@ def train(job: RunJob, connection: Connection) -> Outcome | Later:
         digest, step = chained("step", digest, step, shard), step + 1
         connection.progress(Progress(job.job, step - first, last - first, loss=1.0))
         stopping = connection.stop_asked()
-        if step < last and (stopping or connection.checkpoint_due(job.pace)):
+        if step < last and (stopping or connection.checkpoint_due(job.checkpoint_policy)):
             _take_checkpoint(job, _state(job, step, digest), connection)
             if stopping:
                 return Stopped(job.job)

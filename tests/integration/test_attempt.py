@@ -28,9 +28,9 @@ from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import attempt, holding
 from workers.attempt import Attempt
 from workers.cache import InputCache
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.console import Console
 from workers.inbox import Inbox
-from workers.intervals import Pace
 from workers.outage import Outage
 from workers.runner import messages
 from workers.runner.process import RunnerDied, RunnerProcess
@@ -164,7 +164,7 @@ class Scene:
             console=console,
             outage=Outage(console, lambda _: None, in_notebook=False),
             directory=self.directory,
-            pace=Pace(between_deaths=1800, restart=10),
+            checkpoint_policy=CheckpointPolicy(between_deaths=1800, restart=10),
             stopping=lambda: self.stopping,
             hung_seconds=PATIENCE_SECONDS,
             chained=True,

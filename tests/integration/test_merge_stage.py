@@ -17,7 +17,7 @@ from orchestrator.jobs import PlannedJob, Stage
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointRefused, Finished, RunJob
 from workers.runner.stages import merge, train
@@ -57,7 +57,7 @@ class Files:
             for called, ref in job.inputs.items()
         }
         state = paths.pop("state", None)
-        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), Pace(1800.0, 10.0))
+        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), CheckpointPolicy(1800.0, 10.0))
         if job.stage is Stage.MERGE:
             return merge.run(order, self._connection)
         outcome = train.run(order, self._connection)

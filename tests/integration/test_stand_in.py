@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from fast_motion.stand_in import STEP_SECONDS
 
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.messages import (
     CheckpointRefused,
     CheckpointWritten,
@@ -53,7 +53,9 @@ class StandIn:
         visit = {"first_step": 0, "steps": steps}
         spec = {"training": {"seed": 0}, "visit": visit}
         inputs = {"shard": str(shard)}
-        self.process.send(RunJob("a" * 32, "train", spec, inputs, state, None, str(directory), Pace(1.0, 1.0, 0.0)))
+        self.process.send(
+            RunJob("a" * 32, "train", spec, inputs, state, None, str(directory), CheckpointPolicy(1.0, 1.0, 0.0))
+        )
 
     def trained(self, state: str | None = None, steps: int = STEPS) -> str:
         self.order(state, steps)

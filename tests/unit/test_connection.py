@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.processes import wait_until
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode
 
-JOB = RunJob("job", "train", {}, {}, None, None, os.curdir, Pace(1800.0, 10.0))
+JOB = RunJob("job", "train", {}, {}, None, None, os.curdir, CheckpointPolicy(1800.0, 10.0))
 
 
 @pytest.fixture

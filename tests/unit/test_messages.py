@@ -6,12 +6,14 @@ import math
 
 import pytest
 
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner import messages
 from workers.runner.messages import decode, encode
 
 ALL = [
-    messages.RunJob("id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", Pace(1800.0, 20.0, None)),
+    messages.RunJob(
+        "id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", CheckpointPolicy(1800.0, 20.0, None)
+    ),
     messages.Stop(),
     messages.Ready("CPU", 3.2),
     messages.Progress("id", 3, 10, 1.5, None, "a note\nof two lines"),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner import faults
 from workers.runner.messages import Message, Progress, RunJob, Stop, decode, send
 
@@ -63,10 +63,10 @@ class Connection:
     def stop_asked(self) -> bool:
         return self._stop.is_set()
 
-    def checkpoint_due(self, pace: Pace) -> bool:
+    def checkpoint_due(self, policy: CheckpointPolicy) -> bool:
         """Whether it is time for the next one, and the ones before it are written."""
         since = time.monotonic() - self._last_checkpoint
-        return since >= pace.seconds(self._cost) and not self._tasks.unfinished_tasks
+        return since >= policy.seconds(self._cost) and not self._tasks.unfinished_tasks
 
     def checkpoint_taken(self, cost: float) -> None:
         """A state is in host memory, for which the training stood still for so many seconds."""

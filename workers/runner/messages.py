@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 
 LOG_NAME = "log.txt"
 """In a job's directory: all that the runner printed while it did the job."""
@@ -32,7 +32,7 @@ class RunJob:
     """The job whose state in the runner's memory this one goes on from; it was sent just before."""
     directory: str
     """An empty directory for whatever the job writes."""
-    pace: Pace
+    checkpoint_policy: CheckpointPolicy
     """How often to take a checkpoint."""
 
 
@@ -147,8 +147,8 @@ def encode(message: Message) -> str:
 
 def decode(line: str) -> Message:
     values = json.loads(line)
-    if "pace" in values:
-        values["pace"] = Pace(**values["pace"])
+    if "checkpoint_policy" in values:
+        values["checkpoint_policy"] = CheckpointPolicy(**values["checkpoint_policy"])
     return _KINDS[values.pop("kind")](**values)
 
 

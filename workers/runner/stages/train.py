@@ -44,7 +44,7 @@ def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointRefu
         if done.step == visit.last_step:
             break
         stopping = connection.stop_asked()
-        if stopping or connection.checkpoint_due(job.pace):
+        if stopping or connection.checkpoint_due(job.checkpoint_policy):
             _take_checkpoint(job, trainer, visit, provenance, connection)
             clock.resume()
         if stopping:
