@@ -23,8 +23,8 @@ from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upco
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
-from workers.holding import Holding
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
+from workers.lease_keeper import LeaseKeeper
 from workers.notice import NOTICE_SECONDS
 from workers.orders import Orders
 from workers.runner import messages
@@ -60,7 +60,9 @@ class Attempt:
     def __init__(self, jobs: JobTable, lease: Lease, worker: Worker) -> None:
         self._jobs = jobs
         self._worker = worker
-        self._holding = Holding(jobs, lease, worker.claimant, worker.stopping, worker.outage, worker.transfers.delete)
+        self._lease_keeper = LeaseKeeper(
+            jobs, lease, worker.claimant, worker.stopping, worker.outage, worker.transfers.delete
+        )
         self.next: Lease | None = None
         """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
         self._chain = Chain(self._link(lease))
@@ -75,7 +77,7 @@ class Attempt:
         self._deadline = math.inf
 
     def run(self) -> Result:
-        lease = self._holding.lease
+        lease = self._lease_keeper.lease
         again = f" again at its step {lease.checkpoints[0].step}" if lease.checkpoints else ""
         self._say(f"{lease.name} begins{again}")
         try:
@@ -88,7 +90,7 @@ class Attempt:
             self._say(f"{lost} What its holder does stands.")
             result = Result.LOST
         except HomeError as error:
-            self._say(f"{self._holding.lease.name} is left to its lease, which will expire: {error}")
+            self._say(f"{self._lease_keeper.lease.name} is left to its lease, which will expire: {error}")
             result = Result.LOST
         # The runner must be idle when the next attempt begins.
         self._orders.leave(self._worker.inbox, min(self._deadline, time.monotonic() + _STOP_SECONDS))
@@ -98,7 +100,7 @@ class Attempt:
     @property
     def job(self) -> str:
         """The one that it holds, or held last."""
-        return self._holding.lease.job
+        return self._lease_keeper.lease.job
 
     @property
     def lacking(self) -> StoreFull | None:
@@ -116,14 +118,20 @@ class Attempt:
                 return Overdue()
             if now >= self._orders.hung_at:
                 return RunnerDied(f"the runner gave no sign of life for {self._worker.hung_seconds:.0f} s")
-            gives_up = self._trouble.gives_up_at(self._holding.lease.seconds)
+            gives_up = self._trouble.gives_up_at(self._lease_keeper.lease.seconds)
             if now >= gives_up:
                 return NoRoom()
             if (again := self._trouble.take_due()) is not None:
                 return again
-            if now >= self._holding.next_beat:
-                self._holding.renew(self._progress())
-            until = min(self._holding.next_beat, self._deadline, self._orders.hung_at, gives_up, self._trouble.next_due)
+            if now >= self._lease_keeper.next_heartbeat:
+                self._lease_keeper.renew(self._progress())
+            until = min(
+                self._lease_keeper.next_heartbeat,
+                self._deadline,
+                self._orders.hung_at,
+                gives_up,
+                self._trouble.next_due,
+            )
             try:
                 return self._worker.inbox.get(timeout=max(0.0, until - now))
             except queue.Empty:
@@ -146,12 +154,14 @@ class Attempt:
             case CheckpointUploaded(job, step, artifact, shortage):
                 self._saving = False
                 self._trouble.answered(shortage)
-                if job == self._holding.lease.job:
-                    self._holding.renew(self._progress(), Checkpoint(step, artifact))
+                if job == self._lease_keeper.lease.job:
+                    self._lease_keeper.renew(self._progress(), Checkpoint(step, artifact))
             case CheckpointNotKept(job, error, shortage):
                 self._saving = False
                 self._trouble.answered(shortage, error)
-                self._say(f"A checkpoint of {self._holding.lease.name} was not kept, the training goes on: {error}")
+                self._say(
+                    f"A checkpoint of {self._lease_keeper.lease.name} was not kept, the training goes on: {error}"
+                )
             case OutputsUploaded(artifacts, shortage):
                 self._trouble.answered(shortage)
                 self._hand_on(artifacts)
@@ -309,7 +319,7 @@ class Attempt:
 
     def _fetch_first(self) -> None:
         state = self._states[0]
-        others = {name: artifact for name, artifact in self._holding.lease.inputs.items() if name != "state"}
+        others = {name: artifact for name, artifact in self._lease_keeper.lease.inputs.items() if name != "state"}
         self._fetch(self._chain.held, {**others, "state": state} if state else others)
 
     def _fetch(self, link: Link, wanted: Mapping[str, Artifact]) -> None:
@@ -347,7 +357,7 @@ class Attempt:
         then = after.job if after is not None and after.worth_claiming else None
         try:
             may_go_on = self._worker.chained and not self._worker.stopping()
-            following = self._holding.hand_on(finished, then, or_another=may_go_on)
+            following = self._lease_keeper.hand_on(finished, then, or_another=may_go_on)
         except ChainBroken as broken:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)
@@ -366,10 +376,10 @@ class Attempt:
         """The state is missing, damaged or another's: go on from the one before it, if there is one."""
         held = self._chain.held
         refused, *left = self._states
-        self._holding.refuse(refused)
+        self._lease_keeper.refuse(refused)
         # Beside a holder that is late the newest may be newer than all that there were when the job was claimed, and
         # those be gone.
-        named = [checkpoint.artifact for checkpoint in self._holding.lease.checkpoints]
+        named = [checkpoint.artifact for checkpoint in self._lease_keeper.lease.checkpoints]
         self._states = [*named, *(state for state in left if state not in named)]
         if not self._states:
             self._fail(held, f"There is no state left that {held.name} could begin with: {reason}")
@@ -381,17 +391,17 @@ class Attempt:
         said = self._chain.held.progress
         if said is None and self._trouble.shortage is None:
             return None
-        held = self._holding.lease.checkpoints
+        held = self._lease_keeper.lease.checkpoints
         told = {"step": held[0].step if held else 0} if said is None else asdict(said)
         return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._trouble.shortage}
 
     def _failed(self, link: Link) -> Result:
-        state = self._holding.fail(link.error, final=link.final)
+        state = self._lease_keeper.fail(link.error, final=link.final)
         self._say(f"{link.name} failed and is {state} now: {link.error.splitlines()[0]}")
         return Result.FAILED
 
     def _release(self, reason: str | None = None, *, refused: bool = False) -> None:
-        self._holding.release(self._progress(), reason, refused=refused)
+        self._lease_keeper.release(self._progress(), reason, refused=refused)
         self._say(f"{self._chain.held.name} is given back{f': {reason}' if reason else ''}")
 
     def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:

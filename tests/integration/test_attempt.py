@@ -25,7 +25,7 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
-from workers import attempt, holding
+from workers import attempt, lease_keeper
 from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.checkpoint_policy import CheckpointPolicy
@@ -427,7 +427,7 @@ def test_a_storage_that_is_full_from_the_beginning_is_told_to_the_table(
     begin: Callable[[], Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(holding, "_BEATS_PER_LEASE", 3600 / 0.05)
+    monkeypatch.setattr(lease_keeper, "_HEARTBEATS_PER_LEASE", 3600 / 0.05)
     scene = begin()
     scene.store.refuses = full
     scene.store.open.set()

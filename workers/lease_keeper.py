@@ -1,4 +1,7 @@
-"""The lease that a worker holds: renewed in time, and ended through a home that cannot be reached for a while."""
+"""The lease keeper: renews the lease that a worker holds, and ends it though the home cannot be reached for a while.
+
+What an unreachable home means to a worker stands in `workers.outage`; what a job's end is, in `workers.attempt`.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,14 @@ from orchestrator.jobtable import JobTable
 from workers.outage import Outage
 
 # Three renewals fit into a lease: two may fail before the job is given to another.
-_BEATS_PER_LEASE = 3
-# Each beat comes a little early, at random: workers that began together would else meet at the table for hours.
-_EARLIEST_BEAT = 0.8
+_HEARTBEATS_PER_LEASE = 3
+# Each heartbeat comes a little early, at random: workers that began together would else meet at the table for hours.
+_EARLIEST_HEARTBEAT = 0.8
 
 T = TypeVar("T")
 
 
-class Holding:
+class LeaseKeeper:
     """One lease after another, each of the job that goes on from the one before.
 
     Every method raises LeaseLost when the job is somebody else's by now, and HomeError when the home cannot be
@@ -46,9 +49,9 @@ class Holding:
         self._delete = delete
         self._unnamed: Checkpoint | None = None
         """Uploaded, but the table could not be told yet."""
-        self.next_beat = -math.inf
+        self.next_heartbeat = -math.inf
         """When the lease is to be renewed, on the monotonic clock."""
-        self._beat_within(lease.seconds)
+        self._heartbeat_within(lease.seconds)
 
     def renew(self, progress: Mapping[str, Any] | None, checkpoint: Checkpoint | None = None) -> None:
         """Unreachable is not dead: while the home cannot be reached the job goes on, and the lease may hold."""
@@ -56,11 +59,11 @@ class Holding:
         try:
             self.lease = self._jobs.renew(self.lease, progress, self._unnamed)
         except HomeError as error:
-            self._beat_in(self._outage.met(error, self.lease.seconds))
+            self._heartbeat_in(self._outage.met(error, self.lease.seconds))
             return
         self._outage.over()
         self._unnamed = None
-        self._beat_within(self.lease.seconds)
+        self._heartbeat_within(self.lease.seconds)
         self._delete(self.lease.superseded)
 
     def refuse(self, artifact: Artifact | None) -> None:
@@ -81,7 +84,7 @@ class Holding:
         self._unnamed = None
         if lease is not None:
             self.lease = lease
-            self._beat_within(lease.seconds)
+            self._heartbeat_within(lease.seconds)
         return lease
 
     def fail(self, error: str, *, final: bool) -> JobState:
@@ -106,8 +109,8 @@ class Holding:
                 self._outage.over()
                 return outcome
 
-    def _beat_within(self, lease_seconds: float) -> None:
-        self._beat_in(lease_seconds / _BEATS_PER_LEASE * random.uniform(_EARLIEST_BEAT, 1.0))
+    def _heartbeat_within(self, lease_seconds: float) -> None:
+        self._heartbeat_in(lease_seconds / _HEARTBEATS_PER_LEASE * random.uniform(_EARLIEST_HEARTBEAT, 1.0))
 
-    def _beat_in(self, seconds: float) -> None:
-        self.next_beat = time.monotonic() + seconds
+    def _heartbeat_in(self, seconds: float) -> None:
+        self.next_heartbeat = time.monotonic() + seconds
