@@ -25,11 +25,11 @@ from workers.chain import Chain, Link, Standing, uploads
 from workers.console import progress_line
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
 from workers.lease_keeper import LeaseKeeper
-from workers.notice import NOTICE_SECONDS
 from workers.orders import Orders
 from workers.runner import messages
 from workers.runner.process import RunnerDied, tail
 from workers.scratch import FilesLost
+from workers.shutdown import NOTICE_SECONDS
 from workers.store_trouble import StoreTrouble
 from workers.transfers import (
     CheckpointNotKept,
@@ -43,7 +43,7 @@ from workers.transfers import (
 from workers.worker import Result, Worker
 
 _STOP_SECONDS = NOTICE_SECONDS - 7.0
-"""Between notice and the last transaction, which may take the rest."""
+"""From a shutdown notice to the last transaction, which may take the rest of the time."""
 
 _STORE_WAIT_SECONDS = 10.0
 

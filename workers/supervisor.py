@@ -25,12 +25,12 @@ from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
-from workers.notice import Notice
 from workers.outage import Outage
 from workers.room import Room
 from workers.runner import messages
 from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
 from workers.scratch import Scratch
+from workers.shutdown import ShutdownNotice
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
 
@@ -88,8 +88,8 @@ class Supervisor:
         self._settings = settings
         self._console = console
         self._inbox: Inbox = Inbox()
-        self._notice = Notice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
-        self._outage = Outage(console, self._notice.wait, in_notebook=settings.host.kind != "own")
+        self._shutdown = ShutdownNotice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
+        self._outage = Outage(console, self._shutdown.wait, in_notebook=settings.host.kind != "own")
         self._scratch = Scratch()
         self._cache = self._empty_cache()
         self._room = Room(home.artifacts, lambda: self._scratch.path)
@@ -119,7 +119,7 @@ class Supervisor:
             DiskError: there is no room for the worker's files.
             OrchError: the table says what cannot be worked on.
         """
-        with self._notice.listening(self._settings.max_seconds):
+        with self._shutdown.listening(self._settings.max_seconds):
             self._transferring.up.submit(self._sweep)
             self._say_what_is_short()
             try:
@@ -134,11 +134,11 @@ class Supervisor:
 
     def _end(self) -> None:
         self._give_back_next()
-        if self._notice.given:
-            self._console.say(f"stopped: {self._notice.reason}")
+        if self._shutdown.given:
+            self._console.say(f"stopped: {self._shutdown.reason}")
         if self._runner is not None:
             self._runner.end()
-        self._transferring.shut_down(wait=not self._notice.given)
+        self._transferring.shut_down(wait=not self._shutdown.given)
         self._scratch.remove()
         self._console.flush()
 
@@ -157,7 +157,7 @@ class Supervisor:
                 garbage.sweep(self._home)
 
     def _stopping(self) -> bool:
-        return self._notice.given
+        return self._shutdown.given
 
     def _serve(self) -> ExitCode:
         while not self._stopping():

@@ -80,7 +80,7 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
             self.next, _ = self._jobs.hand_on(self._lease, [finished], None, self._of.claimant, or_another=True)
             names.append(self._lease.name)
             if self._lease.name == ENDS_AFTER:
-                worker._notice.give("the session is over")
+                worker._shutdown.give("the session is over")
             return Result.DONE
 
     monkeypatch.setattr(supervisor, "Attempt", PlayedAttempt)
@@ -193,7 +193,7 @@ def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
 
     def idle(_seconds: float) -> None:
         did.append("waited")
-        worker._notice.give("the test")
+        worker._shutdown.give("the test")
 
     monkeypatch.setattr(worker, "_work", given_back)
     monkeypatch.setattr(worker, "_idle", idle)
