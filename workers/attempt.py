@@ -21,7 +21,7 @@ from orchestrator.artifacts import ArtifactDamaged, StoreFull
 from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
-from workers.chain import Chain, Link, Standing, uploads
+from workers.chain import Chain, ChainStep, Status, uploads
 from workers.console import progress_line
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
 from workers.lease_keeper import LeaseKeeper
@@ -65,7 +65,7 @@ class Attempt:
         )
         self.next: Lease | None = None
         """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
-        self._chain = Chain(self._link(lease))
+        self._chain = Chain(self._chain_step(lease))
         self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
         """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""
         self._orders = Orders(worker.runner, worker.hung_seconds)
@@ -144,7 +144,7 @@ class Attempt:
             case StopAsked():
                 self._stop()
             case Overdue():
-                self._chain.held.standing = Standing.STOPPED
+                self._chain.held.status = Status.STOPPED
                 self._chain.held.checkpoint = None
                 self._uploading, self._saving = 0, False
             case Fetched(job, files):
@@ -170,7 +170,7 @@ class Attempt:
                 self._trouble.answered(shortage, error)
                 self._not_done(self._chain.held, UploadDue(), error)
             case NoRoom():
-                self._chain.held.standing, self._chain.held.error = Standing.UNKEPT, str(self._trouble.full)
+                self._chain.held.status, self._chain.held.error = Status.UNKEPT, str(self._trouble.full)
             case RunnerDied(reason):
                 self._runner_died(reason)
             case FetchDue(job):
@@ -181,91 +181,93 @@ class Attempt:
                 self._orders.heard(event)
                 self._from_runner(event)
 
-    def _not_done(self, link: Link, again: UploadDue | FetchDue, error: OrchError) -> None:
+    def _not_done(self, chain_step: ChainStep, again: UploadDue | FetchDue, error: OrchError) -> None:
         """A store that is full or out of reach is no fault of the job, which waits for it; nor is this machine's disk,
         with which another machine need not bother.
         """
         match error:
-            case StoreError() if isinstance(again, FetchDue) and time.monotonic() > link.asked + _FETCH_SECONDS:
-                self._say(f"{link.name} is left to others: {error}")
-                link.standing = Standing.STOPPED
+            case StoreError() if isinstance(again, FetchDue) and time.monotonic() > chain_step.asked + _FETCH_SECONDS:
+                self._say(f"{chain_step.name} is left to others: {error}")
+                chain_step.status = Status.STOPPED
             case StoreError():
                 self._trouble.ask_again(again, _STORE_WAIT_SECONDS)
                 self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
             case FilesLost():
-                link.standing, link.error = Standing.STOPPED, str(error)
+                chain_step.status, chain_step.error = Status.STOPPED, str(error)
             case DiskError():
-                self._fail(link, str(error))
-                link.standing = Standing.UNSUITABLE
+                self._fail(chain_step, str(error))
+                chain_step.status = Status.UNSUITABLE
             case _:
-                self._fail(link, str(error))
+                self._fail(chain_step, str(error))
 
     def _stop(self) -> None:
         """What is computed is checkpointed, what is finished is committed, what was not begun is given back."""
-        for link in self._chain:
-            if link.standing is Standing.FETCHING:
-                link.standing = Standing.STOPPED
+        for chain_step in self._chain:
+            if chain_step.status is Status.FETCHING:
+                chain_step.status = Status.STOPPED
         self._orders.ask_to_stop()
 
     def _not_fetched(self, job: str, name: str, error: OrchError) -> None:
-        link = self._chain.find(job)
-        if link is None or link.standing is not Standing.FETCHING:
+        chain_step = self._chain.find(job)
+        if chain_step is None or chain_step.status is not Status.FETCHING:
             return
         match error:
-            case ArtifactDamaged() if link is self._chain.held and name == "state":
+            case ArtifactDamaged() if chain_step is self._chain.held and name == "state":
                 self._fall_back(str(error))
             case ArtifactDamaged():
-                self._fail(link, f"The input {name!r} cannot be had: {error}")
+                self._fail(chain_step, f"The input {name!r} cannot be had: {error}")
             case _:
-                self._not_done(link, FetchDue(job), error)
+                self._not_done(chain_step, FetchDue(job), error)
 
     def _fetch_again(self, job: str) -> None:
-        link = self._chain.find(job)
-        if link is not None and link.standing is Standing.FETCHING:
-            self._worker.transfers.fetch(job, link.wanted)
+        chain_step = self._chain.find(job)
+        if chain_step is not None and chain_step.status is Status.FETCHING:
+            self._worker.transfers.fetch(job, chain_step.wanted)
 
     def _runner_died(self, reason: str) -> None:
         self._orders.end()
-        for link in list(self._chain):
-            if link.standing is Standing.FETCHING:
-                link.standing = Standing.STOPPED  # another runner has to begin it; what it was to go on from is lost
-            if link.standing is Standing.AT_RUNNER:
-                printed = tail(link.directory / messages.LOG_NAME) or self._worker.runner.log_tail()
-                self._fail(link, f"{reason[:1].upper()}{reason[1:]}.\n{printed}")
+        for chain_step in list(self._chain):
+            if chain_step.status is Status.FETCHING:
+                chain_step.status = Status.STOPPED  # another runner has to begin it; what it was to go on from is lost
+            if chain_step.status is Status.AT_RUNNER:
+                printed = tail(chain_step.directory / messages.LOG_NAME) or self._worker.runner.log_tail()
+                self._fail(chain_step, f"{reason[:1].upper()}{reason[1:]}.\n{printed}")
                 return
 
     def _from_runner(self, event: messages.Progress | messages.CheckpointWritten | messages.Ending) -> None:
-        link = self._chain.find(event.job)
-        if link is None:
+        chain_step = self._chain.find(event.job)
+        if chain_step is None:
             return
         match event:
             case messages.Progress():
-                link.progress = event
-                self._worker.console.show(progress_line(link.name, event))
+                chain_step.progress = event
+                self._worker.console.show(progress_line(chain_step.name, event))
             case messages.CheckpointWritten(_, step, path):
-                link.forget_checkpoint()
-                link.checkpoint = (step, Path(path))
+                chain_step.forget_checkpoint()
+                chain_step.checkpoint = (step, Path(path))
             case messages.Finished(_, outputs, metrics):
-                link.standing, link.metrics = Standing.FINISHED, metrics
-                link.outputs = {name: Path(path) for name, path in outputs.items()}
-                link.forget_checkpoint()
+                chain_step.status, chain_step.metrics = Status.FINISHED, metrics
+                chain_step.outputs = {name: Path(path) for name, path in outputs.items()}
+                chain_step.forget_checkpoint()
             case messages.Stopped(_, reason):
-                link.standing, link.error = Standing.STOPPED, reason
+                chain_step.status, chain_step.error = Status.STOPPED, reason
             case messages.CheckpointRefused(_, reason):
-                if link is self._chain.held and link.standing is Standing.AT_RUNNER and self._states:
-                    link.standing = Standing.FETCHING
+                if chain_step is self._chain.held and chain_step.status is Status.AT_RUNNER and self._states:
+                    chain_step.status = Status.FETCHING
                     self._fall_back(reason)
                 else:
-                    self._fail(link, reason)
+                    self._fail(chain_step, reason)
             case messages.Failed(_, error, traceback, final):
-                self._fail(link, f"{error}\n{tail(link.directory / messages.LOG_NAME) or traceback}", final=final)
+                self._fail(
+                    chain_step, f"{error}\n{tail(chain_step.directory / messages.LOG_NAME) or traceback}", final=final
+                )
             case messages.Unsuitable(_, reason):
-                self._fail(link, reason)
-                link.standing = Standing.UNSUITABLE
+                self._fail(chain_step, reason)
+                chain_step.status = Status.UNSUITABLE
 
-    def _fail(self, link: Link, error: str, *, final: bool = False) -> None:
-        link.standing, link.error, link.final = Standing.FAILED, error, final
-        self._chain.cut_after(link)
+    def _fail(self, chain_step: ChainStep, error: str, *, final: bool = False) -> None:
+        chain_step.status, chain_step.error, chain_step.final = Status.FAILED, error, final
+        self._chain.cut_after(chain_step)
 
     # --- what is to be done ---
 
@@ -276,37 +278,37 @@ class Attempt:
         held = self._chain.held
         if held.checkpoint is not None and not self._saving:
             self._save(held)
-        match held.standing:
-            case Standing.FAILED:
+        match held.status:
+            case Status.FAILED:
                 return self._failed(held)
-            case Standing.UNSUITABLE:
+            case Status.UNSUITABLE:
                 self._release(held.error, refused=True)
                 return Result.REFUSED
-            case Standing.UNKEPT:
+            case Status.UNKEPT:
                 self._release(held.error, refused=True)
                 return Result.UNKEPT
-            case Standing.STOPPED if not self._saving:
+            case Status.STOPPED if not self._saving:
                 self._release(held.error or None)
                 return Result.RELEASED
-            case Standing.FINISHED if not self._uploading and not self._trouble.is_waiting(UploadDue()):
+            case Status.FINISHED if not self._uploading and not self._trouble.is_waiting(UploadDue()):
                 run = self._chain.finished()
                 self._uploading = len(run)
                 self._worker.transfers.upload_outputs(uploads(run))
         self._look_ahead()
         return None
 
-    def _save(self, link: Link) -> None:
-        assert link.checkpoint is not None, "there is a checkpoint to save"
-        self._worker.transfers.upload_checkpoint(link.job, *link.checkpoint)
-        link.checkpoint, self._saving = None, True
+    def _save(self, chain_step: ChainStep) -> None:
+        assert chain_step.checkpoint is not None, "there is a checkpoint to save"
+        self._worker.transfers.upload_checkpoint(chain_step.job, *chain_step.checkpoint)
+        chain_step.checkpoint, self._saving = None, True
 
     def _look_ahead(self) -> None:
         """While the last job computes, have what goes on from it fetched: the runner will not wait for it."""
         last = self._chain.last
         waiting = self._worker.stopping() or not self._worker.chained or last.looked_ahead
-        if waiting or last.stage is not Stage.TRAIN or last.standing not in (Standing.AT_RUNNER, Standing.FINISHED):
+        if waiting or last.stage is not Stage.TRAIN or last.status not in (Status.AT_RUNNER, Status.FINISHED):
             return
-        if last is not self._chain.held and last.progress is None and last.standing is Standing.AT_RUNNER:
+        if last is not self._chain.held and last.progress is None and last.status is Status.AT_RUNNER:
             return  # it is next and does not compute yet
         last.looked_ahead = True
         try:
@@ -314,7 +316,7 @@ class Attempt:
         except OrchError:
             return  # it can be claimed when it is ready, and says then what is wrong with it
         if upcoming is not None:
-            self._chain.append(self._link(upcoming, follows=last.job))
+            self._chain.append(self._chain_step(upcoming, follows=last.job))
             self._fetch(self._chain.last, upcoming.inputs)
 
     def _fetch_first(self) -> None:
@@ -322,34 +324,34 @@ class Attempt:
         others = {name: artifact for name, artifact in self._lease_keeper.lease.inputs.items() if name != "state"}
         self._fetch(self._chain.held, {**others, "state": state} if state else others)
 
-    def _fetch(self, link: Link, wanted: Mapping[str, Artifact]) -> None:
-        link.wanted, link.asked = wanted, time.monotonic()
+    def _fetch(self, chain_step: ChainStep, wanted: Mapping[str, Artifact]) -> None:
+        chain_step.wanted, chain_step.asked = wanted, time.monotonic()
         try:
             # Not with its parents: the worker's directory is locked, and another of its name would not be.
             self._worker.directory.mkdir(mode=0o700, exist_ok=True)
-            link.directory.mkdir(exist_ok=True)
+            chain_step.directory.mkdir(exist_ok=True)
         except OSError as error:
-            self._worker.inbox.put(FetchFailed(link.job, "directory", as_trouble(error)))
+            self._worker.inbox.put(FetchFailed(chain_step.job, "directory", as_trouble(error)))
             return
-        self._worker.transfers.fetch(link.job, wanted)
+        self._worker.transfers.fetch(chain_step.job, wanted)
 
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
-        link = self._chain.find(job)
-        if link is None or link.standing is not Standing.FETCHING:
+        chain_step = self._chain.find(job)
+        if chain_step is None or chain_step.status is not Status.FETCHING:
             return
         if not self._orders.alive:  # it may have died before there was this attempt to tell it to
-            link.standing = Standing.STOPPED
+            chain_step.status = Status.STOPPED
             return
-        link.standing = Standing.AT_RUNNER
-        self._orders.give(link.order(files, self._worker.checkpoint_policy))
+        chain_step.status = Status.AT_RUNNER
+        self._orders.give(chain_step.order(files, self._worker.checkpoint_policy))
 
     def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
         """The uploaded jobs are handed in, and what goes on from them is claimed."""
         count, self._uploading = self._uploading, 0
         finished = [
-            Finished(link.job, artifacts[link.job], link.metrics)
-            for link in self._chain.finished()
-            if link.job in artifacts
+            Finished(chain_step.job, artifacts[chain_step.job], chain_step.metrics)
+            for chain_step in self._chain.finished()
+            if chain_step.job in artifacts
         ]
         if len(finished) != count or not finished:
             return  # overdue meanwhile
@@ -362,9 +364,9 @@ class Attempt:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)
             return
-        for link in self._chain.drop(count):
-            self._say(f"{link.name} is done")
-            shutil.rmtree(link.directory, ignore_errors=True)
+        for chain_step in self._chain.drop(count):
+            self._say(f"{chain_step.name} is done")
+            shutil.rmtree(chain_step.directory, ignore_errors=True)
         self._states = []
         if following is not None and following.job == then:
             self._say(f"{following.name} goes on from it")
@@ -395,18 +397,18 @@ class Attempt:
         told = {"step": held[0].step if held else 0} if said is None else asdict(said)
         return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._trouble.shortage}
 
-    def _failed(self, link: Link) -> Result:
-        state = self._lease_keeper.fail(link.error, final=link.final)
-        self._say(f"{link.name} failed and is {state} now: {link.error.splitlines()[0]}")
+    def _failed(self, chain_step: ChainStep) -> Result:
+        state = self._lease_keeper.fail(chain_step.error, final=chain_step.final)
+        self._say(f"{chain_step.name} failed and is {state} now: {chain_step.error.splitlines()[0]}")
         return Result.FAILED
 
     def _release(self, reason: str | None = None, *, refused: bool = False) -> None:
         self._lease_keeper.release(self._progress(), reason, refused=refused)
         self._say(f"{self._chain.held.name} is given back{f': {reason}' if reason else ''}")
 
-    def _link(self, job: Lease | Upcoming, follows: str | None = None) -> Link:
+    def _chain_step(self, job: Lease | Upcoming, follows: str | None = None) -> ChainStep:
         directory = self._worker.directory / job.job
-        return Link(job.job, job.name, job.stage, job.spec, directory, follows)
+        return ChainStep(job.job, job.name, job.stage, job.spec, directory, follows)
 
     def _say(self, text: str) -> None:
         self._worker.console.say(text)

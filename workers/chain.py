@@ -1,4 +1,4 @@
-"""The jobs that a worker has under way: the one it holds, and those that go on from it before it is handed in.
+"""A chain: the job that a worker holds the lease of, and the jobs that go on from it and are under way already.
 
 Pure bookkeeping; what is done about it is `workers.attempt`.
 """
@@ -18,14 +18,14 @@ from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.messages import Progress, RunJob
 
 
-class Standing(Enum):
-    """Where a job under way is."""
+class Status(Enum):
+    """How far a chain step is."""
 
     FETCHING = "fetching"
     AT_RUNNER = "at the runner"
-    """It computes, or is next."""
+    """The runner computes it, or will do so next."""
     FINISHED = "finished"
-    """Computed; its outputs are to be uploaded and handed in."""
+    """It is computed; its outputs are to be uploaded, and the job completed."""
     STOPPED = "stopped"
     """The runner has left it undone."""
     FAILED = "failed"
@@ -36,40 +36,40 @@ class Standing(Enum):
 
 
 @dataclass
-class Link:
-    """One job under way."""
+class ChainStep:
+    """One job of a chain, while this worker goes through it."""
 
     job: str
     name: str
     stage: Stage
     spec: Mapping[str, Any]
     directory: Path
-    """Of its files on this machine."""
+    """Where the job's files lie on this machine."""
     follows: str | None = None
     """The job before, whose state the runner has in memory; None for the job that the chain begins with."""
-    standing: Standing = Standing.FETCHING
+    status: Status = Status.FETCHING
     wanted: Mapping[str, Artifact] = field(default_factory=dict)
-    """What is to be on this machine before it begins."""
+    """The inputs that are to be on this machine before the job begins."""
     asked: float = 0.0
-    """When that was asked for first, on the monotonic clock."""
+    """When the inputs were asked for first, on the monotonic clock."""
     progress: Progress | None = None
     checkpoint: tuple[int, Path] | None = None
-    """The newest that is not uploaded yet: its step in the job, and the file."""
+    """The newest checkpoint that is not uploaded yet: its step in the job, and the file."""
     outputs: Mapping[str, Path] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
     final: bool = False
-    """Whether another try would fail the same."""
+    """Whether another try would fail for the same reason."""
     looked_ahead: bool = False
-    """Whether it was asked what goes on from it."""
+    """Whether the job table was asked what goes on from this job."""
 
     @property
     def worth_claiming(self) -> bool:
-        """Whether anything was, or will be, done of it here."""
-        return self.standing is not Standing.STOPPED or self.checkpoint is not None
+        """Whether some of the job was, or will be, done here."""
+        return self.status is not Status.STOPPED or self.checkpoint is not None
 
     def order(self, files: Mapping[str, Path], checkpoint_policy: CheckpointPolicy) -> RunJob:
-        """For the runner, once the files are on this machine."""
+        """What to tell the runner once the files are on this machine."""
         paths = {name: str(path) for name, path in files.items()}
         return RunJob(
             job=self.job,
@@ -83,7 +83,7 @@ class Link:
         )
 
     def forget_checkpoint(self) -> None:
-        """A newer state has come, and this one is not on its way yet."""
+        """Delete the checkpoint that waits for its upload: a newer state has come."""
         if self.checkpoint is not None:
             with suppress(OSError):  # it goes with the worker's directory
                 self.checkpoint[1].unlink()
@@ -91,58 +91,61 @@ class Link:
 
 
 class Chain:
-    """Links in their order; the first is the job that the worker holds the lease of."""
+    """Chain steps in their order; the first is the job that the worker holds the lease of."""
 
-    def __init__(self, held: Link) -> None:
-        self._links = [held]
-
-    @property
-    def held(self) -> Link:
-        return self._links[0]
+    def __init__(self, held: ChainStep) -> None:
+        self._steps = [held]
 
     @property
-    def last(self) -> Link:
-        return self._links[-1]
+    def held(self) -> ChainStep:
+        return self._steps[0]
 
-    def __iter__(self) -> Iterator[Link]:
-        return iter(self._links)
+    @property
+    def last(self) -> ChainStep:
+        return self._steps[-1]
 
-    def find(self, job: str) -> Link | None:
-        return next((link for link in self._links if link.job == job), None)
+    def __iter__(self) -> Iterator[ChainStep]:
+        return iter(self._steps)
 
-    def append(self, link: Link) -> None:
-        self._links.append(link)
+    def find(self, job: str) -> ChainStep | None:
+        return next((chain_step for chain_step in self._steps if chain_step.job == job), None)
 
-    def finished(self) -> Sequence[Link]:
-        """Those from the held one on that can be handed in together."""
-        return list(takewhile(lambda link: link.standing is Standing.FINISHED, self._links))
+    def append(self, chain_step: ChainStep) -> None:
+        self._steps.append(chain_step)
 
-    def after(self, count: int) -> Link | None:
-        """The one behind the first `count`."""
-        return self._links[count] if count < len(self._links) else None
+    def finished(self) -> Sequence[ChainStep]:
+        """The chain steps, from the held one on, that can be completed together."""
+        return list(takewhile(lambda chain_step: chain_step.status is Status.FINISHED, self._steps))
 
-    def drop(self, count: int) -> Sequence[Link]:
-        """Take the first `count` off: they are handed in."""
-        dropped, self._links = self._links[:count], self._links[count:]
+    def after(self, count: int) -> ChainStep | None:
+        """The chain step behind the first `count`."""
+        return self._steps[count] if count < len(self._steps) else None
+
+    def drop(self, count: int) -> Sequence[ChainStep]:
+        """Take the first `count` off: their jobs are complete."""
+        dropped, self._steps = self._steps[:count], self._steps[count:]
         return dropped
 
     def drop_all(self) -> None:
-        self._links = []
+        self._steps = []
 
-    def cut_after(self, link: Link) -> None:
-        """What goes on from a job that is not done to its end here is void."""
-        self._links = self._links[: self._links.index(link) + 1]
+    def cut_after(self, chain_step: ChainStep) -> None:
+        """Forget what goes on from a job that is not done to its end here."""
+        self._steps = self._steps[: self._steps.index(chain_step) + 1]
 
     @property
     def empty(self) -> bool:
-        return not self._links
+        return not self._steps
 
 
-def uploads(run: Sequence[Link]) -> dict[str, dict[str, Path]]:
-    """The files to keep of links that are handed in together, by job and name.
+def uploads(run: Sequence[ChainStep]) -> dict[str, dict[str, Path]]:
+    """The files to keep of chain steps that are completed together, by job and name.
 
-    The state between two of them is of no use to anybody: the next is done when the one before it is.
+    A state between two chain steps is of no use to anybody: the next step is done when the one before it is.
     """
     *middle, last = run
-    kept = {link.job: {name: file for name, file in link.outputs.items() if name != "state"} for link in middle}
+    kept = {
+        chain_step.job: {name: file for name, file in chain_step.outputs.items() if name != "state"}
+        for chain_step in middle
+    }
     return {**kept, last.job: dict(last.outputs)}
