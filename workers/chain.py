@@ -1,6 +1,6 @@
 """A chain: the job that a worker holds the lease of, and the jobs that go on from it and are under way already.
 
-Pure bookkeeping; what is done about it is `workers.attempt`.
+Pure bookkeeping; what is done about it is `workers.session`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from workers.transfers import Transferred
 
 @dataclass(frozen=True)
 class StopAsked:
-    """The session ends: checkpoint, release, leave."""
+    """A shutdown notice was given: checkpoint, release, leave."""
 
 
 @dataclass(frozen=True)

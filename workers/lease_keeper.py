@@ -1,6 +1,6 @@
 """The lease keeper: renews the lease that a worker holds, and ends it though the home cannot be reached for a while.
 
-What an unreachable home means to a worker stands in `workers.outage`; what a job's end is, in `workers.attempt`.
+What an unreachable home means to a worker stands in `workers.outage`; what a job's end is, in `workers.session`.
 """
 
 from __future__ import annotations

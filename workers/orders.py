@@ -12,7 +12,7 @@ from workers.runner.process import RunnerDied, RunnerProcess
 
 
 class Orders:
-    """Those of one attempt that the runner has not ended; none is left to it when the next attempt begins."""
+    """Those of one session that the runner has not ended; none is left to it when the next session begins."""
 
     def __init__(self, runner: RunnerProcess, hung_seconds: float) -> None:
         self._runner = runner

@@ -1,6 +1,6 @@
 """The shutdown notice: heard the moment it is given, and enforced when the time that it leaves is over.
 
-What a worker does in that time stands in `workers.attempt`.
+What a worker does in that time stands in `workers.session`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BY_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class ShutdownNotice:
-    """Is given once: by a signal, or by the clock of a session whose length is known.
+    """Is given once: by a signal, or by the clock of a notebook session whose length is known.
 
     A signal that whoever started the worker has it ignore stays ignored: SIGHUP under `nohup`, SIGINT in the background
     of a script.

@@ -1,4 +1,4 @@
-"""What the store did not do for an attempt: what it is asked again and when, and for how long it has had no room."""
+"""What the store did not do for a session: what it is asked again and when, and for how long it has had no room."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.inbox import FetchDue, UploadDue
 
 
 class StoreTrouble:
-    """Pure bookkeeping, in times of the monotonic clock; what is done about it is `workers.attempt`."""
+    """Pure bookkeeping, in times of the monotonic clock; what is done about it is `workers.session`."""
 
     def __init__(self) -> None:
         self.shortage: str | None = None

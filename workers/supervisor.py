@@ -19,7 +19,6 @@ from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
-from workers.attempt import Attempt
 from workers.cache import InputCache
 from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
@@ -30,6 +29,7 @@ from workers.room import Room
 from workers.runner import messages
 from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
 from workers.scratch import Scratch
+from workers.session import Session
 from workers.shutdown import ShutdownNotice
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
@@ -59,7 +59,7 @@ class Settings:
     once: bool = False
     """One job, and no more."""
     max_seconds: float | None = None
-    """Stop in good order after so long: what a session is known to last."""
+    """Stop in good order after so long: what a notebook session is known to last."""
     checkpoint_seconds: float | None = None
     """Computing time between two checkpoints; None lets measured costs and deaths decide."""
     hung_seconds: float = 900.0
@@ -293,7 +293,7 @@ class Supervisor:
         return study.threads
 
     def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
-        # An inbox of its own: what an attempt left behind on its way is not read by the next one.
+        # An inbox of its own: what a session left behind on its way is not read by the next one.
         self._inbox = Inbox()
         worker = Worker(
             claimant=self._claimant(),
@@ -310,14 +310,14 @@ class Supervisor:
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
         )
-        attempt = Attempt(self._home.jobs, lease, worker)
-        result = attempt.run()
+        session = Session(self._home.jobs, lease, worker)
+        result = session.run()
         if result is Result.REFUSED:
-            self._cannot |= {attempt.job}
-        if result is Result.UNKEPT and attempt.lacking is not None:
-            self._room.lacks(attempt.lacking)
+            self._cannot |= {session.job}
+        if result is Result.UNKEPT and session.lacking is not None:
+            self._room.lacks(session.lacking)
             self._console.say("This worker takes no more jobs until there is room.")
-        self._next = attempt.next
+        self._next = session.next
         return result
 
     def _between_deaths(self) -> float:

@@ -83,12 +83,12 @@ class Threads:
 
 
 class Transfers:
-    """The transfers of one attempt.  What is asked for here ends as one event in `deliver`, on another thread.
+    """The transfers of one session.  What is asked for here ends as one event in `deliver`, on another thread.
 
     What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError; FilesLost where somebody
     has cleaned the worker's directory), or a fault in Orch.
 
-    Every attempt has transfers of its own, so that one which ends late speaks to nobody, and not to the attempt
+    Every session has transfers of its own, so that one which ends late speaks to nobody, and not to the session
     at another job; the threads are the worker's.
     """
 

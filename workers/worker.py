@@ -1,4 +1,4 @@
-"""A worker as its attempts see it: who claims, what computes, and by what they hear of it; and how they end for it.
+"""A worker as its sessions see it: who claims, what computes, and by what they hear of it; and how they end for it.
 
 How one is started and kept going stands in `workers.supervisor`.
 """
@@ -21,7 +21,7 @@ from workers.transfers import Transfers
 
 @dataclass(frozen=True)
 class Worker:
-    """What an attempt has of its worker."""
+    """What a session has of its worker."""
 
     claimant: Claimant
     runner: RunnerProcess
@@ -30,7 +30,7 @@ class Worker:
     console: Console
     outage: Outage
     directory: Path
-    """For the files of this attempt; removed at its end."""
+    """For the files of this session; removed at its end."""
     checkpoint_policy: CheckpointPolicy
     stopping: Callable[[], bool]
     hung_seconds: float
@@ -39,7 +39,7 @@ class Worker:
 
 
 class Result(Enum):
-    """How an attempt ended for this worker."""
+    """How a session ended for this worker."""
 
     DONE = "done"
     FAILED = "failed"

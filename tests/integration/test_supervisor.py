@@ -1,4 +1,4 @@
-"""What a worker does between two attempts, which are played here; table and store are real."""
+"""What a worker does between two sessions, which are played here; table and store are real."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def worker(home: Home, runner: PlayedRunner, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
-    """The names of the jobs that were done; every attempt does its job at once, and the worker may be asked to end."""
+    """The names of the jobs that were done; every session does its job at once, and the worker may be asked to end."""
     names: list[str] = []
 
-    class PlayedAttempt:
+    class PlayedSession:
         def __init__(self, jobs: JobTable, lease: Lease, of: Worker) -> None:
             self._jobs, self._lease, self._of = jobs, lease, of
             self.job = lease.job
@@ -83,7 +83,7 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
                 worker._shutdown.give("the session is over")
             return Result.DONE
 
-    monkeypatch.setattr(supervisor, "Attempt", PlayedAttempt)
+    monkeypatch.setattr(supervisor, "Session", PlayedSession)
     return names
 
 
@@ -207,7 +207,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
     first, second, _ = sorted(JOBS, key=lambda job: job.id)
     home.jobs.publish(plan_of([first, second], seconds=3600))
 
-    class RefusingAttempt:
+    class RefusingSession:
         next = None
         job = first.id
 
@@ -218,7 +218,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
             self._jobs.release(self._lease, "it does not fit", refused=True)
             return Result.REFUSED
 
-    monkeypatch.setattr(supervisor, "Attempt", RefusingAttempt)
+    monkeypatch.setattr(supervisor, "Session", RefusingSession)
     lease = worker._claim()
     assert lease is not None and lease.job == first.id
     worker._work(lease, cast(RunnerProcess, runner))

@@ -51,7 +51,7 @@ _FETCH_SECONDS = 300.0
 """How long inputs are asked for: nothing was computed yet, and the trouble may be this machine's alone."""
 
 
-class Attempt:
+class Session:
     """The course of one lease.  `run` returns when the chain that begins with it is committed, given back or lost.
 
     Once `stopping` is true it returns within `_STOP_SECONDS` and a transaction, if runner or store hang.
@@ -92,7 +92,7 @@ class Attempt:
         except HomeError as error:
             self._say(f"{self._lease_keeper.lease.name} is left to its lease, which will expire: {error}")
             result = Result.LOST
-        # The runner must be idle when the next attempt begins.
+        # The runner must be idle when the next session begins.
         self._orders.leave(self._worker.inbox, min(self._deadline, time.monotonic() + _STOP_SECONDS))
         shutil.rmtree(self._worker.directory, ignore_errors=True)
         return result
@@ -272,7 +272,7 @@ class Attempt:
     # --- what is to be done ---
 
     def _settle(self) -> Result | None:
-        """Do what has become possible; a result ends the attempt."""
+        """Do what has become possible; a result ends the session."""
         if self._chain.empty:
             return Result.DONE
         held = self._chain.held
@@ -339,7 +339,7 @@ class Attempt:
         chain_step = self._chain.find(job)
         if chain_step is None or chain_step.status is not Status.FETCHING:
             return
-        if not self._orders.alive:  # it may have died before there was this attempt to tell it to
+        if not self._orders.alive:  # it may have died before there was this session to tell it to
             chain_step.status = Status.STOPPED
             return
         chain_step.status = Status.AT_RUNNER
