@@ -1,11 +1,11 @@
 """A chain: the job that a worker holds the lease of, and the jobs that go on from it and are under way already.
 
-Pure bookkeeping; what is done about it is `workers.session`.
+Bookkeeping; what is done about it is `workers.session`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,7 +15,19 @@ from typing import Any
 
 from orchestrator.jobs import Artifact, Stage
 from workers.checkpoint_policy import CheckpointPolicy
-from workers.runner.messages import Progress, RunJob
+from workers.runner.messages import (
+    LOG_NAME,
+    CheckpointRefused,
+    CheckpointWritten,
+    Ending,
+    Failed,
+    Finished,
+    Progress,
+    RunJob,
+    Stopped,
+    Unsuitable,
+)
+from workers.runner.process import tail
 
 
 class Status(Enum):
@@ -68,6 +80,11 @@ class ChainStep:
         """Whether some of the job was, or will be, done here."""
         return self.status is not Status.STOPPED or self.checkpoint is not None
 
+    @property
+    def printed(self) -> str:
+        """The end of what the runner printed while it did the job."""
+        return tail(self.directory / LOG_NAME)
+
     def order(self, files: Mapping[str, Path], checkpoint_policy: CheckpointPolicy) -> RunJob:
         """What to tell the runner once the files are on this machine."""
         paths = {name: str(path) for name, path in files.items()}
@@ -81,6 +98,18 @@ class ChainStep:
             directory=str(self.directory),
             checkpoint_policy=checkpoint_policy,
         )
+
+    def checkpoint_written(self, step: int, file: Path) -> None:
+        self.forget_checkpoint()
+        self.checkpoint = (step, file)
+
+    def finish(self, outputs: Mapping[str, Path], metrics: Mapping[str, Any]) -> None:
+        self.status, self.outputs, self.metrics = Status.FINISHED, outputs, metrics
+        self.forget_checkpoint()
+
+    def stop(self, reason: str = "") -> None:
+        """The job is left undone here; a reason is given where nobody asked for that."""
+        self.status, self.error = Status.STOPPED, reason
 
     def forget_checkpoint(self) -> None:
         """Delete the checkpoint that waits for its upload: a newer state has come."""
@@ -128,6 +157,42 @@ class Chain:
 
     def drop_all(self) -> None:
         self._steps = []
+
+    def note(self, chain_step: ChainStep, event: Progress | CheckpointWritten | Ending) -> None:
+        """What the runner says of one of the jobs."""
+        match event:
+            case Progress():
+                chain_step.progress = event
+            case CheckpointWritten(_, step, path):
+                chain_step.checkpoint_written(step, Path(path))
+            case Finished(_, outputs, metrics):
+                chain_step.finish({name: Path(path) for name, path in outputs.items()}, metrics)
+            case Stopped(_, reason):
+                chain_step.stop(reason)
+            case Failed(_, error, traceback, final):
+                self.fail(chain_step, f"{error}\n{chain_step.printed or traceback}", final=final)
+            case Unsuitable(_, reason):
+                self.fail(chain_step, reason, Status.UNSUITABLE)
+            case CheckpointRefused(_, reason):
+                self.fail(chain_step, reason)
+
+    def runner_died(self, reason: str, runner_log: Callable[[], str]) -> None:
+        """Whatever it was at has failed, and what it was to begin next waits for another runner.
+
+        Args:
+            runner_log: reads what the runner printed outside of jobs.
+        """
+        for chain_step in list(self._steps):
+            if chain_step.status is Status.FETCHING:
+                chain_step.stop()  # what it was to go on from is lost
+            if chain_step.status is Status.AT_RUNNER:
+                self.fail(chain_step, f"{reason[:1].upper()}{reason[1:]}.\n{chain_step.printed or runner_log()}")
+                return
+
+    def fail(self, chain_step: ChainStep, error: str, status: Status = Status.FAILED, *, final: bool = False) -> None:
+        """The job is not done to its end here, nor is what goes on from it."""
+        chain_step.status, chain_step.error, chain_step.final = status, error, final
+        self.cut_after(chain_step)
 
     def cut_after(self, chain_step: ChainStep) -> None:
         """Forget what goes on from a job that is not done to its end here."""

@@ -1,10 +1,36 @@
 """One lease and the chain that goes on from it: fetch inputs, hand jobs to the runner, keep the lease, upload, commit.
 
-Runs in the supervisor's process, on one thread, over one inbox: what the runner says, what the transfers
-finish and the wish to stop arrive there in order.  Each event is noted, then `_settle` does what has become possible.
+A session runs on the main thread of the supervisor's process, over one inbox, in which everything arrives in order.
+Each event is noted, then `_settle` does what has become possible.
+
+    thread             what it owns                                what it sends
+    main               the session: its chain, lease keeper,       RunJob and Stop to the runner, requests to the
+                       inputs, orders and trouble with the store   transfers, transactions to the job table
+    runner's listener  the pipe from the runner                    the runner's messages, RunnerDied
+    fetches            files on their way to this machine          Fetched, FetchFailed
+    uploads            files on their way to the store             CheckpointUploaded, CheckpointNotKept,
+                                                                   OutputsUploaded, OutputsNotKept
+    shutdown           the pipe of signals, the time that is left  StopAsked; ends the process when that is over
+    console            the output                                  nothing
+
+What the other threads send goes into the inbox.  The main thread gives itself StopAsked, Overdue, UploadDue, FetchDue
+and NoRoom when it is time for them.  The threads of the runner's process stand in `workers.runner.connection`.
 
 The next job of a chain is sent to the runner before the one at hand is done, and computes while the state between them
-is on its way to the store.  It is claimed when that one is handed in: until then it is this worker's own risk.
+is on its way to the store.  It is claimed when that one is completed: until then it is this worker's own risk.  Each
+chain step has a status of its own:
+
+    FETCHING  -> AT_RUNNER    its inputs are here
+    AT_RUNNER -> FETCHING     its state was discarded: an older one is fetched
+    AT_RUNNER -> FINISHED     computed
+    FINISHED  -> off the chain, when its outputs are uploaded and the job is completed
+    any       -> STOPPED      left undone: a shutdown notice, files that somebody deleted, inputs that did not come
+    any       -> FAILED       it raised, the runner died, an input is damaged
+    any       -> UNSUITABLE   this machine can never do it
+    any       -> UNKEPT       the store has had no room for too long
+
+When the first of the chain, whose lease this is, comes to one of the last four, the session ends: the job is released
+(STOPPED), failed, or rejected (UNSUITABLE, UNKEPT).
 """
 
 from __future__ import annotations
@@ -24,10 +50,11 @@ from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers.chain import Chain, ChainStep, Status, uploads
 from workers.console import progress_line
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
+from workers.inputs import Inputs
 from workers.lease_keeper import LeaseKeeper
 from workers.orders import Orders
 from workers.runner import messages
-from workers.runner.process import RunnerDied, tail
+from workers.runner.process import RunnerDied
 from workers.scratch import FilesLost
 from workers.shutdown import NOTICE_SECONDS
 from workers.store_trouble import StoreTrouble
@@ -38,7 +65,6 @@ from workers.transfers import (
     FetchFailed,
     OutputsNotKept,
     OutputsUploaded,
-    as_trouble,
 )
 from workers.worker import Result, Worker
 
@@ -66,8 +92,7 @@ class Session:
         self.next: Lease | None = None
         """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
         self._chain = Chain(self._chain_step(lease))
-        self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
-        """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""
+        self._inputs = Inputs(lease, worker)
         self._orders = Orders(worker.runner, worker.hung_seconds)
         self._uploading = 0
         """How many jobs the outputs on their way are of."""
@@ -81,7 +106,7 @@ class Session:
         again = f" again at its step {lease.checkpoints[0].step}" if lease.checkpoints else ""
         self._say(f"{lease.name} begins{again}")
         try:
-            self._fetch_first()
+            self._inputs.fetch_first(self._chain.held, lease)
             result = None
             while result is None:
                 self._note(self._next_event())
@@ -144,7 +169,7 @@ class Session:
             case StopAsked():
                 self._stop()
             case Overdue():
-                self._chain.held.status = Status.STOPPED
+                self._chain.held.stop()
                 self._chain.held.checkpoint = None
                 self._uploading, self._saving = 0, False
             case Fetched(job, files):
@@ -172,7 +197,8 @@ class Session:
             case NoRoom():
                 self._chain.held.status, self._chain.held.error = Status.UNKEPT, str(self._trouble.full)
             case RunnerDied(reason):
-                self._runner_died(reason)
+                self._orders.end()
+                self._chain.runner_died(reason, self._worker.runner.log_tail)
             case FetchDue(job):
                 self._fetch_again(job)
             case UploadDue() | messages.Ready() | messages.RunJob() | messages.Stop():
@@ -188,23 +214,22 @@ class Session:
         match error:
             case StoreError() if isinstance(again, FetchDue) and time.monotonic() > chain_step.asked + _FETCH_SECONDS:
                 self._say(f"{chain_step.name} is left to others: {error}")
-                chain_step.status = Status.STOPPED
+                chain_step.stop()
             case StoreError():
                 self._trouble.ask_again(again, _STORE_WAIT_SECONDS)
                 self._worker.console.say_once(f"{error} Trying again every {_STORE_WAIT_SECONDS:.0f} s.")
             case FilesLost():
-                chain_step.status, chain_step.error = Status.STOPPED, str(error)
+                chain_step.stop(str(error))
             case DiskError():
-                self._fail(chain_step, str(error))
-                chain_step.status = Status.UNSUITABLE
+                self._chain.fail(chain_step, str(error), Status.UNSUITABLE)
             case _:
-                self._fail(chain_step, str(error))
+                self._chain.fail(chain_step, str(error))
 
     def _stop(self) -> None:
         """What is computed is checkpointed, what is finished is committed, what was not begun is given back."""
         for chain_step in self._chain:
             if chain_step.status is Status.FETCHING:
-                chain_step.status = Status.STOPPED
+                chain_step.stop()
         self._orders.ask_to_stop()
 
     def _not_fetched(self, job: str, name: str, error: OrchError) -> None:
@@ -215,24 +240,14 @@ class Session:
             case ArtifactDamaged() if chain_step is self._chain.held and name == "state":
                 self._fall_back(str(error))
             case ArtifactDamaged():
-                self._fail(chain_step, f"The input {name!r} cannot be had: {error}")
+                self._chain.fail(chain_step, f"The input {name!r} cannot be had: {error}")
             case _:
                 self._not_done(chain_step, FetchDue(job), error)
 
     def _fetch_again(self, job: str) -> None:
         chain_step = self._chain.find(job)
         if chain_step is not None and chain_step.status is Status.FETCHING:
-            self._worker.transfers.fetch(job, chain_step.wanted)
-
-    def _runner_died(self, reason: str) -> None:
-        self._orders.end()
-        for chain_step in list(self._chain):
-            if chain_step.status is Status.FETCHING:
-                chain_step.status = Status.STOPPED  # another runner has to begin it; what it was to go on from is lost
-            if chain_step.status is Status.AT_RUNNER:
-                printed = tail(chain_step.directory / messages.LOG_NAME) or self._worker.runner.log_tail()
-                self._fail(chain_step, f"{reason[:1].upper()}{reason[1:]}.\n{printed}")
-                return
+            self._inputs.fetch_again(chain_step)
 
     def _from_runner(self, event: messages.Progress | messages.CheckpointWritten | messages.Ending) -> None:
         chain_step = self._chain.find(event.job)
@@ -240,34 +255,13 @@ class Session:
             return
         match event:
             case messages.Progress():
-                chain_step.progress = event
                 self._worker.console.show(progress_line(chain_step.name, event))
-            case messages.CheckpointWritten(_, step, path):
-                chain_step.forget_checkpoint()
-                chain_step.checkpoint = (step, Path(path))
-            case messages.Finished(_, outputs, metrics):
-                chain_step.status, chain_step.metrics = Status.FINISHED, metrics
-                chain_step.outputs = {name: Path(path) for name, path in outputs.items()}
-                chain_step.forget_checkpoint()
-            case messages.Stopped(_, reason):
-                chain_step.status, chain_step.error = Status.STOPPED, reason
             case messages.CheckpointRefused(_, reason):
-                if chain_step is self._chain.held and chain_step.status is Status.AT_RUNNER and self._states:
+                if chain_step is self._chain.held and chain_step.status is Status.AT_RUNNER and self._inputs.has_state:
                     chain_step.status = Status.FETCHING
                     self._fall_back(reason)
-                else:
-                    self._fail(chain_step, reason)
-            case messages.Failed(_, error, traceback, final):
-                self._fail(
-                    chain_step, f"{error}\n{tail(chain_step.directory / messages.LOG_NAME) or traceback}", final=final
-                )
-            case messages.Unsuitable(_, reason):
-                self._fail(chain_step, reason)
-                chain_step.status = Status.UNSUITABLE
-
-    def _fail(self, chain_step: ChainStep, error: str, *, final: bool = False) -> None:
-        chain_step.status, chain_step.error, chain_step.final = Status.FAILED, error, final
-        self._chain.cut_after(chain_step)
+                    return
+        self._chain.note(chain_step, event)
 
     # --- what is to be done ---
 
@@ -317,30 +311,14 @@ class Session:
             return  # it can be claimed when it is ready, and says then what is wrong with it
         if upcoming is not None:
             self._chain.append(self._chain_step(upcoming, follows=last.job))
-            self._fetch(self._chain.last, upcoming.inputs)
-
-    def _fetch_first(self) -> None:
-        state = self._states[0]
-        others = {name: artifact for name, artifact in self._lease_keeper.lease.inputs.items() if name != "state"}
-        self._fetch(self._chain.held, {**others, "state": state} if state else others)
-
-    def _fetch(self, chain_step: ChainStep, wanted: Mapping[str, Artifact]) -> None:
-        chain_step.wanted, chain_step.asked = wanted, time.monotonic()
-        try:
-            # Not with its parents: the worker's directory is locked, and another of its name would not be.
-            self._worker.directory.mkdir(mode=0o700, exist_ok=True)
-            chain_step.directory.mkdir(exist_ok=True)
-        except OSError as error:
-            self._worker.inbox.put(FetchFailed(chain_step.job, "directory", as_trouble(error)))
-            return
-        self._worker.transfers.fetch(chain_step.job, wanted)
+            self._inputs.fetch(self._chain.last, upcoming.inputs)
 
     def _start(self, job: str, files: Mapping[str, Path]) -> None:
         chain_step = self._chain.find(job)
         if chain_step is None or chain_step.status is not Status.FETCHING:
             return
         if not self._orders.alive:  # it may have died before there was this session to tell it to
-            chain_step.status = Status.STOPPED
+            chain_step.stop()
             return
         chain_step.status = Status.AT_RUNNER
         self._orders.give(chain_step.order(files, self._worker.checkpoint_policy))
@@ -367,7 +345,7 @@ class Session:
         for chain_step in self._chain.drop(count):
             self._say(f"{chain_step.name} is done")
             shutil.rmtree(chain_step.directory, ignore_errors=True)
-        self._states = []
+        self._inputs.forget_states()
         if following is not None and following.job == then:
             self._say(f"{following.name} goes on from it")
         else:
@@ -375,19 +353,16 @@ class Session:
             self._chain.drop_all()
 
     def _fall_back(self, reason: str) -> None:
-        """The state is missing, damaged or another's: go on from the one before it, if there is one."""
+        """Go on from an older state than the one that is missing, damaged or another's, if there is one."""
         held = self._chain.held
-        refused, *left = self._states
-        self._lease_keeper.refuse(refused)
-        # Beside a holder that is late the newest may be newer than all that there were when the job was claimed, and
-        # those be gone.
-        named = [checkpoint.artifact for checkpoint in self._lease_keeper.lease.checkpoints]
-        self._states = [*named, *(state for state in left if state not in named)]
-        if not self._states:
-            self._fail(held, f"There is no state left that {held.name} could begin with: {reason}")
+        self._lease_keeper.refuse(self._inputs.state)
+        lease = self._lease_keeper.lease
+        self._inputs.drop_state(lease)
+        if not self._inputs.has_state:
+            self._chain.fail(held, f"There is no state left that {held.name} could begin with: {reason}")
             return
         self._say(f"{reason} {held.name} goes on from another state.")
-        self._fetch_first()
+        self._inputs.fetch_first(held, lease)
 
     def _progress(self) -> Mapping[str, object] | None:
         said = self._chain.held.progress
