@@ -17,7 +17,7 @@ from orchestrator.jobs import Artifact, Stage
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.messages import (
     LOG_NAME,
-    CheckpointRefused,
+    CheckpointDiscarded,
     CheckpointWritten,
     Ending,
     Failed,
@@ -173,7 +173,7 @@ class Chain:
                 self.fail(chain_step, f"{error}\n{chain_step.printed or traceback}", final=final)
             case Unsuitable(_, reason):
                 self.fail(chain_step, reason, Status.UNSUITABLE)
-            case CheckpointRefused(_, reason):
+            case CheckpointDiscarded(_, reason):
                 self.fail(chain_step, reason)
 
     def runner_died(self, reason: str, runner_log: Callable[[], str]) -> None:

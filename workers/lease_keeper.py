@@ -66,7 +66,7 @@ class LeaseKeeper:
         self._heartbeat_within(self.lease.seconds)
         self._delete(self.lease.superseded)
 
-    def refuse(self, artifact: Artifact | None) -> None:
+    def discard(self, artifact: Artifact | None) -> None:
         """Forget the checkpoint of this file, if it is one."""
         for checkpoint in self.lease.checkpoints:
             if checkpoint.artifact == artifact:
@@ -90,11 +90,11 @@ class LeaseKeeper:
     def fail(self, error: str, *, final: bool) -> JobState:
         return self._insist(lambda: self._jobs.fail(self.lease, error, final=final))
 
-    def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, refused: bool) -> None:
+    def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, rejected: bool) -> None:
         unnamed = self._unnamed
         if unnamed is not None:
             self.lease = self._insist(lambda: self._jobs.renew(self.lease, progress, unnamed))
-        self._insist(lambda: self._jobs.release(self.lease, reason, refused=refused))
+        self._insist(lambda: self._jobs.release(self.lease, reason, refused=rejected))
 
     def _insist(self, operation: Callable[[], T]) -> T:
         """The work is done and must not be lost."""

@@ -256,7 +256,7 @@ class Session:
         match event:
             case messages.Progress():
                 self._worker.console.show(progress_line(chain_step.name, event))
-            case messages.CheckpointRefused(_, reason):
+            case messages.CheckpointDiscarded(_, reason):
                 if chain_step is self._chain.held and chain_step.status is Status.AT_RUNNER and self._inputs.has_state:
                     chain_step.status = Status.FETCHING
                     self._fall_back(reason)
@@ -276,10 +276,10 @@ class Session:
             case Status.FAILED:
                 return self._failed(held)
             case Status.UNSUITABLE:
-                self._release(held.error, refused=True)
-                return Result.REFUSED
+                self._release(held.error, rejected=True)
+                return Result.REJECTED
             case Status.UNKEPT:
-                self._release(held.error, refused=True)
+                self._release(held.error, rejected=True)
                 return Result.UNKEPT
             case Status.STOPPED if not self._saving:
                 self._release(held.error or None)
@@ -355,7 +355,7 @@ class Session:
     def _fall_back(self, reason: str) -> None:
         """Go on from an older state than the one that is missing, damaged or another's, if there is one."""
         held = self._chain.held
-        self._lease_keeper.refuse(self._inputs.state)
+        self._lease_keeper.discard(self._inputs.state)
         lease = self._lease_keeper.lease
         self._inputs.drop_state(lease)
         if not self._inputs.has_state:
@@ -377,8 +377,8 @@ class Session:
         self._say(f"{chain_step.name} failed and is {state} now: {chain_step.error.splitlines()[0]}")
         return Result.FAILED
 
-    def _release(self, reason: str | None = None, *, refused: bool = False) -> None:
-        self._lease_keeper.release(self._progress(), reason, refused=refused)
+    def _release(self, reason: str | None = None, *, rejected: bool = False) -> None:
+        self._lease_keeper.release(self._progress(), reason, rejected=rejected)
         self._say(f"{self._chain.held.name} is given back{f': {reason}' if reason else ''}")
 
     def _chain_step(self, job: Lease | Upcoming, follows: str | None = None) -> ChainStep:

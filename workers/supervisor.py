@@ -312,7 +312,7 @@ class Supervisor:
         )
         session = Session(self._home.jobs, lease, worker)
         result = session.run()
-        if result is Result.REFUSED:
+        if result is Result.REJECTED:
             self._cannot |= {session.job}
         if result is Result.UNKEPT and session.lacking is not None:
             self._room.lacks(session.lacking)

@@ -44,7 +44,7 @@ class Result(Enum):
     DONE = "done"
     FAILED = "failed"
     RELEASED = "released"
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """This machine cannot do the job."""
     UNKEPT = "unkept"
     """This account's storage has no room for what the job makes."""

@@ -25,7 +25,7 @@ from workers.runner import faults
 from workers.runner.connection import Connection
 from workers.runner.messages import (
     LOG_NAME,
-    CheckpointRefused,
+    CheckpointDiscarded,
     CheckpointWritten,
     Failed,
     Finished,
@@ -40,7 +40,7 @@ from workers.runner.messages import (
 STEP_SECONDS = "ORCH_CAMPAIGN_STEP_SECONDS"
 """The environment variable that says how long a step takes."""
 
-Outcome = Finished | Stopped | CheckpointRefused | Failed | Unsuitable
+Outcome = Finished | Stopped | CheckpointDiscarded | Failed | Unsuitable
 Later = Callable[[], Outcome]
 
 _in_memory: dict[str, State] = {}
@@ -103,7 +103,7 @@ def train(job: RunJob, connection: Connection) -> Outcome | Later:
     try:
         digest, step = _begun(job, first, last)
     except Damaged as damaged:
-        return CheckpointRefused(job.job, str(damaged))
+        return CheckpointDiscarded(job.job, str(damaged))
     shard = content_digest(Path(job.inputs["shard"]))
     step_seconds = float(os.environ.get(STEP_SECONDS, "0"))
     while step < last:
@@ -139,7 +139,7 @@ def compress(job: RunJob, connection: Connection) -> Outcome:
     try:
         state = states.load(Path(job.state))
     except Damaged as damaged:
-        return CheckpointRefused(job.job, str(damaged))
+        return CheckpointDiscarded(job.job, str(damaged))
     connection.progress(Progress(job.job, 0, 1))
     model = State(state.training, job.job, state.step, chained(job.spec["method"], state.digest))
     path = Path(job.directory) / "model.tflite"

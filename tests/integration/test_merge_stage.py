@@ -19,7 +19,7 @@ from orchestrator.study import Study
 from tests.conftest import SMALL
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
-from workers.runner.messages import CheckpointRefused, Finished, RunJob
+from workers.runner.messages import CheckpointDiscarded, Finished, RunJob
 from workers.runner.stages import merge, train
 from workers.runner.stages.states import InputUnusable
 
@@ -48,7 +48,7 @@ class Files:
         (job,) = [job for job in self.plan.jobs if job.name.endswith(end)]
         return job
 
-    def do(self, end: str) -> Finished | CheckpointRefused:
+    def do(self, end: str) -> Finished | CheckpointDiscarded:
         job = self.job(end)
         directory = self.directory / job.id
         directory.mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ class Files:
             return merge.run(order, self._connection)
         outcome = train.run(order, self._connection)
         ended = outcome() if callable(outcome) else outcome
-        assert isinstance(ended, Finished | CheckpointRefused)
+        assert isinstance(ended, Finished | CheckpointDiscarded)
         return ended
 
     def do_all(self, *ends: str) -> dict[str, str]:
@@ -146,10 +146,10 @@ def test_a_replica_that_cannot_be_merged_is_named(files: Files, damage: Callable
         files.do("merge/r00")
 
 
-def test_of_a_visit_a_damaged_merge_is_refused_and_a_damaged_optimizer_is_named(files: Files) -> None:
+def test_of_a_visit_a_damaged_merge_is_discarded_and_a_damaged_optimizer_is_named(files: Files) -> None:
     files.do_all(*ROUND)
     truncated(files.state("train/r00.s1"))
     with pytest.raises(InputUnusable, match="The input 'own' is damaged"):
         files.do("train/r01.s1")
     truncated(files.state("merge/r00"))
-    assert isinstance(files.do("train/r01.s0"), CheckpointRefused)
+    assert isinstance(files.do("train/r01.s0"), CheckpointDiscarded)

@@ -406,7 +406,7 @@ def test_inputs_that_the_store_does_not_give_for_a_while_are_waited_for(
 @pytest.mark.parametrize(
     ("error", "result", "failures"),
     [
-        (DiskError("There is no room on this disk."), Result.REFUSED, 0),
+        (DiskError("There is no room on this disk."), Result.REJECTED, 0),
         (OrchError("TypeError: a fault in Orch"), Result.FAILED, 1),
     ],
 )
@@ -496,7 +496,7 @@ def test_a_runner_that_dies_before_it_is_given_the_job_costs_the_job_nothing(
     assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)
 
 
-def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
+def test_of_a_chain_the_job_that_was_rejected_is_the_one_that_is_told(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (a, b, *_) = begin(), chain
@@ -504,7 +504,7 @@ def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
     scene.runner.finish(first)
     scene.inbox.put(messages.Unsuitable(second.job, "There is too little memory here."))
     scene.store.open.set()
-    assert scene.ended() is Result.REFUSED
+    assert scene.ended() is Result.REJECTED
     assert (scene.state(a), scene.state(b)) == (JobState.DONE, JobState.READY)
     assert scene.session.job == b.id
 
@@ -603,7 +603,7 @@ def test_inputs_that_a_cleaner_has_deleted_cost_their_job_no_try(
 
 
 @pytest.mark.parametrize(
-    ("directory", "result"), [("gone/session", Result.RELEASED), ("a-file/session", Result.REFUSED)]
+    ("directory", "result"), [("gone/session", Result.RELEASED), ("a-file/session", Result.REJECTED)]
 )
 def test_a_job_for_whose_files_there_is_no_place_is_given_back(
     directory: str,

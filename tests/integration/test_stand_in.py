@@ -12,7 +12,7 @@ from fast_motion.stand_in import STEP_SECONDS
 
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.messages import (
-    CheckpointRefused,
+    CheckpointDiscarded,
     CheckpointWritten,
     Finished,
     Message,
@@ -102,7 +102,7 @@ def test_a_step_less_is_another_digest(stand_in: Callable[[], StandIn]) -> None:
     assert stand_in().trained(steps=STEPS - 1) != stand_in().trained()
 
 
-def test_a_damaged_state_is_refused(stand_in: Callable[[], StandIn]) -> None:
+def test_a_damaged_state_is_discarded(stand_in: Callable[[], StandIn]) -> None:
     runner = stand_in()
     runner.order()
     state = Path(runner.hear(Finished).outputs["state"])
@@ -110,4 +110,4 @@ def test_a_damaged_state_is_refused(stand_in: Callable[[], StandIn]) -> None:
     content[-1] ^= 1
     state.write_bytes(content)
     runner.order(state=str(state))
-    assert "damaged" in runner.hear(CheckpointRefused).reason
+    assert "damaged" in runner.hear(CheckpointDiscarded).reason

@@ -138,7 +138,7 @@ def test_a_job_that_was_claimed_is_given_back_before_another_runner_is_loaded(
         (Result.DONE, ExitCode.DONE),
         (Result.FAILED, ExitCode.FAILED),
         (Result.RELEASED, ExitCode.TRY_LATER),
-        (Result.REFUSED, ExitCode.TRY_LATER),
+        (Result.REJECTED, ExitCode.TRY_LATER),
         (Result.LOST, ExitCode.TRY_LATER),
     ],
 )
@@ -207,7 +207,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
     first, second, _ = sorted(JOBS, key=lambda job: job.id)
     home.jobs.publish(plan_of([first, second], seconds=3600))
 
-    class RefusingSession:
+    class RejectingSession:
         next = None
         job = first.id
 
@@ -216,9 +216,9 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
 
         def run(self) -> Result:
             self._jobs.release(self._lease, "it does not fit", refused=True)
-            return Result.REFUSED
+            return Result.REJECTED
 
-    monkeypatch.setattr(supervisor, "Session", RefusingSession)
+    monkeypatch.setattr(supervisor, "Session", RejectingSession)
     lease = worker._claim()
     assert lease is not None and lease.job == first.id
     worker._work(lease, cast(RunnerProcess, runner))

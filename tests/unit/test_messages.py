@@ -18,7 +18,7 @@ ALL = [
     messages.Ready("CPU", 3.2),
     messages.Progress("id", 3, 10, 1.5, None, "a note\nof two lines"),
     messages.CheckpointWritten("id", 3, "/c"),
-    messages.CheckpointRefused("id", "it is damaged"),
+    messages.CheckpointDiscarded("id", "it is damaged"),
     messages.Finished("id", {"state": "/s"}, {"top1": 0.5}),
     messages.Stopped("id"),
     messages.Failed("id", "ValueError: no", "Traceback\n  line"),

@@ -72,8 +72,8 @@ class CheckpointWritten:
 
 
 @dataclass(frozen=True)
-class CheckpointRefused:
-    """From the runner: the state it was given cannot be gone on from; the job was not begun."""
+class CheckpointDiscarded:
+    """From the runner: it cannot go on from the state that it was given; the job was not begun."""
 
     job: str
     reason: str
@@ -118,7 +118,7 @@ class Unsuitable:
     reason: str
 
 
-Ending = CheckpointRefused | Finished | Stopped | Failed | Unsuitable
+Ending = CheckpointDiscarded | Finished | Stopped | Failed | Unsuitable
 """The last that is said of a job."""
 
 Message = RunJob | Stop | Ready | Progress | CheckpointWritten | Ending
@@ -131,7 +131,7 @@ _KINDS: dict[str, type[Message]] = {
         Ready,
         Progress,
         CheckpointWritten,
-        CheckpointRefused,
+        CheckpointDiscarded,
         Finished,
         Stopped,
         Failed,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from importlib import import_module
 
 from workers.runner.connection import Connection
-from workers.runner.messages import CheckpointRefused, Finished, RunJob, Stopped
+from workers.runner.messages import CheckpointDiscarded, Finished, RunJob, Stopped
 
-Outcome = Finished | Stopped | CheckpointRefused
+Outcome = Finished | Stopped | CheckpointDiscarded
 Later = Callable[[], Outcome]
 """The rest of a job that needs no device: it is done while the next job computes."""
 

@@ -13,7 +13,7 @@ from models.recipes import Training, Visit
 from models.runtime import device_description, precision
 from models.training import StateMismatch, Trainer, TrainState, weights_digest
 from workers.runner.connection import Connection
-from workers.runner.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
+from workers.runner.messages import CheckpointDiscarded, CheckpointWritten, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later
 from workers.runner.stages.states import first_state, input_state, training_digest
 
@@ -23,7 +23,7 @@ _shards = functools.lru_cache(maxsize=8)(datasets.load_split)
 """A chain comes back to each of its shards in every round."""
 
 
-def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointRefused:
+def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDiscarded:
     """Train; take a checkpoint whenever one is due, and the state after the visit as the output `state`.
 
     States are copied to host memory, which is all that the device waits for; files are written later.
@@ -34,7 +34,7 @@ def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointRefu
     try:
         trainer = _trainer(job, training, visit)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
-        return CheckpointRefused(job.job, str(error))
+        return CheckpointDiscarded(job.job, str(error))
     clock = _StepClock()
     loss = None
     for done in trainer.advance(_shards(Path(job.inputs["shard"])), visit):
