@@ -66,7 +66,7 @@ class ChainStep:
     """When the inputs were asked for first, on the monotonic clock."""
     progress: Progress | None = None
     checkpoint: tuple[int, Path] | None = None
-    """The newest checkpoint that is not uploaded yet: its step in the job, and the file."""
+    """The newest checkpoint that is not uploaded yet: its job step, and the file."""
     outputs: Mapping[str, Path] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
@@ -99,9 +99,9 @@ class ChainStep:
             checkpoint_policy=checkpoint_policy,
         )
 
-    def checkpoint_written(self, step: int, file: Path) -> None:
+    def checkpoint_written(self, job_step: int, file: Path) -> None:
         self.forget_checkpoint()
-        self.checkpoint = (step, file)
+        self.checkpoint = (job_step, file)
 
     def finish(self, outputs: Mapping[str, Path], metrics: Mapping[str, Any]) -> None:
         self.status, self.outputs, self.metrics = Status.FINISHED, outputs, metrics
@@ -163,8 +163,8 @@ class Chain:
         match event:
             case Progress():
                 chain_step.progress = event
-            case CheckpointWritten(_, step, path):
-                chain_step.checkpoint_written(step, Path(path))
+            case CheckpointWritten(_, job_step, path):
+                chain_step.checkpoint_written(job_step, Path(path))
             case Finished(_, outputs, metrics):
                 chain_step.finish({name: Path(path) for name, path in outputs.items()}, metrics)
             case Stopped(_, reason):

@@ -94,7 +94,7 @@ class Console:
 
 def progress_line(job: str, progress: Progress) -> str:
     """One job's progress in a few words."""
-    parts = [job, f"{progress.step}/{progress.steps}"]
+    parts = [job, f"{progress.job_step}/{progress.job_steps}"]
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
     if progress.images_per_second is not None:

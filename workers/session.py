@@ -40,7 +40,6 @@ import queue
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.artifacts import ArtifactDamaged, StoreFull
@@ -176,11 +175,11 @@ class Session:
                 self._start(job, files)
             case FetchFailed(job, name, error):
                 self._not_fetched(job, name, error)
-            case CheckpointUploaded(job, step, artifact, shortage):
+            case CheckpointUploaded(job, job_step, artifact, shortage):
                 self._saving = False
                 self._trouble.answered(shortage)
                 if job == self._lease_keeper.lease.job:
-                    self._lease_keeper.renew(self._progress(), Checkpoint(step, artifact))
+                    self._lease_keeper.renew(self._progress(), Checkpoint(job_step, artifact))
             case CheckpointNotKept(job, error, shortage):
                 self._saving = False
                 self._trouble.answered(shortage, error)
@@ -369,8 +368,8 @@ class Session:
         if said is None and self._trouble.shortage is None:
             return None
         held = self._lease_keeper.lease.checkpoints
-        told = {"step": held[0].step if held else 0} if said is None else asdict(said)
-        return {**{key: value for key, value in told.items() if key != "job"}, "shortage": self._trouble.shortage}
+        told = {"step": held[0].step if held else 0} if said is None else said.for_table()
+        return {**told, "shortage": self._trouble.shortage}
 
     def _failed(self, chain_step: ChainStep) -> Result:
         state = self._lease_keeper.fail(chain_step.error, final=chain_step.final)

@@ -38,7 +38,7 @@ class FetchFailed:
 @dataclass(frozen=True)
 class CheckpointUploaded:
     job: str
-    step: int
+    job_step: int
     artifact: Artifact
     shortage: str | None
     """What the store says when it is full, or nearly."""
@@ -103,8 +103,8 @@ class Transfers:
     def fetch(self, job: str, artifacts: Mapping[str, Artifact]) -> None:
         self._threads.down.submit(lambda: self._deliver(self._fetched(job, artifacts)))
 
-    def upload_checkpoint(self, job: str, step: int, file: Path) -> None:
-        self._threads.up.submit(lambda: self._deliver(self._checkpoint(job, step, file)))
+    def upload_checkpoint(self, job: str, job_step: int, file: Path) -> None:
+        self._threads.up.submit(lambda: self._deliver(self._checkpoint(job, job_step, file)))
 
     def upload_outputs(self, files: Mapping[str, Mapping[str, Path]]) -> None:
         """By job and name."""
@@ -124,13 +124,13 @@ class Transfers:
                 return FetchFailed(job, name, as_trouble(error))
         return Fetched(job, files)
 
-    def _checkpoint(self, job: str, step: int, file: Path) -> CheckpointUploaded | CheckpointNotKept:
+    def _checkpoint(self, job: str, job_step: int, file: Path) -> CheckpointUploaded | CheckpointNotKept:
         try:
             artifact = self._store.put(file)
             file.unlink(missing_ok=True)
         except Exception as error:
             return CheckpointNotKept(job, as_trouble(error), self._shortage(error))
-        return CheckpointUploaded(job, step, artifact, self._shortage())
+        return CheckpointUploaded(job, job_step, artifact, self._shortage())
 
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:

@@ -86,7 +86,7 @@ def test_stopped_and_gone_on_elsewhere_it_ends_in_the_same_digest(stand_in: Call
     stopped.process.send(Stop())
     last = stopped.hear(CheckpointWritten)
     stopped.hear(Stopped)
-    assert 0 < last.step < STEPS
+    assert 0 < last.job_step < STEPS
     assert stand_in().trained(state=last.path) == stand_in().trained()
 
 

@@ -37,3 +37,8 @@ def test_a_loss_that_is_no_number_survives_the_pipe() -> None:
     told = decode(encode(messages.Progress("id", 1, 2, math.nan, math.inf)))
     assert isinstance(told, messages.Progress)
     assert told.loss is not None and math.isnan(told.loss) and told.images_per_second == math.inf
+
+
+def test_the_job_table_keeps_progress_under_the_keys_that_scripts_read() -> None:
+    told = messages.Progress("id", 3, 10, 1.5, 200.0, "merging").for_table()
+    assert told == {"step": 3, "steps": 10, "loss": 1.5, "images_per_second": 200.0, "note": "merging"}

@@ -13,7 +13,7 @@ from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner import faults
 from workers.runner.messages import Message, Progress, RunJob, Stop, decode, send
 
-# The supervisor needs to know that the job is alive and how far, not every step.
+# The supervisor needs to know that the job is alive and how far, not every training step.
 _PROGRESS_SECONDS = 0.5
 # States that wait in memory to be written.  A disk that is slower than the training for long must slow it down in the
 # end, or the memory fills.
@@ -23,7 +23,7 @@ _MOST_WAITING = 2
 class Connection:
     """Reads what the supervisor sends on a thread of its own; the process ends when the supervisor's end closes.
 
-    Files are written on another thread, in order, while the next steps are computed.
+    Files are written on another thread, in order, while the next training steps are computed.
     """
 
     def __init__(self, incoming: TextIO, outgoing: TextIO) -> None:
@@ -52,7 +52,7 @@ class Connection:
     def progress(self, progress: Progress) -> None:
         """Say how far the job is, if it was not said just now."""
         now = time.monotonic()
-        if now - self._last_progress >= _PROGRESS_SECONDS or progress.step == progress.steps:
+        if now - self._last_progress >= _PROGRESS_SECONDS or progress.job_step == progress.job_steps:
             self._last_progress = now
             self.say(progress)
 

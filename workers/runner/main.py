@@ -52,7 +52,7 @@ def _do(job: RunJob, connection: Connection) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="runner", description=__doc__)
-    parser.add_argument("--threads", type=int, required=True, help="cores that one step computes with")
+    parser.add_argument("--threads", type=int, required=True, help="cores that one training step computes with")
     return parser.parse_args()
 
 

@@ -55,11 +55,22 @@ class Progress:
     """From the runner: how far the job is, and that it is alive."""
 
     job: str
-    step: int
-    steps: int
+    job_step: int
+    job_steps: int
+    """How many the job has: training steps, or parts of what is measured."""
     loss: float | None = None
     images_per_second: float | None = None
     note: str = ""
+
+    def for_table(self) -> dict[str, object]:
+        """What the job table keeps of it, under the keys that people's scripts read in `orch status --json`."""
+        return {
+            "step": self.job_step,
+            "steps": self.job_steps,
+            "loss": self.loss,
+            "images_per_second": self.images_per_second,
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True)
@@ -67,7 +78,7 @@ class CheckpointWritten:
     """From the runner: a state to go on from."""
 
     job: str
-    step: int
+    job_step: int
     path: str
 
 

@@ -55,7 +55,7 @@ class RunnerProcess:
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
-                # Ctrl-C is the supervisor's: it asks for a checkpoint instead of losing the step.
+                # Ctrl-C is the supervisor's: it asks for a checkpoint instead of losing training steps.
                 start_new_session=True,
             )
         assert self._process.stdin is not None and self._process.stdout is not None

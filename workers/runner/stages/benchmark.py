@@ -27,19 +27,21 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
     test = datasets.load_split(Path(job.inputs["test"]))
     ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
     chunks = -(-len(test) // _IMAGES_AT_A_TIME)
-    steps = chunks + len(ways)
+    job_steps = chunks + len(ways)
 
     logits = []
     for done, part in enumerate(_logits(Path(job.inputs["model"]), test)):
         if connection.stop_asked():
             return Stopped(job.job)
-        connection.progress(Progress(job.job, done, steps, note="accuracy"))
+        connection.progress(Progress(job.job, done, job_steps, note="accuracy"))
         logits.append(part)
     latencies = []
     for done, (batch, threads) in enumerate(ways):
         if connection.stop_asked():
             return Stopped(job.job)
-        connection.progress(Progress(job.job, chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
+        connection.progress(
+            Progress(job.job, chunks + done, job_steps, note=f"latency, batch {batch}, {threads} threads")
+        )
         latencies.append(_row(job, batch, threads, _latency(job, batch, threads)))
 
     right = accuracy(np.concatenate(logits), test.labels)

@@ -33,11 +33,11 @@ def first_state(training: Training) -> TrainState:
     return Trainer(training, precision=precision()).state()
 
 
-def input_state(job: RunJob, name: str, training: Training, step: int) -> TrainState:
-    """The state that is a job's input of this name, at this step of the training.
+def input_state(job: RunJob, name: str, training: Training, training_step: int) -> TrainState:
+    """The state that is a job's input of this name, at this training step.
 
     Raises:
-        InputUnusable: it is damaged, of another training or at another step; the message says which input.
+        InputUnusable: it is damaged, of another training or at another training step; the message says which input.
     """
     try:
         state, made_by = checkpoint.load(Path(job.inputs[name]))
@@ -45,6 +45,6 @@ def input_state(job: RunJob, name: str, training: Training, step: int) -> TrainS
         raise InputUnusable(f"The input {name!r} is damaged: {error}") from error
     if made_by.get("training") != training_digest(training):
         raise InputUnusable(f"The input {name!r} is of another training; plan the study again.")
-    if state.step != step:
-        raise InputUnusable(f"The input {name!r} is at step {state.step}, not {step}; plan the study again.")
+    if state.step != training_step:
+        raise InputUnusable(f"The input {name!r} is at step {state.step}, not {training_step}; plan the study again.")
     return state

@@ -53,7 +53,7 @@ def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDisc
 
 
 def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
-    """The network at the state's step, or at its first weights.
+    """The network at the state's training step, or at its first weights.
 
     Raises:
         CheckpointDamaged: the file is not a whole state.
@@ -102,8 +102,8 @@ def _take_checkpoint(
     job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, connection: Connection
 ) -> None:
     state = _in_memory(trainer, connection)
-    step = trainer.step - visit.first_step
-    connection.later(job, lambda: _written(job, state, step, provenance))
+    job_step = trainer.step - visit.first_step
+    connection.later(job, lambda: _written(job, state, job_step, provenance))
 
 
 def _in_memory(trainer: Trainer, connection: Connection) -> TrainState:
@@ -114,14 +114,16 @@ def _in_memory(trainer: Trainer, connection: Connection) -> TrainState:
     return state
 
 
-def _written(job: RunJob, state: TrainState, step: int, provenance: checkpoint.Provenance) -> CheckpointWritten | None:
+def _written(
+    job: RunJob, state: TrainState, job_step: int, provenance: checkpoint.Provenance
+) -> CheckpointWritten | None:
     path = Path(job.directory) / f"step{state.step:08d}.safetensors"
     try:
         checkpoint.save(state, path, provenance)
     except OSError as error:
         print(f"The checkpoint at step {state.step} was not written, the training goes on: {error}")
         return None
-    return CheckpointWritten(job.job, step, str(path))
+    return CheckpointWritten(job.job, job_step, str(path))
 
 
 def _after(
