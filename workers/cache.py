@@ -9,8 +9,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from models.files import TEMPORARY
 from orchestrator.artifacts import ArtifactStore
-from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.jobs import Artifact
 
 _LARGEST_BYTES = 4 << 30
