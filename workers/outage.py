@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from orchestrator.backoff import longest_pause
 from orchestrator.drive.refusals import SignInNeeded
 from orchestrator.errors import HomeClosed, HomeError
 from workers.console import Console
@@ -31,7 +32,8 @@ class Outage:
         self._console = console
         self._in_notebook = in_notebook
         self.wait = wait
-        self._pause = _FIRST_PAUSE_SECONDS
+        self._failures = 0
+        """In a row."""
         self._closed_since: float | None = None
         self._told: set[type[HomeError]] = set()
 
@@ -50,15 +52,15 @@ class Outage:
             self._told.add(type(error))
             lasts = f" for {self._patience(error) / 60:.0f} min" if isinstance(error, HomeClosed) else ""
             self._console.say(f"{error} This worker tries again{lasts}, ever more rarely.")
-        pause = self._pause
-        self._pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        self._failures += 1
+        pause = longest_pause(self._failures, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         return pause if lease_seconds is None else min(pause, max(_FIRST_PAUSE_SECONDS, lease_seconds / 3))
 
     def over(self) -> None:
         """An operation succeeded."""
         if self._told:
             self._console.say("The home can be reached again.")
-        self._pause, self._closed_since = _FIRST_PAUSE_SECONDS, None
+        self._failures, self._closed_since = 0, None
         self._told.clear()
 
     def _patience(self, error: HomeClosed) -> float:
