@@ -108,7 +108,7 @@ class ChainStep:
         self.forget_checkpoint()
 
     def stop(self, reason: str = "") -> None:
-        """The job is left undone here; a reason is given where nobody asked for that."""
+        """Note that the job is left undone here; a reason is given where nobody asked for that."""
         self.status, self.error = Status.STOPPED, reason
 
     def forget_checkpoint(self) -> None:
@@ -159,7 +159,7 @@ class Chain:
         self._steps = []
 
     def note(self, chain_step: ChainStep, event: Progress | CheckpointWritten | Ending) -> None:
-        """What the runner says of one of the jobs."""
+        """Note what the runner says of one of the jobs."""
         match event:
             case Progress():
                 chain_step.progress = event
@@ -177,7 +177,7 @@ class Chain:
                 self.fail(chain_step, reason)
 
     def runner_died(self, reason: str, runner_log: Callable[[], str]) -> None:
-        """Whatever it was at has failed, and what it was to begin next waits for another runner.
+        """Note that the runner died: the job that it was at has failed, and the next one waits for another runner.
 
         Args:
             runner_log: reads what the runner printed outside of jobs.
@@ -190,7 +190,7 @@ class Chain:
                 return
 
     def fail(self, chain_step: ChainStep, error: str, status: Status = Status.FAILED, *, final: bool = False) -> None:
-        """The job is not done to its end here, nor is what goes on from it."""
+        """Note that a job is not done to its end here, nor what goes on from it."""
         chain_step.status, chain_step.error, chain_step.final = status, error, final
         self.cut_after(chain_step)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from orchestrator.jobs import Lives
 
 PRIOR_SECONDS_BETWEEN_DEATHS = 1800.0
-"""What a free notebook is taken to live for before any death was seen; also keeps the estimate finite."""
+"""How long a free notebook is taken to live before any death was seen; this also keeps the estimate finite."""
 FIRST_CHECKPOINT_SECONDS = 5.0
 """Before the first, nobody knows what one costs on this machine; it comes soon, because a worker may die soon."""
 
@@ -40,9 +40,9 @@ class CheckpointPolicy:
     """How often a training is checkpointed, once the runner has measured what a checkpoint costs."""
 
     between_deaths: float
-    """Seconds."""
+    """Mean time between deaths, in seconds."""
     restart: float
-    """Seconds."""
+    """Time from a death until training goes on, in seconds."""
     fixed: float | None = None
     """Seconds between two checkpoints, if the person has said so."""
 

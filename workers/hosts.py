@@ -1,6 +1,6 @@
-"""What is known of the machine a worker runs on: its name, which kind of notebook it is, and how long that lives.
+"""The machine that a worker runs on: its name, which kind of notebook it is, and how long that lives.
 
-How one signs in there stands in the cell that `orchestrator.snippet` makes; what is computed on, the runner tells.
+The cell that `orchestrator.snippet` makes knows how one signs in there; the runner tells which device it computes on.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Host:
     kind: str
     """`colab`, `kaggle` or `own`."""
     accelerator: str | None = None
-    """As NVIDIA's driver names it."""
+    """The first GPU as NVIDIA's driver names it; None where there is none."""
     memory_bytes: int = 0
     seconds_left: float | None = None
     """Until a worker should end in good order; None where notebook sessions have no limit."""
 
     def __str__(self) -> str:
-        """In a few words, for the line that a worker begins with."""
+        """The host in a few words, for the line that a worker begins with."""
         kinds = {"colab": "a Colab notebook", "kaggle": "a Kaggle notebook", "own": "a machine"}
         parts = [
             f"{kinds[self.kind]} with {self.accelerator or 'no GPU'}",
@@ -81,7 +81,7 @@ def _accelerator() -> str | None:
 
 
 def _memory_bytes(root: Path) -> int:
-    """What this process may use: a container has less than its machine."""
+    """The memory that this process may use: a container has less than its machine."""
     limits = [_machine_memory(root)]
     for file in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):  # "max" is no number: no limit

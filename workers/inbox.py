@@ -1,4 +1,4 @@
-"""What a worker's main thread is told: by its runner, its transfers, and whoever wants it to end."""
+"""The inbox of a worker's main thread: what its runner, its transfers and a shutdown notice tell it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class StopAsked:
 
 @dataclass(frozen=True)
 class Overdue:
-    """The time that stopping may take is over."""
+    """The time that a worker has to stop is over."""
 
 
 @dataclass(frozen=True)
 class UploadDue:
-    """Outputs that the store did not take are offered again."""
+    """It is time to offer outputs again that the store did not take."""
 
 
 @dataclass(frozen=True)
 class FetchDue:
-    """A job's inputs that the store did not give are asked for again."""
+    """It is time to ask again for a job's inputs that the store did not give."""
 
     job: str
 

@@ -53,13 +53,13 @@ class Inputs:
         return bool(self._states)
 
     def drop_state(self, lease: Lease) -> None:
-        """The state is missing, damaged or another's: the first job is to begin with the one before it."""
+        """Note that the state is missing, damaged or another's: the first job is to begin with the one before it."""
         _, *left = self._states
-        # Beside a holder that is late the newest may be newer than all that there were when the job was claimed, and
-        # those be gone.
+        # In a speculative attempt the newest may be newer than all that there were when the job was claimed, and those
+        # may be gone.
         named = [checkpoint.artifact for checkpoint in lease.checkpoints]
         self._states = [*named, *(state for state in left if state not in named)]
 
     def forget_states(self) -> None:
-        """The first job is complete: those that go on from it have their state in the runner's memory."""
+        """Note that the first job is complete: the next ones have their state in the runner's memory."""
         self._states = []

@@ -17,16 +17,16 @@ from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState
 from orchestrator.jobtable import JobTable
 from workers.outage import Outage
 
-# Three renewals fit into a lease: two may fail before the job is given to another.
 _HEARTBEATS_PER_LEASE = 3
-# Each heartbeat comes a little early, at random: workers that began together would else meet at the table for hours.
+"""Three renewals fit into a lease: two may fail before the job is given to another worker."""
 _EARLIEST_HEARTBEAT = 0.8
+"""Each heartbeat comes a little early, at random: workers that began together would else meet for hours."""
 
 T = TypeVar("T")
 
 
 class LeaseKeeper:
-    """One lease after another, each of the job that goes on from the one before.
+    """Keeps one lease after another, each of the job that goes on from the one before.
 
     Every method raises LeaseLost when the job is somebody else's by now, and HomeError when the home cannot be
     reached and the worker must end, or it is given up.
@@ -48,13 +48,13 @@ class LeaseKeeper:
         self._outage = outage
         self._delete = delete
         self._unnamed: Checkpoint | None = None
-        """Uploaded, but the table could not be told yet."""
+        """A checkpoint that is uploaded, while the table could not be told of it yet."""
         self.next_heartbeat = -math.inf
         """When the lease is to be renewed, on the monotonic clock."""
         self._heartbeat_within(lease.seconds)
 
     def renew(self, progress: Mapping[str, Any] | None, checkpoint: Checkpoint | None = None) -> None:
-        """Unreachable is not dead: while the home cannot be reached the job goes on, and the lease may hold."""
+        """Renew the lease.  A home that cannot be reached does not end the job: the lease may hold."""
         self._unnamed = checkpoint or self._unnamed
         try:
             self.lease = self._jobs.renew(self.lease, progress, self._unnamed)
@@ -97,7 +97,7 @@ class LeaseKeeper:
         self._insist(lambda: self._jobs.release(self.lease, reason, refused=rejected))
 
     def _insist(self, operation: Callable[[], T]) -> T:
-        """The work is done and must not be lost."""
+        """Do an operation however long the home is away: the work is done and must not be lost."""
         while True:
             try:
                 outcome = operation()

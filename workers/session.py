@@ -77,7 +77,7 @@ _FETCH_SECONDS = 300.0
 
 
 class Session:
-    """The course of one lease.  `run` returns when the chain that begins with it is committed, given back or lost.
+    """The course of one lease.  `run` returns when the chain that begins with it is committed, released or lost.
 
     Once `stopping` is true it returns within `_STOP_SECONDS` and a transaction, if runner or store hang.
     """
@@ -89,15 +89,15 @@ class Session:
             jobs, lease, worker.claimant, worker.stopping, worker.outage, worker.transfers.delete
         )
         self.next: Lease | None = None
-        """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
+        """A lease of a job that does not belong to this chain, claimed when the last of the chain was completed."""
         self._chain = Chain(self._chain_step(lease))
         self._inputs = Inputs(lease, worker)
         self._orders = Orders(worker.runner, worker.hung_seconds)
         self._uploading = 0
-        """How many jobs the outputs on their way are of."""
+        """How many jobs the outputs are of that are on their way to the store."""
         self._trouble = StoreTrouble()
         self._saving = False
-        """Whether a checkpoint is on its way."""
+        """Whether a checkpoint is on its way to the store."""
         self._deadline = math.inf
 
     def run(self) -> Result:
@@ -123,16 +123,16 @@ class Session:
 
     @property
     def job(self) -> str:
-        """The one that it holds, or held last."""
+        """The id of the job whose lease the session holds, or held last."""
         return self._lease_keeper.lease.job
 
     @property
     def lacking(self) -> StoreFull | None:
-        """What the store said that has no room."""
+        """What the store said when it had no room, if it has none."""
         return self._trouble.full
 
     def _next_event(self) -> Event:
-        """The next thing that happened; the lease is renewed whenever that is due in between."""
+        """Wait for the next event; the lease is renewed whenever that is due in between."""
         while True:
             if self._worker.stopping() and self._deadline == math.inf:
                 self._deadline = time.monotonic() + _STOP_SECONDS
@@ -207,8 +207,10 @@ class Session:
                 self._from_runner(event)
 
     def _not_done(self, chain_step: ChainStep, again: UploadDue | FetchDue, error: OrchError) -> None:
-        """A store that is full or out of reach is no fault of the job, which waits for it; nor is this machine's disk,
-        with which another machine need not bother.
+        """Note that a transfer failed.
+
+        A job waits for a store that is full or out of reach, which is no fault of its own.  A disk that is full is this
+        machine's fault, and no other's.
         """
         match error:
             case StoreError() if isinstance(again, FetchDue) and time.monotonic() > chain_step.asked + _FETCH_SECONDS:
@@ -225,7 +227,7 @@ class Session:
                 self._chain.fail(chain_step, str(error))
 
     def _stop(self) -> None:
-        """What is computed is checkpointed, what is finished is committed, what was not begun is given back."""
+        """Have what computes checkpointed; what is finished is committed, and what was not begun is released."""
         for chain_step in self._chain:
             if chain_step.status is Status.FETCHING:
                 chain_step.stop()
@@ -296,7 +298,7 @@ class Session:
         chain_step.checkpoint, self._saving = None, True
 
     def _look_ahead(self) -> None:
-        """While the last job computes, have what goes on from it fetched: the runner will not wait for it."""
+        """Have the inputs of the next job fetched while the last of the chain computes: the runner will not wait."""
         last = self._chain.last
         waiting = self._worker.stopping() or not self._worker.chained or last.looked_ahead
         if waiting or last.stage is not Stage.TRAIN or last.status not in (Status.AT_RUNNER, Status.FINISHED):

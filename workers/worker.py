@@ -1,6 +1,6 @@
-"""A worker as its sessions see it: who claims, what computes, and by what they hear of it; and how they end for it.
+"""A worker as its sessions see it: its parts, which every session uses, and how a session can end for it.
 
-How one is started and kept going stands in `workers.supervisor`.
+How a worker is started and kept going stands in `workers.supervisor`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Worker:
     console: Console
     outage: Outage
     directory: Path
-    """For the files of this session; removed at its end."""
+    """Where the files of this session lie; removed at its end."""
     checkpoint_policy: CheckpointPolicy
     stopping: Callable[[], bool]
     hung_seconds: float
     chained: bool
-    """Whether to go on with what follows a job."""
+    """Whether the worker goes on with the next job of a chain."""
 
 
 class Result(Enum):

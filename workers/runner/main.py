@@ -81,7 +81,7 @@ def _log_to(path: Path) -> None:
 
 
 def _flush() -> None:
-    """What is printed has a log on a disk that may be full: then it is lost, and the job is not."""
+    """Flush what was printed; where the disk of the log is full, the print is lost and the job is not."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()

@@ -1,6 +1,6 @@
 """What supervisor and runner say to each other: one JSON object a line, over the runner's pipes.
 
-Plain data and their encoding; who acts on them are `workers.supervisor` and `workers.runner.main`.
+Plain data and their encoding.  `workers.session` and `workers.runner.main` act on them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from workers.checkpoint_policy import CheckpointPolicy
 
 LOG_NAME = "log.txt"
-"""In a job's directory: all that the runner printed while it did the job."""
+"""The file in a job's directory that has all that the runner printed while it did the job."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RunJob:
     state: str | None
     """Path of the state to begin with; None where nothing comes before the job, or `follows` has it."""
     follows: str | None
-    """The job whose state in the runner's memory this one goes on from; it was sent just before."""
+    """The job, sent just before, whose state in the runner's memory this one goes on from."""
     directory: str
     """An empty directory for whatever the job writes."""
     checkpoint_policy: CheckpointPolicy
@@ -43,7 +43,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the runner: TensorFlow is loaded; this is where it computes."""
+    """From the runner: TensorFlow is loaded, and it computes on this device."""
 
     device: str
     load_seconds: float
@@ -96,17 +96,17 @@ class Finished:
 
     job: str
     outputs: Mapping[str, str]
-    """Paths by name."""
+    """Paths of the outputs by name."""
     metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """From the runner: the job was left as `Stop` asked, after a checkpoint if its stage makes any; or for a reason."""
+    """From the runner: the job was left undone, after a checkpoint if its stage makes any and `Stop` asked for it."""
 
     job: str
     reason: str = ""
-    """Why it was left unasked, which is no fault of the job and none of the machine."""
+    """Why the job was left though nobody asked for that: neither the job nor the machine is to blame."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Unsuitable:
 
 
 Ending = CheckpointDiscarded | Finished | Stopped | Failed | Unsuitable
-"""The last that is said of a job."""
+"""What the runner says last of a job."""
 
 Message = RunJob | Stop | Ready | Progress | CheckpointWritten | Ending
 

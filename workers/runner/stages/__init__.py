@@ -1,4 +1,4 @@
-"""Stages: a job's spec turned into calls into `models`.  Each is one function of the job and the connection."""
+"""Stages: one function for each kind of job, which turns the job's spec into calls into `models`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.runner.messages import CheckpointDiscarded, Finished, RunJob, Stopp
 
 Outcome = Finished | Stopped | CheckpointDiscarded
 Later = Callable[[], Outcome]
-"""The rest of a job that needs no device: it is done while the next job computes."""
+"""The rest of a job, which needs no device and is done while the next job computes."""
 
 _STAGES = {"train", "merge", "compress", "benchmark"}
 

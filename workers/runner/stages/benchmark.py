@@ -1,4 +1,4 @@
-"""A benchmark job: accuracy on the test set, and latency beside the float32 reference in the same process."""
+"""A benchmark job: it measures accuracy on the test set, and latency beside the float32 reference in one process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob, Stopped
 
 _IMAGES_AT_A_TIME = 250
-"""Between two looks at whether to stop; does not touch the accuracy."""
+"""How many images are classified between two looks at whether to stop; the accuracy does not depend on it."""
 
 
 def run(job: RunJob, connection: Connection) -> Finished | Stopped:
@@ -67,7 +67,7 @@ def _logits(model: Path, test: datasets.Split) -> Iterator[Any]:
 
 
 def _latency(job: RunJob, batch: int, threads: int) -> Latency:
-    """The same file as candidate and reference is measured once."""
+    """How long one call takes; where the candidate is the reference, it is measured once."""
     candidate = LiteRTClassifier(Path(job.inputs["model"]), batch=batch, threads=threads)
     if job.inputs["model"] == job.inputs["reference"]:
         return measure(candidate.run)

@@ -1,4 +1,4 @@
-"""A compress job: the trained network made into a file for inference, by one method."""
+"""A compress job: it makes the trained network into a file for inference, by one method."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A merge job: the networks that were trained on a round's shards made one, which the next round begins with."""
+"""A merge job: it makes one network of those trained on a round's shards, for the next round to begin with."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def run(job: RunJob, connection: Connection) -> Finished:
 
 
 def _replicas(job: RunJob) -> list[str]:
-    """The names of the inputs, in the order of their shards: the tenth comes after the ninth."""
+    """The names of the inputs to merge, in the order of their shards: the tenth comes after the ninth."""
     count = sum(name.startswith("replica") for name in job.inputs)
     return [f"replica{shard}" for shard in range(count)]
 
 
 def _before(job: RunJob, training: Training) -> TrainState | None:
-    """What the round began with, if the outer optimizer goes on from it: the first weights, in the first round."""
+    """The state that the round began with, if the outer optimizer needs it: in the first round, the first weights."""
     if job.spec["averaging"]["outer"]["optimizer"] == "mean":
         return None
     if "previous" not in job.inputs:

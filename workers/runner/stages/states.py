@@ -1,6 +1,6 @@
-"""States of a training as jobs hand them on: whose they are, and those that a job reads beside its own.
+"""The states of a training that jobs pass on: which training a state is of, and states that are inputs of a job.
 
-The file itself is `models.checkpoint`'s; the state that a job begins with, for which there may be another, the stage's.
+`models.checkpoint` knows the file.  The state that a job begins with is the stage's own matter: another may replace it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class InputUnusable(PermanentFailure):
 
 
 def training_digest(training: Training) -> str:
-    """What a state's provenance calls the training that it is of."""
+    """The name of a training in the provenance of its states."""
     return hashlib.sha256(json.dumps(training.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=1)
 def first_state(training: Training) -> TrainState:
-    """What a training begins with, from its seed."""
+    """The state that a training begins with, from its seed."""
     return Trainer(training, precision=precision()).state()
 
 

@@ -81,7 +81,7 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
 
 
 def _begun(job: RunJob, training: Training, visit: Visit, merged: TrainState | None) -> TrainState:
-    """What a visit begins with that goes on from merged weights; in the first round, from the first ones.
+    """The state that a visit begins with in average mode: with merged weights, or in the first round the first ones.
 
     Raises:
         InputUnusable: the optimizer's state of the shard's visit before is damaged or another's.
@@ -107,7 +107,7 @@ def _take_checkpoint(
 
 
 def _in_memory(trainer: Trainer, connection: Connection) -> TrainState:
-    """The state of now: all that the training stands still for.  That after a visit is kept like a checkpoint, too."""
+    """Copy the state of now to host memory, which is all that training stands still for."""
     began = time.monotonic()
     state = trainer.state()
     connection.checkpoint_taken(time.monotonic() - began)
@@ -174,7 +174,7 @@ class _StepClock:
         self._last = now
 
     def resume(self) -> None:
-        """Steps go on from here: what lies between is not theirs."""
+        """Training steps go on from here: the time since the last one is not theirs."""
         self._last = time.monotonic()
 
     @property
