@@ -37,7 +37,7 @@ from workers.worker import Result, Worker
 _IDLE_SECONDS = 1.0
 """Pause between two claims: a hundred idle workers do not burden the table, and nobody sees the delay."""
 _STEP_BACK_SECONDS = 10.0
-"""Pause before the next claim when a job was given back, so that others can take it."""
+"""Pause before the next claim when a job was released, so that others can take it."""
 _LOAD_SECONDS = 600.0
 """How long TensorFlow may take to load: usually seconds, a minute or two on a machine with a cold disk."""
 _SECONDS_BETWEEN_COUNTS = 600.0
@@ -132,7 +132,7 @@ class Supervisor:
                 self._end()
 
     def _end(self) -> None:
-        self._give_back_next()
+        self._release_next()
         if self._shutdown.given:
             self._console.say(f"stopped: {self._shutdown.reason}")
         if self._runner is not None:
@@ -173,7 +173,7 @@ class Supervisor:
                 continue
             threads = self._threads()
             if not self._is_warm(threads):
-                self._give_back_next()  # nobody renews it while a runner loads
+                self._release_next()  # nobody renews it while a runner loads
             runner = self._runner_with(threads)
             if runner is None:
                 break
@@ -186,7 +186,7 @@ class Supervisor:
                 continue
             if lease.stage in (Stage.TRAIN, Stage.MERGE) and lease.spec["threads"] != runner.threads:
                 # The study was planned again just now; the right runner is made before the next claim.
-                self._give_back(lease, "the study's threads have changed")
+                self._release(lease, "the study's threads have changed")
                 continue
             result = self._work(lease, runner)
             if self._settings.once:
@@ -255,14 +255,14 @@ class Supervisor:
         claimed = self._home.jobs.exchange((), self._claimant()).leases
         return claimed[0] if claimed else None
 
-    def _give_back(self, lease: Lease, reason: str | None = None) -> None:
+    def _release(self, lease: Lease, reason: str | None = None) -> None:
         """Release a job, at no cost to it; one that cannot be released now is left to its lease."""
         with suppress(LeaseLost, HomeError):
             self._home.jobs.release(lease, reason)
 
-    def _give_back_next(self) -> None:
+    def _release_next(self) -> None:
         if self._next is not None:
-            self._give_back(self._next)
+            self._release(self._next)
             self._next = None
 
     def _claimant(self) -> Claimant:

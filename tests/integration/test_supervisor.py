@@ -97,7 +97,7 @@ def served(worker: Supervisor) -> ExitCode:
     try:
         return worker._serve()
     finally:
-        worker._give_back_next()
+        worker._release_next()
 
 
 def test_a_job_that_was_claimed_as_another_was_handed_in_is_the_next_one(
