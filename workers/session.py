@@ -68,9 +68,10 @@ from workers.transfers import (
 from workers.worker import Result, Worker
 
 _STOP_SECONDS = NOTICE_SECONDS - 7.0
-"""From a shutdown notice to the last transaction, which may take the rest of the time."""
+"""How long a session goes on after a shutdown notice; its last transaction may take the rest of the time."""
 
 _STORE_WAIT_SECONDS = 10.0
+"""After how long a store that did not take or give a file is asked again."""
 
 _FETCH_SECONDS = 300.0
 """How long inputs are asked for: nothing was computed yet, and the trouble may be this machine's alone."""
