@@ -78,11 +78,11 @@ def main() -> None:
 
 def work(options: argparse.Namespace) -> None:
     """A worker, in a process of its own."""
-    from workers import intervals
+    from workers import checkpoint_policy
     from workers.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
-    intervals.PRIOR_SECONDS_BETWEEN_DEATHS /= options.scale
+    checkpoint_policy.PRIOR_SECONDS_BETWEEN_DEATHS /= options.scale
     home = Home.open(options.home)
     assert home.directory is not None, "the benchmark's home is a directory"
     diary = lives.Diary(options.diary)

@@ -1,6 +1,6 @@
 """A study turned into a graph of jobs.  Pure: the same study gives the same plan, byte for byte.
 
-What a job's spec means to the one who runs it lives in `workers.stages`; putting a plan into the job
+What a job's spec means to the one who runs it lives in `workers.runner.stages`; putting a plan into the job
 table in `orchestrator.jobtable`; making the shards in `orchestrator.sharding`.
 """
 

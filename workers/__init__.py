@@ -1,1 +1,4 @@
-"""What runs in the notebook: a supervisor that claims jobs, and a runner process that computes them."""
+"""Workers: a supervisor that claims jobs and sees them through, and a runner that computes them.
+
+`supervisor` is the loop, `session` one lease and its chain, with a table of the threads; `runner` is the child process.
+"""

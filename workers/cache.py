@@ -1,4 +1,4 @@
-"""Fetched inputs on this machine, by their SHA-256: a shard is fetched once, not once a visit."""
+"""A cache of inputs on this machine, by their SHA-256: a shard is fetched once, not once a visit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from models.files import TEMPORARY
 from orchestrator.artifacts import ArtifactStore
-from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.jobs import Artifact
 
 _LARGEST_BYTES = 4 << 30
@@ -18,7 +18,7 @@ _LARGEST_BYTES = 4 << 30
 
 
 class InputCache:
-    """A directory of files that were checked as they came; the ones used least recently go first."""
+    """A directory of files that were checked as they came; the files used least recently are deleted first."""
 
     def __init__(self, directory: Path, store: ArtifactStore) -> None:
         self._directory = directory
@@ -26,10 +26,10 @@ class InputCache:
         self._lock = threading.Lock()
 
     def path(self, artifact: Artifact, beside: Collection[Artifact] = ()) -> Path:
-        """The artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged, DiskError, OSError.
+        """Give the artifact as a file, fetched if need be.  Raises StoreError, ArtifactDamaged, DiskError, OSError.
 
         Args:
-            beside: what must be here together with it, and so is not deleted for it, however much that is.
+            beside: artifacts that must be here together with it, and so are not deleted for it, however large they are.
         """
         file = self._directory / artifact.sha256
         try:
@@ -58,7 +58,7 @@ class InputCache:
                     file.unlink(missing_ok=True)
 
     def _files(self) -> dict[Path, os.stat_result]:
-        """All that are whole.  Others come and go meanwhile: a thread may fetch while another takes over an output."""
+        """All files that are whole.  Others come and go: a thread may fetch while another takes over an output."""
         found = {}
         for file in self._directory.iterdir():
             if not file.name.startswith(TEMPORARY):

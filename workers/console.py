@@ -10,15 +10,15 @@ import time
 from contextlib import suppress
 from typing import TextIO
 
-from workers.messages import Progress
+from workers.runner.messages import Progress
 
 ONE_LINE_VARIABLE = "ORCH_ONE_LINE"
 """Set by a notebook's cell: what it shows can be written over, though it is no terminal."""
 
-# In a file or a notebook's output, where a line cannot be written over.
 _SECONDS_BETWEEN_LINES = 30.0
-# What waits for a reader who has paused; then lines are left out.
+"""How often progress is printed to a file or a notebook's output, where a line cannot be written over."""
 _MOST_WAITING = 1000
+"""How many lines wait for a reader who has paused; more are left out."""
 _FLUSH_SECONDS = 1.0
 
 
@@ -48,13 +48,13 @@ class Console:
             self._print(f"{time.strftime('%H:%M:%S')}  {self._name}  {text}\n")
 
     def say_once(self, text: str) -> None:
-        """The same, unless it was the last that was said so."""
+        """A line that stays, unless it is the one that this method printed last."""
         if text != self._said_once:
             self._said_once = text
             self.say(text)
 
     def show(self, text: str) -> None:
-        """How far things are, in place of what was shown before."""
+        """Show how far things are, in place of what was shown before."""
         with self._lock:
             line = f"{self._name}  {text}"
             if self._over:
@@ -94,7 +94,7 @@ class Console:
 
 def progress_line(job: str, progress: Progress) -> str:
     """One job's progress in a few words."""
-    parts = [job, f"{progress.step}/{progress.steps}"]
+    parts = [job, f"{progress.job_step}/{progress.job_steps}"]
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
     if progress.images_per_second is not None:
@@ -103,7 +103,7 @@ def progress_line(job: str, progress: Progress) -> str:
 
 
 def _standard_output() -> TextIO:
-    """By a descriptor of the console's own: what else is done with `sys.stdout` is no matter of a worker's log."""
+    """Standard output by a descriptor of its own: what is done to `sys.stdout` leaves a worker's log alone."""
     try:
         descriptor = os.dup(sys.stdout.fileno())
     except (OSError, ValueError):  # somebody has put another stream there

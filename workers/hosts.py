@@ -1,6 +1,6 @@
-"""What is known of the machine a worker runs on: its name, which kind of notebook it is, and how long that lives.
+"""The machine that a worker runs on: its name, which kind of notebook it is, and how long that lives.
 
-How one signs in there stands in the cell that `orchestrator.snippet` makes; what is computed on, the runner tells.
+The cell that `orchestrator.snippet` makes knows how one signs in there; the runner tells which device it computes on.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 _HOURS = 3600.0
 
 SESSION_SECONDS = {"colab": (12 * _HOURS, 24 * _HOURS), "kaggle": (12 * _HOURS,), "kaggle-tpu": (9 * _HOURS,)}
-"""The longest that a session lives there, and the longest that a paid one does
+"""The longest that a notebook session lives there, and the longest that a paid one does
 (research.google.com/colaboratory/faq.html; kaggle.com/docs/notebooks).
 """
 
 _TPU = "TPU_ACCELERATOR_TYPE"
 
 _IN_HAND_SECONDS = 600.0
-"""Before the session's end: to checkpoint, to upload at a slow hour, and because nobody counts to the second."""
+"""How long before a notebook session's end a worker ends: it may have to upload at a slow hour."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Host:
     kind: str
     """`colab`, `kaggle` or `own`."""
     accelerator: str | None = None
-    """As NVIDIA's driver names it."""
+    """The first GPU as NVIDIA's driver names it; None where there is none."""
     memory_bytes: int = 0
     seconds_left: float | None = None
-    """Until a worker should end in good order; None where sessions have no limit."""
+    """Until a worker should end in good order; None where notebook sessions have no limit."""
 
     def __str__(self) -> str:
-        """In a few words, for the line that a worker begins with."""
+        """The host in a few words, for the line that a worker begins with."""
         kinds = {"colab": "a Colab notebook", "kaggle": "a Kaggle notebook", "own": "a machine"}
         parts = [
             f"{kinds[self.kind]} with {self.accelerator or 'no GPU'}",
@@ -81,7 +81,7 @@ def _accelerator() -> str | None:
 
 
 def _memory_bytes(root: Path) -> int:
-    """What this process may use: a container has less than its machine."""
+    """The memory that this process may use: a container has less than its machine."""
     limits = [_machine_memory(root)]
     for file in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):  # "max" is no number: no limit
@@ -98,7 +98,10 @@ def _machine_memory(root: Path) -> int:
 
 
 def _seconds_left(kind: str, root: Path) -> float | None:
-    """A session that is older than a limit has another one: else a paid notebook's worker would end as it begins."""
+    """How long a worker may go on in a notebook; None where there is no limit.
+
+    A notebook session that is older than a limit has another one: else a paid one's worker would end as it begins.
+    """
     age = _session_age(root)
     limits = SESSION_SECONDS.get("kaggle-tpu" if kind == "kaggle" and _TPU in os.environ else kind, ())
     limit = next((limit for limit in limits if age < limit), None)

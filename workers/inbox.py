@@ -1,33 +1,33 @@
-"""What a worker's main thread is told: by its runner, its transfers, and whoever wants it to end."""
+"""The inbox of a worker's main thread: what its runner, its transfers and a shutdown notice tell it."""
 
 from __future__ import annotations
 
 import queue
 from dataclasses import dataclass
 
-from workers import messages
-from workers.runner_process import RunnerDied
+from workers.runner import messages
+from workers.runner.process import RunnerDied
 from workers.transfers import Transferred
 
 
 @dataclass(frozen=True)
 class StopAsked:
-    """The session ends: checkpoint, release, leave."""
+    """A shutdown notice was given: checkpoint, release, leave."""
 
 
 @dataclass(frozen=True)
 class Overdue:
-    """The time that stopping may take is over."""
+    """The time that a worker has to stop is over."""
 
 
 @dataclass(frozen=True)
 class UploadDue:
-    """Outputs that the store did not take are offered again."""
+    """It is time to offer outputs again that the store did not take."""
 
 
 @dataclass(frozen=True)
 class FetchDue:
-    """A job's inputs that the store did not give are asked for again."""
+    """It is time to ask again for a job's inputs that the store did not give."""
 
     job: str
 

@@ -1,4 +1,4 @@
-"""Orders to the runner: given, heard of while it carries them out, and left in good order."""
+"""Orders to the runner: which jobs it has, when it was last heard of, and how it is left idle at a session's end."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 import queue
 import time
 
-from workers import messages
 from workers.inbox import Inbox
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner import messages
+from workers.runner.process import RunnerDied, RunnerProcess
 
 
 class Orders:
-    """Those of one attempt that the runner has not ended; none is left to it when the next attempt begins."""
+    """The jobs of one session that the runner has not ended; none of them is left when the next session begins."""
 
     def __init__(self, runner: RunnerProcess, hung_seconds: float) -> None:
         self._runner = runner
@@ -26,7 +26,7 @@ class Orders:
 
     @property
     def hung_at(self) -> float:
-        """When it will have been silent for too long, on the monotonic clock."""
+        """When the runner will have been silent for too long, on the monotonic clock."""
         return self._heard + self._hung_seconds if self._jobs else math.inf
 
     def give(self, order: messages.RunJob) -> None:
@@ -40,12 +40,12 @@ class Orders:
             self._jobs.discard(event.job)
 
     def ask_to_stop(self) -> None:
-        """Checkpoint, and leave all of it."""
+        """Ask the runner to checkpoint and to leave all its jobs."""
         if self._jobs:
             self._runner.stop_job()
 
     def end(self) -> None:
-        """End the process, whatever it is at."""
+        """End the runner, whatever it is at."""
         self._jobs.clear()
         self._runner.end()
 

@@ -1,25 +1,29 @@
-"""Trouble with the home: told once, met again ever more rarely, and given up where only a person could end it."""
+"""An outage of the home: it is told once, tried ever more rarely, and given up where only a person could end it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
+from orchestrator.backoff import longest_pause
 from orchestrator.drive.refusals import SignInNeeded
 from orchestrator.errors import HomeClosed, HomeError
 from workers.console import Console
 
-# Soon at first, because a lease may be of seconds; then seldom enough that hundreds of workers hinder no recovery.
 _FIRST_PAUSE_SECONDS = 2.0
+"""The first pause is short, because a lease may be of seconds."""
 _LONGEST_PAUSE_SECONDS = 60.0
+"""The last pauses are long enough that hundreds of workers hinder no recovery."""
 
 PERSON_SECONDS = 3600.0
-"""How long a worker waits for what only a person can do: sign in again, share or restore the folder, make room.  They
-may be at lunch; an idle GPU for longer than that is worse than a worker that has to be started again.
+"""How long a worker waits for what only a person can do: sign in again, share or restore the folder, make room.
+
+The person may be at lunch; a GPU that is idle for longer is worse than a worker that has to be started again.
 """
 UNMENDABLE_SECONDS = 60.0
-"""The same where nobody can do it: in a notebook one signs in by running the cell again, which ends this worker.  It is
-not ended at once, because a service may be wrong about one request.
+"""How long a worker waits for a sign-in in a notebook, where signing in runs the cell again and so ends this worker.
+
+The worker does not end at once, because a service may be wrong about one request.
 """
 
 
@@ -31,12 +35,13 @@ class Outage:
         self._console = console
         self._in_notebook = in_notebook
         self.wait = wait
-        self._pause = _FIRST_PAUSE_SECONDS
+        self._failures = 0
+        """How many operations in a row have failed."""
         self._closed_since: float | None = None
         self._told: set[type[HomeError]] = set()
 
     def met(self, error: HomeError, lease_seconds: float | None = None) -> float:
-        """An operation failed so.  Returns the seconds after which to try again: a lease is renewed in time.
+        """Note that an operation failed.  Returns the seconds after which to try again: a lease is renewed in time.
 
         Raises:
             the error, if nobody has mended it for so long that nobody will.
@@ -50,15 +55,15 @@ class Outage:
             self._told.add(type(error))
             lasts = f" for {self._patience(error) / 60:.0f} min" if isinstance(error, HomeClosed) else ""
             self._console.say(f"{error} This worker tries again{lasts}, ever more rarely.")
-        pause = self._pause
-        self._pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        self._failures += 1
+        pause = longest_pause(self._failures, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         return pause if lease_seconds is None else min(pause, max(_FIRST_PAUSE_SECONDS, lease_seconds / 3))
 
     def over(self) -> None:
-        """An operation succeeded."""
+        """Note that an operation succeeded."""
         if self._told:
             self._console.say("The home can be reached again.")
-        self._pause, self._closed_since = _FIRST_PAUSE_SECONDS, None
+        self._failures, self._closed_since = 0, None
         self._told.clear()
 
     def _patience(self, error: HomeClosed) -> float:

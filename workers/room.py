@@ -1,4 +1,4 @@
-"""Whether the account that a worker is signed in with can keep what jobs make."""
+"""The room of a store: whether the account that a worker is signed in with can keep what jobs make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Room:
     """There is room until a store says otherwise; from then on it is looked at now and then.  For one thread."""
 
     def __init__(self, store: ArtifactStore, directory: Callable[[], Path]) -> None:
-        """`directory` is of this machine, for a file to try with."""
+        """`directory` tells where on this machine a file to try with may lie."""
         self._store = store
         self._directory = directory
         self._full: StoreFull | None = None
@@ -27,7 +27,7 @@ class Room:
         self._looked = 0.0
 
     def lacks(self, full: StoreFull) -> None:
-        """A file could not be kept."""
+        """Note that a file could not be kept."""
         self._full = full
         self._since = self._looked = time.monotonic()
 
@@ -50,7 +50,7 @@ class Room:
         return self._full is not None and (self._full.for_good or time.monotonic() - self._since >= PERSON_SECONDS)
 
     def _refusal(self, size: int) -> StoreFull | None:
-        """What the store says to a file of this size; if something else keeps it from saying so, what it said last.
+        """How the store refuses a file of this size, if it does; what it said last, if it cannot be asked now.
 
         The file is put and deleted again: what an account says of its storage is late, and leaves out what it has in
         common with others.

@@ -1,8 +1,8 @@
-"""A worker's directory on this machine: its own for as long as it holds the lock on it.
+"""A worker's scratch directory on this machine, which is its own for as long as it holds the lock on it.
 
-A process id would not tell whose it is: containers may share one /tmp, and each counts its processes by itself.  The
-lock (flock(2), on the directory itself) is the kernel's: every process that sees the directory sees it, and it ends
-with its holder, however that dies.  systemd's cleaner of /tmp leaves a locked directory alone, too.
+A process id would not tell whose a directory is: containers may share one /tmp, and each counts its processes by
+itself.  The lock (flock(2), on the directory itself) is the kernel's: every process that sees the directory sees it,
+and it ends with its holder, however that dies.  systemd's cleaner of /tmp leaves a locked directory alone, too.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class Scratch:
         _sweep(self.path.parent)
 
     def is_there(self) -> bool:
-        """Whether it still is the directory that this worker made."""
+        """Whether the directory that this worker made is still there."""
         return _is_at(self.path, self._lock)
 
     def replace(self) -> None:
-        """Make another, in place of one that somebody has deleted.  Raises DiskError."""
+        """Make another directory, in place of one that somebody has deleted.  Raises DiskError."""
         made = _made()
         os.close(self._lock)
         self.path, self._lock = made

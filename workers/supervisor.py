@@ -1,4 +1,4 @@
-"""Claims jobs and sees each through: the loop of a worker.  No TensorFlow in this process.
+"""The supervisor: the loop of a worker, which claims jobs and sees each through.  Its process has no TensorFlow.
 
 The heartbeat lives here and not in the runner, so that neither a long compilation nor a crash of the runner
 looks like a death of the worker.
@@ -19,33 +19,32 @@ from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
 from orchestrator.jobtable import LeaseLost
-from workers import messages
-from workers.attempt import Attempt
 from workers.cache import InputCache
+from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
 from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
-from workers.intervals import Pace, seconds_between_deaths
-from workers.notice import Notice
 from workers.outage import Outage
 from workers.room import Room
-from workers.runner_process import RUNNER, RunnerDied, RunnerProcess
+from workers.runner import messages
+from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
 from workers.scratch import Scratch
+from workers.session import Session
+from workers.shutdown import ShutdownNotice
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
 
-# Long enough that a hundred idle workers do not burden the table, short enough that nobody notices.
 _IDLE_SECONDS = 1.0
-# So that others can take what could not be done here.
+"""Pause between two claims: a hundred idle workers do not burden the table, and nobody sees the delay."""
 _STEP_BACK_SECONDS = 10.0
-# Loading TensorFlow takes seconds, on a machine with a cold disk a minute or two.
+"""Pause before the next claim when a job was released, so that others can take it."""
 _LOAD_SECONDS = 600.0
+"""How long TensorFlow may take to load: usually seconds, a minute or two on a machine with a cold disk."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
-
 _ONCE = {Result.DONE: ExitCode.DONE, Result.FAILED: ExitCode.FAILED}
-"""What a worker of one job ends with; whoever did not do it, or gave it back, has left work."""
+"""How a worker with `once` ends whose job was done or failed; otherwise work is left."""
 
 T = TypeVar("T")
 
@@ -57,13 +56,13 @@ class Settings:
     name: str
     host: Host
     once: bool = False
-    """One job, and no more."""
+    """Whether to do one job, and no more."""
     max_seconds: float | None = None
-    """Stop in good order after so long: what a session is known to last."""
+    """After how long to stop in good order: what a notebook session is known to last."""
     checkpoint_seconds: float | None = None
     """Computing time between two checkpoints; None lets measured costs and deaths decide."""
     hung_seconds: float = 900.0
-    """A runner that computes says so with every compiled call; the longest silence is a compilation."""
+    """How long a runner may be silent: it speaks with every compiled call, and the longest silence is a compilation."""
     runner: str = RUNNER
     """The module that is the runner; a campaign of faults has one that computes nothing worth having, and at once."""
 
@@ -73,11 +72,11 @@ class RunnerLost(OrchError):
 
 
 class _Interrupted(Exception):
-    """Asked to stop while the home could not be reached."""
+    """The worker was asked to stop while the home could not be reached."""
 
 
 class _GivenUp(Exception):
-    """Nobody has done what only a person can do."""
+    """The home cannot be reached until a person does something, and nobody has."""
 
 
 class Supervisor:
@@ -88,8 +87,8 @@ class Supervisor:
         self._settings = settings
         self._console = console
         self._inbox: Inbox = Inbox()
-        self._notice = Notice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
-        self._outage = Outage(console, self._notice.wait, in_notebook=settings.host.kind != "own")
+        self._shutdown = ShutdownNotice(lambda: self._inbox.put(StopAsked()), self._end_by_force)
+        self._outage = Outage(console, self._shutdown.wait, in_notebook=settings.host.kind != "own")
         self._scratch = Scratch()
         self._cache = self._empty_cache()
         self._room = Room(home.artifacts, lambda: self._scratch.path)
@@ -100,9 +99,9 @@ class Supervisor:
         self._told_what_is_missing = False
         self._load_seconds = 0.0
         self._cannot: frozenset[str] = frozenset()
-        """Jobs that turned out not to be for this machine."""
+        """The jobs that turned out not to be for this machine."""
         self._next: Lease | None = None
-        """Of the job that was claimed as the one before was handed in."""
+        """The lease of the job that was claimed when the one before was completed."""
         self._lives = Lives(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
@@ -119,7 +118,7 @@ class Supervisor:
             DiskError: there is no room for the worker's files.
             OrchError: the table says what cannot be worked on.
         """
-        with self._notice.listening(self._settings.max_seconds):
+        with self._shutdown.listening(self._settings.max_seconds):
             self._transferring.up.submit(self._sweep)
             self._say_what_is_short()
             try:
@@ -133,17 +132,17 @@ class Supervisor:
                 self._end()
 
     def _end(self) -> None:
-        self._give_back_next()
-        if self._notice.given:
-            self._console.say(f"stopped: {self._notice.reason}")
+        self._release_next()
+        if self._shutdown.given:
+            self._console.say(f"stopped: {self._shutdown.reason}")
         if self._runner is not None:
             self._runner.end()
-        self._transferring.shut_down(wait=not self._notice.given)
+        self._transferring.shut_down(wait=not self._shutdown.given)
         self._scratch.remove()
         self._console.flush()
 
     def _end_by_force(self) -> NoReturn:
-        """Of a worker that something holds up beyond its time: its lease will expire, as if it had been killed."""
+        """End a worker that something holds up beyond its time; its lease will expire, as if it had been killed."""
         if self._runner is not None:
             self._runner.kill()
         self._console.say("stopped by force: what it held is left to its lease")
@@ -157,7 +156,7 @@ class Supervisor:
                 garbage.sweep(self._home)
 
     def _stopping(self) -> bool:
-        return self._notice.given
+        return self._shutdown.given
 
     def _serve(self) -> ExitCode:
         while not self._stopping():
@@ -174,7 +173,7 @@ class Supervisor:
                 continue
             threads = self._threads()
             if not self._is_warm(threads):
-                self._give_back_next()  # nobody renews it while a runner loads
+                self._release_next()  # nobody renews it while a runner loads
             runner = self._runner_with(threads)
             if runner is None:
                 break
@@ -187,7 +186,7 @@ class Supervisor:
                 continue
             if lease.stage in (Stage.TRAIN, Stage.MERGE) and lease.spec["threads"] != runner.threads:
                 # The study was planned again just now; the right runner is made before the next claim.
-                self._give_back(lease, "the study's threads have changed")
+                self._release(lease, "the study's threads have changed")
                 continue
             result = self._work(lease, runner)
             if self._settings.once:
@@ -197,7 +196,7 @@ class Supervisor:
         return ExitCode.TRY_LATER
 
     def _have_a_directory(self) -> None:
-        """One that a cleaner of /tmp has deleted costs the job that was at hand, and not the worker."""
+        """Make a new directory if a cleaner of /tmp has deleted the old one: that costs a job, and not the worker."""
         if not self._scratch.is_there():
             self._scratch.replace()
             self._cache = self._empty_cache()
@@ -226,7 +225,7 @@ class Supervisor:
         return ExitCode.FAILED
 
     def _reached(self, operation: Callable[[], T]) -> T:
-        """An operation on the table, once the home can be reached.
+        """Do an operation on the table, once the home can be reached.
 
         Raises _Interrupted when asked to stop, and _GivenUp when that would take a person who does not come.
         """
@@ -256,28 +255,28 @@ class Supervisor:
         claimed = self._home.jobs.exchange((), self._claimant()).leases
         return claimed[0] if claimed else None
 
-    def _give_back(self, lease: Lease, reason: str | None = None) -> None:
-        """At no cost to the job; one that cannot be given back now is left to its lease."""
+    def _release(self, lease: Lease, reason: str | None = None) -> None:
+        """Release a job, at no cost to it; one that cannot be released now is left to its lease."""
         with suppress(LeaseLost, HomeError):
             self._home.jobs.release(lease, reason)
 
-    def _give_back_next(self) -> None:
+    def _release_next(self) -> None:
         if self._next is not None:
-            self._give_back(self._next)
+            self._release(self._next)
             self._next = None
 
     def _claimant(self) -> Claimant:
         return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
 
     def _say_what_is_short(self) -> None:
-        """Before the first job is done for nothing.  No store need be able to tell of its room."""
+        """Tell of a store that is short of room before a job is done for nothing.  Not every store can tell."""
         with suppress(Exception):
             if told := self._home.artifacts.shortage():
                 self._console.say(told)
                 self._room.doubt()
 
     def _say_what_is_missing(self) -> None:
-        """Once: a worker that waits for what it can never do must not look as if it hung."""
+        """Say once why this worker waits for what it can never do: else it would look as if it hung."""
         if self._told_what_is_missing or Device.GPU in self._has:
             return
         if self._reached(self._home.jobs.overview).waiting_for_gpu:
@@ -293,7 +292,7 @@ class Supervisor:
         return study.threads
 
     def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
-        # An inbox of its own: what an attempt left behind on its way is not read by the next one.
+        # An inbox of its own: what a session left behind on its way is not read by the next one.
         self._inbox = Inbox()
         worker = Worker(
             claimant=self._claimant(),
@@ -303,23 +302,25 @@ class Supervisor:
             console=self._console,
             outage=self._outage,
             directory=self._scratch.path / f"{lease.job}.{lease.attempt}",
-            pace=Pace(self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds),
+            checkpoint_policy=CheckpointPolicy(
+                self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds
+            ),
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
         )
-        attempt = Attempt(self._home.jobs, lease, worker)
-        result = attempt.run()
-        if result is Result.REFUSED:
-            self._cannot |= {attempt.job}
-        if result is Result.UNKEPT and attempt.lacking is not None:
-            self._room.lacks(attempt.lacking)
+        session = Session(self._home.jobs, lease, worker)
+        result = session.run()
+        if result is Result.REJECTED:
+            self._cannot |= {session.job}
+        if result is Result.UNKEPT and session.lacking is not None:
+            self._room.lacks(session.lacking)
             self._console.say("This worker takes no more jobs until there is room.")
-        self._next = attempt.next
+        self._next = session.next
         return result
 
     def _between_deaths(self) -> float:
-        """Asked of the table now and then, and not while it cannot be reached."""
+        """Mean time between deaths, in seconds; they are counted now and then, if the table can be reached."""
         now = time.monotonic()
         if now >= self._deaths_due:
             self._deaths_due = now + _SECONDS_BETWEEN_COUNTS

@@ -1,4 +1,4 @@
-"""Files to and from the store on threads of their own: computing never waits for the network.
+"""Transfers of files to and from the store, on threads of their own: computing never waits for the network.
 
 Uploads go one at a time and in the order they were asked for, so that a checkpoint is never named before an older one;
 fetches do not wait for them.
@@ -22,7 +22,7 @@ from workers.scratch import FilesLost
 
 @dataclass(frozen=True)
 class Fetched:
-    """Files asked for are on this machine."""
+    """The files that were asked for are on this machine."""
 
     job: str
     files: Mapping[str, Path]
@@ -30,6 +30,8 @@ class Fetched:
 
 @dataclass(frozen=True)
 class FetchFailed:
+    """The file of this name cannot be had now."""
+
     job: str
     name: str
     error: OrchError
@@ -37,8 +39,10 @@ class FetchFailed:
 
 @dataclass(frozen=True)
 class CheckpointUploaded:
+    """A checkpoint is in the store."""
+
     job: str
-    step: int
+    job_step: int
     artifact: Artifact
     shortage: str | None
     """What the store says when it is full, or nearly."""
@@ -46,6 +50,8 @@ class CheckpointUploaded:
 
 @dataclass(frozen=True)
 class CheckpointNotKept:
+    """The store did not take a checkpoint."""
+
     job: str
     error: OrchError
     shortage: str | None
@@ -53,15 +59,17 @@ class CheckpointNotKept:
 
 @dataclass(frozen=True)
 class OutputsUploaded:
-    """Of some jobs of a chain."""
+    """The outputs of one or more jobs of a chain are in the store."""
 
     artifacts: Mapping[str, Mapping[str, Artifact]]
-    """By job and name."""
+    """The outputs by job and name."""
     shortage: str | None
 
 
 @dataclass(frozen=True)
 class OutputsNotKept:
+    """The store did not take the outputs."""
+
     error: OrchError
     shortage: str | None
 
@@ -71,24 +79,24 @@ Transferred = Fetched | FetchFailed | CheckpointUploaded | CheckpointNotKept | O
 
 @dataclass(frozen=True)
 class Threads:
-    """A worker's: one for each direction."""
+    """The threads of a worker's transfers: one for each direction."""
 
     down: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="fetches"))
     up: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="uploads"))
 
     def shut_down(self, *, wait: bool) -> None:
-        """After what was asked for, or, without waiting, after what is on its way."""
+        """End the threads after all that was asked for or, without waiting, after what is on its way."""
         for thread in (self.down, self.up):
             thread.shutdown(wait=wait, cancel_futures=not wait)
 
 
 class Transfers:
-    """The transfers of one attempt.  What is asked for here ends as one event in `deliver`, on another thread.
+    """The transfers of one session.  What is asked for here ends as one event in `deliver`, on another thread.
 
     What failed says whose trouble it is: the store's (StoreError), this machine's (DiskError; FilesLost where somebody
     has cleaned the worker's directory), or a fault in Orch.
 
-    Every attempt has transfers of its own, so that one which ends late speaks to nobody, and not to the attempt
+    Every session has transfers of its own, so that one which ends late speaks to nobody, and not to the session
     at another job; the threads are the worker's.
     """
 
@@ -103,11 +111,11 @@ class Transfers:
     def fetch(self, job: str, artifacts: Mapping[str, Artifact]) -> None:
         self._threads.down.submit(lambda: self._deliver(self._fetched(job, artifacts)))
 
-    def upload_checkpoint(self, job: str, step: int, file: Path) -> None:
-        self._threads.up.submit(lambda: self._deliver(self._checkpoint(job, step, file)))
+    def upload_checkpoint(self, job: str, job_step: int, file: Path) -> None:
+        self._threads.up.submit(lambda: self._deliver(self._checkpoint(job, job_step, file)))
 
     def upload_outputs(self, files: Mapping[str, Mapping[str, Path]]) -> None:
-        """By job and name."""
+        """Upload the outputs of jobs; `files` gives them by job and name."""
         self._threads.up.submit(lambda: self._deliver(self._outputs(files)))
 
     def delete(self, artifacts: tuple[Artifact, ...]) -> None:
@@ -124,33 +132,33 @@ class Transfers:
                 return FetchFailed(job, name, as_trouble(error))
         return Fetched(job, files)
 
-    def _checkpoint(self, job: str, step: int, file: Path) -> CheckpointUploaded | CheckpointNotKept:
+    def _checkpoint(self, job: str, job_step: int, file: Path) -> CheckpointUploaded | CheckpointNotKept:
         try:
             artifact = self._store.put(file)
             file.unlink(missing_ok=True)
         except Exception as error:
             return CheckpointNotKept(job, as_trouble(error), self._shortage(error))
-        return CheckpointUploaded(job, step, artifact, self._shortage())
+        return CheckpointUploaded(job, job_step, artifact, self._shortage())
 
     def _outputs(self, files: Mapping[str, Mapping[str, Path]]) -> OutputsUploaded | OutputsNotKept:
         try:
             kept = {job: {name: self._store.put(file) for name, file in named.items()} for job, named in files.items()}
         except Exception as error:
             return OutputsNotKept(as_trouble(error), self._shortage(error))
-        # Not before all are kept: what is refused is offered again, and must be where it was.
+        # Outputs move only when all are kept: what the store refuses is offered again, and must be where it was.
         for job, named in kept.items():
             self._adopt(files[job], named)
         return OutputsUploaded(kept, self._shortage())
 
     def _adopt(self, files: Mapping[str, Path], kept: Mapping[str, Artifact]) -> None:
-        """A log is no job's input; and it must stay where it is until its job is handed in, perhaps at a second try."""
+        """Keep outputs for the next job; not a log, which must stay where it is until its job is completed."""
         for name, artifact in kept.items():
             if name != LOG:
                 with suppress(OSError):  # it is in the store, and can be fetched
                     self._cache.adopt(files[name], artifact)
 
     def _shortage(self, error: Exception | None = None) -> str | None:
-        """What the store says, or else the error that there is no room; nothing depends on it."""
+        """What the store says of its room, or else the error that there is none; nothing depends on it."""
         with suppress(Exception):
             if told := self._store.shortage():
                 return told
@@ -158,9 +166,9 @@ class Transfers:
 
 
 def as_trouble(error: Exception) -> OrchError:
-    """What an exception means to a worker.
+    """What an exception of a transfer means to a worker.
 
-    Whatever it is, who waits for the transfer must hear of it: else a job is held, and renewed, for ever.
+    Every exception means something: unless the main thread hears of it, a job is held and its lease renewed for ever.
     """
     match error:
         case FileNotFoundError() | DiskError(__cause__=FileNotFoundError()):

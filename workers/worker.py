@@ -1,6 +1,6 @@
-"""A worker as its attempts see it: who claims, what computes, and by what they hear of it; and how they end for it.
+"""A worker as its sessions see it: its parts, which every session uses, and how a session can end for it.
 
-How one is started and kept going stands in `workers.supervisor`.
+How a worker is started and kept going stands in `workers.supervisor`.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.jobs import Claimant
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.console import Console
 from workers.inbox import Inbox
-from workers.intervals import Pace
 from workers.outage import Outage
-from workers.runner_process import RunnerProcess
+from workers.runner.process import RunnerProcess
 from workers.transfers import Transfers
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What an attempt has of its worker."""
+    """What a session has of its worker."""
 
     claimant: Claimant
     runner: RunnerProcess
@@ -30,21 +30,21 @@ class Worker:
     console: Console
     outage: Outage
     directory: Path
-    """For the files of this attempt; removed at its end."""
-    pace: Pace
+    """Where the files of this session lie; removed at its end."""
+    checkpoint_policy: CheckpointPolicy
     stopping: Callable[[], bool]
     hung_seconds: float
     chained: bool
-    """Whether to go on with what follows a job."""
+    """Whether the worker goes on with the next job of a chain."""
 
 
 class Result(Enum):
-    """How an attempt ended for this worker."""
+    """How a session ended for this worker."""
 
     DONE = "done"
     FAILED = "failed"
     RELEASED = "released"
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """This machine cannot do the job."""
     UNKEPT = "unkept"
     """This account's storage has no room for what the job makes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fast_motion.schedule import Blow, Strike
+from models.files import replace_file
 
 _AHEAD = (0.0, 4.0, -4.0, 3600.0, -3600.0)
 """Seconds.  None between half a minute and ten: set back by so little, a job's back-off or lease lasts so much longer,
@@ -35,6 +36,4 @@ class ClockFile:
         self.set_ahead(0.0)
 
     def set_ahead(self, seconds: float) -> None:
-        written = self.path.with_name(f".{self.path.name}")
-        written.write_text(str(seconds))
-        written.replace(self.path)
+        replace_file(self.path, str(seconds).encode())

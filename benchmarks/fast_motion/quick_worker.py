@@ -1,6 +1,6 @@
 """A worker with a stand-in for a runner, in a process that is forked from one which has all its modules loaded.
 
-All else of it is Orch's own: supervisor, attempts, transfers, table, store and client.  So that thousands of them can
+All else of it is Orch's own: supervisor, sessions, transfers, table, store and client.  So that thousands of them can
 die in an hour, the pauses in which a worker only waits are shorter, and its clock can be set.
 """
 
@@ -40,7 +40,7 @@ PAUSES: Mapping[tuple[str, str], float] = {
     ("workers.supervisor", "_STEP_BACK_SECONDS"): 0.5,
     ("workers.outage", "_FIRST_PAUSE_SECONDS"): 0.5,
     ("workers.outage", "_LONGEST_PAUSE_SECONDS"): 4.0,
-    ("workers.attempt", "_STORE_WAIT_SECONDS"): 0.5,
+    ("workers.session", "_STORE_WAIT_SECONDS"): 0.5,
     ("orchestrator.jobtable.settling", "FIRST_BACK_OFF_SECONDS"): 0.2,
     ("orchestrator.jobtable.settling", "LONGEST_BACK_OFF_SECONDS"): 5.0,
     ("orchestrator.jobtable.stragglers", "FEWEST_SECONDS"): 1.5,

@@ -21,11 +21,11 @@ from typing import Any
 from fast_motion import states
 from fast_motion.states import Damaged, State, chained, content_digest
 from orchestrator.jobs import LOG
-from workers import faults
-from workers.channel import Channel
-from workers.messages import (
+from workers.runner import faults
+from workers.runner.connection import Connection
+from workers.runner.messages import (
     LOG_NAME,
-    CheckpointRefused,
+    CheckpointDiscarded,
     CheckpointWritten,
     Failed,
     Finished,
@@ -40,7 +40,7 @@ from workers.messages import (
 STEP_SECONDS = "ORCH_CAMPAIGN_STEP_SECONDS"
 """The environment variable that says how long a step takes."""
 
-Outcome = Finished | Stopped | CheckpointRefused | Failed | Unsuitable
+Outcome = Finished | Stopped | CheckpointDiscarded | Failed | Unsuitable
 Later = Callable[[], Outcome]
 
 _in_memory: dict[str, State] = {}
@@ -54,24 +54,24 @@ def main() -> None:
     parser.parse_args()
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    channel = Channel(sys.stdin, pipe)
-    channel.say(Ready("a stand-in", load_seconds=0.0))
+    connection = Connection(sys.stdin, pipe)
+    connection.say(Ready("a stand-in", load_seconds=0.0))
     while True:
-        _serve(channel.next_job(), channel)
+        _serve(connection.next_job(), connection)
 
 
-def _serve(job: RunJob, channel: Channel) -> None:
-    if job.follows is not None and channel.stop_asked():
-        channel.later(job, lambda: Stopped(job.job))
+def _serve(job: RunJob, connection: Connection) -> None:
+    if job.follows is not None and connection.stop_asked():
+        connection.later(job, lambda: Stopped(job.job))
         return
     try:
         _log_to(Path(job.directory) / LOG_NAME)
-        outcome = _STAGES[job.stage](job, channel)
+        outcome = _STAGES[job.stage](job, connection)
     except Exception as error:
         with suppress(OSError):  # the log's disk may be full
             traceback.print_exc()
         outcome = faults.ending(job, error)
-    channel.later(job, lambda: _ended(job, outcome))
+    connection.later(job, lambda: _ended(job, outcome))
 
 
 def _log_to(path: Path) -> None:
@@ -96,67 +96,67 @@ def _ended(job: RunJob, outcome: Outcome | Later) -> Message:
 # --- stages ---
 
 
-def train(job: RunJob, channel: Channel) -> Outcome | Later:
+def train(job: RunJob, connection: Connection) -> Outcome | Later:
     """One visit, from the state before to the state after."""
     visit = job.spec["visit"]
     first, last = visit["first_step"], visit["first_step"] + visit["steps"]
     try:
         digest, step = _begun(job, first, last)
     except Damaged as damaged:
-        return CheckpointRefused(job.job, str(damaged))
+        return CheckpointDiscarded(job.job, str(damaged))
     shard = content_digest(Path(job.inputs["shard"]))
     step_seconds = float(os.environ.get(STEP_SECONDS, "0"))
     while step < last:
         if step_seconds:
             time.sleep(step_seconds)
         digest, step = chained("step", digest, step, shard), step + 1
-        channel.progress(Progress(job.job, step - first, last - first, loss=1.0))
-        stopping = channel.stop_asked()
-        if step < last and (stopping or channel.checkpoint_due(job.pace)):
-            _take_checkpoint(job, _state(job, step, digest), channel)
+        connection.progress(Progress(job.job, step - first, last - first, loss=1.0))
+        stopping = connection.stop_asked()
+        if step < last and (stopping or connection.checkpoint_due(job.checkpoint_policy)):
+            _take_checkpoint(job, _state(job, step, digest), connection)
             if stopping:
                 return Stopped(job.job)
     after = _state(job, last, digest)
-    channel.checkpoint_taken(0.0)
+    connection.checkpoint_taken(0.0)
     _in_memory.clear()
     _in_memory[after.training] = after
     return lambda: _finished(job, after)
 
 
-def merge(job: RunJob, channel: Channel) -> Outcome:
+def merge(job: RunJob, connection: Connection) -> Outcome:
     """The states of a round made one."""
     replicas = [_input(job, f"replica{number}", job.spec["step"]) for number in range(_replicas(job))]
     before = _input(job, "previous", job.spec["first_step"]) if "previous" in job.inputs else _fresh(job)
-    channel.progress(Progress(job.job, 0, 1))
+    connection.progress(Progress(job.job, 0, 1))
     parts = (state.digest for state in (before, *replicas))
     digest = chained("merge", *parts, content_digest(Path(job.inputs["shard"])))
     return _finished(job, _state(job, job.spec["step"], digest))
 
 
-def compress(job: RunJob, channel: Channel) -> Outcome:
+def compress(job: RunJob, connection: Connection) -> Outcome:
     """A model made of the last state."""
     assert job.state is not None, "a compress job has the last state of a training as its input"
     try:
         state = states.load(Path(job.state))
     except Damaged as damaged:
-        return CheckpointRefused(job.job, str(damaged))
-    channel.progress(Progress(job.job, 0, 1))
+        return CheckpointDiscarded(job.job, str(damaged))
+    connection.progress(Progress(job.job, 0, 1))
     model = State(state.training, job.job, state.step, chained(job.spec["method"], state.digest))
     path = Path(job.directory) / "model.tflite"
     states.save(model, path)
     return Finished(job.job, {"model": str(path)}, {"weights_sha256": model.digest})
 
 
-def benchmark(job: RunJob, channel: Channel) -> Outcome:
+def benchmark(job: RunJob, connection: Connection) -> Outcome:
     """A measurement, which depends on the models and the test set alone."""
-    channel.progress(Progress(job.job, 0, 1))
-    if channel.stop_asked():
+    connection.progress(Progress(job.job, 0, 1))
+    if connection.stop_asked():
         return Stopped(job.job)
     models = [states.load(Path(job.inputs[name])).digest for name in ("model", "reference")]
     return Finished(job.job, {}, {"weights_sha256": chained(*models, content_digest(Path(job.inputs["test"])))})
 
 
-_STAGES: Mapping[str, Callable[[RunJob, Channel], Outcome | Later]] = {
+_STAGES: Mapping[str, Callable[[RunJob, Connection], Outcome | Later]] = {
     "train": train,
     "merge": merge,
     "compress": compress,
@@ -184,9 +184,9 @@ def _begun(job: RunJob, first: int, last: int) -> tuple[str, int]:
     return before.digest, before.step
 
 
-def _take_checkpoint(job: RunJob, state: State, channel: Channel) -> None:
-    channel.checkpoint_taken(0.0)
-    channel.later(job, lambda: _written(job, state))
+def _take_checkpoint(job: RunJob, state: State, connection: Connection) -> None:
+    connection.checkpoint_taken(0.0)
+    connection.later(job, lambda: _written(job, state))
 
 
 def _written(job: RunJob, state: State) -> CheckpointWritten | None:

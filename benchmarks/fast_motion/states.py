@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from models.files import replace_file
+
 _PADDING_BYTES = 48 << 10
 """Long enough that half a file can be lost on its way, or outgrow a limit; short enough for thousands of them."""
 
@@ -40,9 +42,7 @@ def content_digest(path: Path) -> str:
 
 def save(state: State, path: Path) -> None:
     """Write the state so that the file is whole or not there; equal states give equal bytes.  Raises OSError."""
-    beside = path.with_name(f".{path.name}")
-    beside.write_bytes(_encoded(state))
-    beside.replace(path)
+    replace_file(path, _encoded(state))
 
 
 def load(path: Path) -> State:

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from models.files import incoming_file
 from orchestrator import untrusted
-from orchestrator.artifacts.incoming import appearing_in
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
 from orchestrator.drive.client import Account, DriveClient, Metadata
 from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
@@ -88,7 +88,7 @@ class DriveStore:
 
     def _fetch_whole(self, artifact: Artifact, to: Path) -> None:
         for _ in range(_DOWNLOADS):
-            with appearing_in(to.parent) as incoming:
+            with incoming_file(to.parent) as incoming:
                 hashed = _Hashed(incoming.stream, artifact)
                 with suppress(_TooLong):  # another's page, perhaps, on the way
                     self._client.download(artifact.location, hashed)  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from orchestrator.artifacts.incoming import TEMPORARY, appearing_in, sync
+from models import files
+from models.files import TEMPORARY, incoming_file
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, copy_hashed
 from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact
@@ -57,9 +58,11 @@ class LocalStore:
         except OSError as error:
             raise _unreadable(file, error) from error
         try:
-            with source, appearing_in(self.directory) as incoming:
+            with source, incoming_file(self.directory) as incoming:
                 sha256, size = copy_hashed(_Source(source, partial(_unreadable, file)), incoming.stream)
                 incoming.appear_as(self.directory / _location(sha256))
+                # The file's directory may be as new as the file: a row of the job table must not outlive either.
+                files.sync_directory(self.directory)
         except OSError as error:
             raise StoreError(
                 f"{file.name} could not be kept in {self.directory}: {error.strerror or error}; "
@@ -81,7 +84,7 @@ class LocalStore:
         except OSError as error:
             raise refused(error) from error
         try:
-            with source, appearing_in(to.parent) as incoming:
+            with source, incoming_file(to.parent) as incoming:
                 sha256, size = copy_hashed(_Source(source, refused), incoming.stream, most=artifact.size)
                 if (sha256, size) != (artifact.sha256, artifact.size):
                     raise ArtifactDamaged(
@@ -218,7 +221,7 @@ def _put_back(aside: Path, path: Path) -> None:
     """Equal bytes may have been put there meanwhile: either file will do."""
     with suppress(FileExistsError):
         path.hardlink_to(aside)
-        sync(path.parent)
+        files.sync_directory(path.parent)
     aside.unlink()
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any, BinaryIO
 
 from googleapiclient.http import MediaIoBaseDownload, MediaIoBaseUpload
 
-from orchestrator.drive.connection import TRIES_MORE, Connection, explained, in_words
+from orchestrator.drive.connection import TRIES_MORE, Connection, explained, in_words, pause_after
 from orchestrator.drive.refusals import DriveRefused, Reason
 
 NEARLY_FULL = 0.9
@@ -273,7 +271,7 @@ class DriveClient:
                 if refused.reason not in (Reason.UNREACHABLE, Reason.MISSING) or failures > TRIES_MORE:
                     raise
                 request = None if refused.reason is Reason.MISSING else request
-                time.sleep(random.random() * 2**failures)
+                pause_after(failures)
 
     def _session(self, body: dict[str, Any], content: BinaryIO) -> Any:
         media = _Chunks(content, BYTES, _CHUNK_BYTES, resumable=True)

@@ -9,7 +9,6 @@ import errno
 import http.client
 import json
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ from googleapiclient import discovery, discovery_cache
 from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
 
+from orchestrator.backoff import random_pause
 from orchestrator.drive.clock import ServiceClock
 from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded, not_signed_in, refusal
 
@@ -31,6 +31,8 @@ ROOT_URL_VARIABLE = "ORCH_DRIVE_ROOT_URL"
 
 TRIES_MORE = 3
 """With pauses of 2, 4 and 8 s at most, at random: a table must say within half a minute whether it can be reached."""
+_FIRST_PAUSE_SECONDS = 2.0
+_LONGEST_PAUSE_SECONDS = 8.0
 _TIMEOUT_SECONDS = 20.0
 
 # What no network says: a file that is up- or downloaded could not be read or written.
@@ -85,7 +87,7 @@ class Connection:
                 if not self._signed_in_again():
                     raise
                 continue
-            time.sleep(random.random() * 2**failures)
+            pause_after(failures)
 
     def _signed_in_again(self) -> bool:
         """Whether a person has done so since.  Raises SignInNeeded if they have signed out."""
@@ -107,6 +109,11 @@ class Connection:
         connection = build_http()
         connection.timeout = _TIMEOUT_SECONDS
         return _Listening(lambda: self._credentials, connection, self.clock)
+
+
+def pause_after(failures: int) -> None:
+    """Wait before a request is sent again that has failed so many times in a row."""
+    time.sleep(random_pause(failures, _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS))
 
 
 class _Listening(google_auth_httplib2.AuthorizedHttp):  # type: ignore[misc]

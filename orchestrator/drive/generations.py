@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from models.files import replace_file
 from orchestrator.drive.client import DriveClient
 from orchestrator.drive.refusals import DriveRefused
 from orchestrator.errors import HomeError
@@ -71,4 +72,4 @@ def _kept() -> dict[str, int]:
 def _keep(url: str, generation: int) -> None:
     """Where a command may write; elsewhere the artifacts' notes have to do."""
     with suppress(OSError):
-        SEEN_FILE.write_text(json.dumps({**_kept(), url: generation}) + "\n", encoding="utf-8")
+        replace_file(SEEN_FILE, (json.dumps({**_kept(), url: generation}) + "\n").encode(), parents=False)

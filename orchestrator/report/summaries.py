@@ -31,10 +31,6 @@ class Timing:
     def label(self) -> str:
         return f"batch {self.batch}, {self.threads} thread{'s' if self.threads != 1 else ''}"
 
-    @property
-    def per_image(self) -> float:
-        return self.p50 / self.batch
-
 
 @dataclass(frozen=True)
 class Summary:

@@ -178,11 +178,11 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
 HURRIED = """
 import sys
 from orchestrator.home import Home
-from workers import notice
+from workers import shutdown
 from workers.console import Console
 from workers.hosts import this_host
 from workers.supervisor import Settings, Supervisor
-notice.NOTICE_SECONDS = 0.2
+shutdown.NOTICE_SECONDS = 0.2
 Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host()), Console("hurried")).run()
 sys.exit("it ended by itself")
 """

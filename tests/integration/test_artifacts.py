@@ -15,9 +15,10 @@ from typing import Protocol
 
 import pytest
 
-from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore, Stored, incoming, local
+from models import files
+from models.files import TEMPORARY
+from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore, Stored, local
 from orchestrator.artifacts.drive import DriveStore
-from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.errors import DiskError, StoreError
@@ -400,7 +401,7 @@ def test_a_new_directory_of_the_store_reaches_the_disk_with_its_first_file(
     store: LocalStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(incoming, "sync", synced.append)
+    monkeypatch.setattr(files, "sync_directory", synced.append)
     artifact = store.put(file)
     parent = (store.directory / artifact.location).parent
     assert synced == [parent, store.directory]

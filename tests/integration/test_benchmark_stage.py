@@ -12,10 +12,10 @@ import pytest
 
 from models import catalog, datasets
 from models.compression.compressed_model import compress
-from workers.channel import Channel
-from workers.intervals import Pace
-from workers.messages import Finished, RunJob
-from workers.stages import benchmark
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner.connection import Connection
+from workers.runner.messages import Finished, RunJob
+from workers.runner.stages import benchmark
 
 Measured = Callable[[str, str], dict[str, Any]]
 
@@ -33,10 +33,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         networks = {"model": f"{method}.tflite", "reference": f"{reference}.tflite"}
         spec = {"method": method, "batch_sizes": [1], "threads": [1]}
         inputs = {name: str(directory / file) for name, file in {**networks, "test": "test"}.items()}
-        order = RunJob("job", "benchmark", spec, inputs, None, None, str(directory), Pace(1800.0, 10.0))
+        order = RunJob("job", "benchmark", spec, inputs, None, None, str(directory), CheckpointPolicy(1800.0, 10.0))
         # Its writing end stays open: a runner ends when its supervisor's pipe closes.
         reading, _ = os.pipe()
-        finished = benchmark.run(order, Channel(os.fdopen(reading), io.StringIO()))
+        finished = benchmark.run(order, Connection(os.fdopen(reading), io.StringIO()))
         assert isinstance(finished, Finished)
         (latency,) = finished.metrics["latencies"]
         return dict(latency)

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from models.failures import PermanentFailure
 from models.training import DataMismatch, Diverged, StateMismatch
-from workers import faults
-from workers.intervals import Pace
-from workers.messages import Failed, RunJob, Stopped
-from workers.stages.states import InputUnusable
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner import faults
+from workers.runner.messages import Failed, RunJob, Stopped
+from workers.runner.stages.states import InputUnusable
 
 
 class Multiplied(keras.layers.Layer):  # type: ignore[misc]
@@ -25,7 +25,7 @@ class Multiplied(keras.layers.Layer):  # type: ignore[misc]
         return tf.matmul(rows, rows)
 
 
-PACE = Pace(1800.0, 10.0)
+POLICY = CheckpointPolicy(1800.0, 10.0)
 ROW = tf.zeros((1, 2))
 
 
@@ -96,7 +96,7 @@ def test_the_line_that_is_shown_says_what_is_wrong(does: Callable[[], None], beg
 def test_only_what_would_fail_the_same_on_every_machine_is_not_tried_again(
     error: Exception, final: bool, tmp_path: Path
 ) -> None:
-    job = RunJob("job", "train", {}, {}, None, None, str(tmp_path), PACE)
+    job = RunJob("job", "train", {}, {}, None, None, str(tmp_path), POLICY)
     told = faults.ending(job, error)
     assert isinstance(told, Failed) and told.final is final
     assert isinstance(error, PermanentFailure) is final
@@ -106,6 +106,6 @@ def test_only_what_would_fail_the_same_on_every_machine_is_not_tried_again(
 def test_a_job_whose_files_a_cleaner_has_deleted_is_left_for_another_try(gone: str, tmp_path: Path) -> None:
     (tmp_path / "there").touch()
     paths = {name: str(tmp_path / ("gone" if name == gone else "there")) for name in ("inputs", "state", "directory")}
-    job = RunJob("job", "train", {}, {"shard": paths["inputs"]}, paths["state"], None, paths["directory"], PACE)
+    job = RunJob("job", "train", {}, {"shard": paths["inputs"]}, paths["state"], None, paths["directory"], POLICY)
     told = faults.ending(job, ValueError("Could not open it."))
     assert told == Stopped("job", f"Files of this worker have been deleted ({tmp_path / 'gone'}).")

@@ -17,11 +17,11 @@ from orchestrator.jobs import PlannedJob, Stage
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from workers.channel import Channel
-from workers.intervals import Pace
-from workers.messages import CheckpointRefused, Finished, RunJob
-from workers.stages import merge, train
-from workers.stages.states import InputUnusable
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner.connection import Connection
+from workers.runner.messages import CheckpointDiscarded, Finished, RunJob
+from workers.runner.stages import merge, train
+from workers.runner.stages.states import InputUnusable
 
 STUDY = Study.parse(SMALL.replace("[training]", '[training]\nmode = "average"\nouter = "nesterov"'))
 
@@ -29,10 +29,10 @@ STUDY = Study.parse(SMALL.replace("[training]", '[training]\nmode = "average"\no
 class Files:
     """A directory in which the jobs of a plan are done one by one, each reading what those before it wrote."""
 
-    def __init__(self, directory: Path, channel: Channel) -> None:
+    def __init__(self, directory: Path, connection: Connection) -> None:
         self.directory = directory
         self.plan: Plan = make_plan(STUDY)
-        self._channel = channel
+        self._connection = connection
         parts = datasets.stratified_shards(datasets.subset(datasets.load("synthetic").train, 400, 0), STUDY.shards, 0)
         for name, part in zip(self.plan.shard_names, parts, strict=True):
             datasets.save_split(part, self.data(name))
@@ -48,7 +48,7 @@ class Files:
         (job,) = [job for job in self.plan.jobs if job.name.endswith(end)]
         return job
 
-    def do(self, end: str) -> Finished | CheckpointRefused:
+    def do(self, end: str) -> Finished | CheckpointDiscarded:
         job = self.job(end)
         directory = self.directory / job.id
         directory.mkdir(exist_ok=True)
@@ -57,12 +57,12 @@ class Files:
             for called, ref in job.inputs.items()
         }
         state = paths.pop("state", None)
-        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), Pace(1800.0, 10.0))
+        order = RunJob(job.id, job.stage, job.spec, paths, state, None, str(directory), CheckpointPolicy(1800.0, 10.0))
         if job.stage is Stage.MERGE:
-            return merge.run(order, self._channel)
-        outcome = train.run(order, self._channel)
+            return merge.run(order, self._connection)
+        outcome = train.run(order, self._connection)
         ended = outcome() if callable(outcome) else outcome
-        assert isinstance(ended, Finished | CheckpointRefused)
+        assert isinstance(ended, Finished | CheckpointDiscarded)
         return ended
 
     def do_all(self, *ends: str) -> dict[str, str]:
@@ -76,22 +76,22 @@ NEXT = ("train/r01.s0", "train/r01.s1", "merge/r01")
 
 
 @pytest.fixture(scope="module")
-def channel() -> Channel:
+def connection() -> Connection:
     # Its reading end must stay open: a runner ends when its supervisor's pipe closes.
     reading, _ = os.pipe()
-    return Channel(os.fdopen(reading), io.StringIO())
+    return Connection(os.fdopen(reading), io.StringIO())
 
 
 @pytest.fixture
-def files(tmp_path: Path, channel: Channel) -> Files:
-    return Files(tmp_path, channel)
+def files(tmp_path: Path, connection: Connection) -> Files:
+    return Files(tmp_path, connection)
 
 
 def test_the_order_in_which_a_process_did_the_jobs_of_a_round_changes_no_bit(
-    files: Files, tmp_path_factory: pytest.TempPathFactory, channel: Channel
+    files: Files, tmp_path_factory: pytest.TempPathFactory, connection: Connection
 ) -> None:
     found = files.do_all(*ROUND, *NEXT)
-    backwards = Files(tmp_path_factory.mktemp("backwards"), channel)
+    backwards = Files(tmp_path_factory.mktemp("backwards"), connection)
     again = backwards.do_all("train/r00.s1", "train/r00.s0", "merge/r00", "train/r01.s1", "train/r01.s0", "merge/r01")
     assert again == found
     assert len(set(found.values())) == 6
@@ -146,10 +146,10 @@ def test_a_replica_that_cannot_be_merged_is_named(files: Files, damage: Callable
         files.do("merge/r00")
 
 
-def test_of_a_visit_a_damaged_merge_is_refused_and_a_damaged_optimizer_is_named(files: Files) -> None:
+def test_of_a_visit_a_damaged_merge_is_discarded_and_a_damaged_optimizer_is_named(files: Files) -> None:
     files.do_all(*ROUND)
     truncated(files.state("train/r00.s1"))
     with pytest.raises(InputUnusable, match="The input 'own' is damaged"):
         files.do("train/r01.s1")
     truncated(files.state("merge/r00"))
-    assert isinstance(files.do("train/r01.s0"), CheckpointRefused)
+    assert isinstance(files.do("train/r01.s0"), CheckpointDiscarded)

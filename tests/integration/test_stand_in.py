@@ -10,9 +10,18 @@ from typing import TypeVar
 import pytest
 from fast_motion.stand_in import STEP_SECONDS
 
-from workers.intervals import Pace
-from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Message, Ready, RunJob, Stop, Stopped
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner.messages import (
+    CheckpointDiscarded,
+    CheckpointWritten,
+    Finished,
+    Message,
+    Ready,
+    RunJob,
+    Stop,
+    Stopped,
+)
+from workers.runner.process import RunnerDied, RunnerProcess
 
 STEPS = 20
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -44,7 +53,9 @@ class StandIn:
         visit = {"first_step": 0, "steps": steps}
         spec = {"training": {"seed": 0}, "visit": visit}
         inputs = {"shard": str(shard)}
-        self.process.send(RunJob("a" * 32, "train", spec, inputs, state, None, str(directory), Pace(1.0, 1.0, 0.0)))
+        self.process.send(
+            RunJob("a" * 32, "train", spec, inputs, state, None, str(directory), CheckpointPolicy(1.0, 1.0, 0.0))
+        )
 
     def trained(self, state: str | None = None, steps: int = STEPS) -> str:
         self.order(state, steps)
@@ -75,7 +86,7 @@ def test_stopped_and_gone_on_elsewhere_it_ends_in_the_same_digest(stand_in: Call
     stopped.process.send(Stop())
     last = stopped.hear(CheckpointWritten)
     stopped.hear(Stopped)
-    assert 0 < last.step < STEPS
+    assert 0 < last.job_step < STEPS
     assert stand_in().trained(state=last.path) == stand_in().trained()
 
 
@@ -91,7 +102,7 @@ def test_a_step_less_is_another_digest(stand_in: Callable[[], StandIn]) -> None:
     assert stand_in().trained(steps=STEPS - 1) != stand_in().trained()
 
 
-def test_a_damaged_state_is_refused(stand_in: Callable[[], StandIn]) -> None:
+def test_a_damaged_state_is_discarded(stand_in: Callable[[], StandIn]) -> None:
     runner = stand_in()
     runner.order()
     state = Path(runner.hear(Finished).outputs["state"])
@@ -99,4 +110,4 @@ def test_a_damaged_state_is_refused(stand_in: Callable[[], StandIn]) -> None:
     content[-1] ^= 1
     state.write_bytes(content)
     runner.order(state=str(state))
-    assert "damaged" in runner.hear(CheckpointRefused).reason
+    assert "damaged" in runner.hear(CheckpointDiscarded).reason

@@ -1,4 +1,4 @@
-"""What a worker does between two attempts, which are played here; table and store are real."""
+"""What a worker does between two sessions, which are played here; table and store are real."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from workers import outage, room, supervisor
 from workers.console import Console
 from workers.hosts import Host
 from workers.room import Room
-from workers.runner_process import RunnerProcess
+from workers.runner.process import RunnerProcess
 from workers.supervisor import RunnerLost, Settings, Supervisor
 from workers.worker import Result, Worker
 
@@ -66,10 +66,10 @@ def worker(home: Home, runner: PlayedRunner, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
-    """The names of the jobs that were done; every attempt does its job at once, and the worker may be asked to end."""
+    """The names of the jobs that were done; every session does its job at once, and the worker may be asked to end."""
     names: list[str] = []
 
-    class PlayedAttempt:
+    class PlayedSession:
         def __init__(self, jobs: JobTable, lease: Lease, of: Worker) -> None:
             self._jobs, self._lease, self._of = jobs, lease, of
             self.job = lease.job
@@ -80,10 +80,10 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
             self.next, _ = self._jobs.hand_on(self._lease, [finished], None, self._of.claimant, or_another=True)
             names.append(self._lease.name)
             if self._lease.name == ENDS_AFTER:
-                worker._notice.give("the session is over")
+                worker._shutdown.give("the session is over")
             return Result.DONE
 
-    monkeypatch.setattr(supervisor, "Attempt", PlayedAttempt)
+    monkeypatch.setattr(supervisor, "Session", PlayedSession)
     return names
 
 
@@ -97,7 +97,7 @@ def served(worker: Supervisor) -> ExitCode:
     try:
         return worker._serve()
     finally:
-        worker._give_back_next()
+        worker._release_next()
 
 
 def test_a_job_that_was_claimed_as_another_was_handed_in_is_the_next_one(
@@ -138,7 +138,7 @@ def test_a_job_that_was_claimed_is_given_back_before_another_runner_is_loaded(
         (Result.DONE, ExitCode.DONE),
         (Result.FAILED, ExitCode.FAILED),
         (Result.RELEASED, ExitCode.TRY_LATER),
-        (Result.REFUSED, ExitCode.TRY_LATER),
+        (Result.REJECTED, ExitCode.TRY_LATER),
         (Result.LOST, ExitCode.TRY_LATER),
     ],
 )
@@ -193,7 +193,7 @@ def test_after_a_job_that_it_could_not_begin_a_worker_lets_others_claim_first(
 
     def idle(_seconds: float) -> None:
         did.append("waited")
-        worker._notice.give("the test")
+        worker._shutdown.give("the test")
 
     monkeypatch.setattr(worker, "_work", given_back)
     monkeypatch.setattr(worker, "_idle", idle)
@@ -207,7 +207,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
     first, second, _ = sorted(JOBS, key=lambda job: job.id)
     home.jobs.publish(plan_of([first, second], seconds=3600))
 
-    class RefusingAttempt:
+    class RejectingSession:
         next = None
         job = first.id
 
@@ -216,9 +216,9 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
 
         def run(self) -> Result:
             self._jobs.release(self._lease, "it does not fit", refused=True)
-            return Result.REFUSED
+            return Result.REJECTED
 
-    monkeypatch.setattr(supervisor, "Attempt", RefusingAttempt)
+    monkeypatch.setattr(supervisor, "Session", RejectingSession)
     lease = worker._claim()
     assert lease is not None and lease.job == first.id
     worker._work(lease, cast(RunnerProcess, runner))

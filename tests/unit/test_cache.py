@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from models.files import TEMPORARY
 from orchestrator.artifacts import LocalStore
-from orchestrator.artifacts.incoming import TEMPORARY
 from orchestrator.jobs import Artifact
 from workers import cache as cache_module
 from workers.cache import InputCache

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.environment import runner_environment
+from workers.runner.environment import runner_environment
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +50,29 @@ def test_a_file_may_be_for_its_owner_alone_whatever_the_umask_says(tmp_path: Pat
     with masked(0):
         files.replace_file(tmp_path / "secret", b"token", mode=0o600)
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_system_that_cannot_sync_directories_keeps_files_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def as_over_a_network(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", as_over_a_network)
+    with files.incoming_file(tmp_path) as incoming:
+        incoming.stream.write(b"shared")
+        incoming.appear_as(tmp_path / "named")
+    assert (tmp_path / "named").read_bytes() == b"shared"
+
+
+def test_a_file_that_is_given_no_name_is_gone(tmp_path: Path) -> None:
+    with files.incoming_file(tmp_path) as incoming:
+        incoming.stream.write(b"half")
+    assert list(tmp_path.iterdir()) == []
 
 
 @contextmanager

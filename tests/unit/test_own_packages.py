@@ -48,6 +48,9 @@ def test_commands_and_the_worker_find_orchs_own_packages(tmp_path: Path) -> None
     worker = orch("worker", "--help", cwd=tmp_path)
     assert worker.returncode == 0 and "--checkpoint-seconds" in worker.stdout, worker.stderr
     runner = subprocess.run(
-        [*own_packages.command("workers.runner"), "--help"], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        [*own_packages.command("workers.runner.main"), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert runner.returncode == 0 and "--threads" in runner.stdout, runner.stderr

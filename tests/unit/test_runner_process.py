@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.messages import Message, Stop
-from workers.runner_process import RunnerDied, RunnerProcess, tail
+from workers.runner.messages import Message, Stop
+from workers.runner.process import RunnerDied, RunnerProcess, tail
 
 
 def started(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[RunnerProcess, list[object]]:

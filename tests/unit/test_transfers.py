@@ -62,7 +62,7 @@ def test_an_uploaded_checkpoint_is_told_with_its_step_and_leaves_no_file_behind(
 ) -> None:
     desk.upload_checkpoint("job", 7, written(tmp_path / "c"))
     uploaded = inbox.get(timeout=10)
-    assert isinstance(uploaded, CheckpointUploaded) and uploaded.step == 7
+    assert isinstance(uploaded, CheckpointUploaded) and uploaded.job_step == 7
     assert not (tmp_path / "c").exists()
 
 

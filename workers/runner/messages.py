@@ -1,6 +1,6 @@
 """What supervisor and runner say to each other: one JSON object a line, over the runner's pipes.
 
-Plain data and their encoding; who acts on them are `workers.supervisor` and `workers.runner`.
+Plain data and their encoding.  `workers.session` and `workers.runner.main` act on them.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from workers.intervals import Pace
+from workers.checkpoint_policy import CheckpointPolicy
 
 LOG_NAME = "log.txt"
-"""In a job's directory: all that the runner printed while it did the job."""
+"""The file in a job's directory that has all that the runner printed while it did the job."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class RunJob:
     state: str | None
     """Path of the state to begin with; None where nothing comes before the job, or `follows` has it."""
     follows: str | None
-    """The job whose state in the runner's memory this one goes on from; it was sent just before."""
+    """The job, sent just before, whose state in the runner's memory this one goes on from."""
     directory: str
     """An empty directory for whatever the job writes."""
-    pace: Pace
+    checkpoint_policy: CheckpointPolicy
     """How often to take a checkpoint."""
 
 
@@ -43,7 +43,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the runner: TensorFlow is loaded; this is where it computes."""
+    """From the runner: TensorFlow is loaded, and it computes on this device."""
 
     device: str
     load_seconds: float
@@ -55,11 +55,22 @@ class Progress:
     """From the runner: how far the job is, and that it is alive."""
 
     job: str
-    step: int
-    steps: int
+    job_step: int
+    job_steps: int
+    """How many the job has: training steps, or parts of what is measured."""
     loss: float | None = None
     images_per_second: float | None = None
     note: str = ""
+
+    def for_table(self) -> dict[str, object]:
+        """What the job table keeps of it, under the keys that people's scripts read in `orch status --json`."""
+        return {
+            "step": self.job_step,
+            "steps": self.job_steps,
+            "loss": self.loss,
+            "images_per_second": self.images_per_second,
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True)
@@ -67,13 +78,13 @@ class CheckpointWritten:
     """From the runner: a state to go on from."""
 
     job: str
-    step: int
+    job_step: int
     path: str
 
 
 @dataclass(frozen=True)
-class CheckpointRefused:
-    """From the runner: the state it was given cannot be gone on from; the job was not begun."""
+class CheckpointDiscarded:
+    """From the runner: it cannot go on from the state that it was given; the job was not begun."""
 
     job: str
     reason: str
@@ -85,17 +96,17 @@ class Finished:
 
     job: str
     outputs: Mapping[str, str]
-    """Paths by name."""
+    """Paths of the outputs by name."""
     metrics: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """From the runner: the job was left as `Stop` asked, after a checkpoint if its stage makes any; or for a reason."""
+    """From the runner: the job was left undone, after a checkpoint if its stage makes any and `Stop` asked for it."""
 
     job: str
     reason: str = ""
-    """Why it was left unasked, which is no fault of the job and none of the machine."""
+    """Why the job was left though nobody asked for that: neither the job nor the machine is to blame."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,8 @@ class Unsuitable:
     reason: str
 
 
-Ending = CheckpointRefused | Finished | Stopped | Failed | Unsuitable
-"""The last that is said of a job."""
+Ending = CheckpointDiscarded | Finished | Stopped | Failed | Unsuitable
+"""What the runner says last of a job."""
 
 Message = RunJob | Stop | Ready | Progress | CheckpointWritten | Ending
 
@@ -131,7 +142,7 @@ _KINDS: dict[str, type[Message]] = {
         Ready,
         Progress,
         CheckpointWritten,
-        CheckpointRefused,
+        CheckpointDiscarded,
         Finished,
         Stopped,
         Failed,
@@ -147,8 +158,8 @@ def encode(message: Message) -> str:
 
 def decode(line: str) -> Message:
     values = json.loads(line)
-    if "pace" in values:
-        values["pace"] = Pace(**values["pace"])
+    if "checkpoint_policy" in values:
+        values["checkpoint_policy"] = CheckpointPolicy(**values["checkpoint_policy"])
     return _KINDS[values.pop("kind")](**values)
 
 

@@ -1,6 +1,6 @@
-"""The notice that a worker must end: heard the moment it is given, and enforced when its time is over.
+"""The shutdown notice: heard the moment it is given, and enforced when the time that it leaves is over.
 
-What is done in that time stands in `workers.attempt`.
+What a worker does in that time stands in `workers.session`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 NOTICE_SECONDS = 25.0
-"""A notebook service that gives notice gives 30 seconds; the last of them are for a busy machine to end the process."""
+"""How long a worker has: a notebook service gives 30 seconds, the last of which a busy machine needs to end it."""
 
 _BY_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""An engine's, Ctrl-C's, and that of a terminal that is closed or an ssh that is cut."""
+"""Sent by an engine; by Ctrl-C; by a terminal that is closed or an ssh that is cut."""
 
 
-class Notice:
-    """Given once, by a signal, or by the clock of a session that is known to last so long.
+class ShutdownNotice:
+    """Is given once: by a signal, or by the clock of a notebook session whose length is known.
 
     A signal that whoever started the worker has it ignore stays ignored: SIGHUP under `nohup`, SIGINT in the background
     of a script.
@@ -42,7 +42,7 @@ class Notice:
         return self._given.is_set()
 
     def wait(self, seconds: float) -> None:
-        """So long, or until notice is given."""
+        """Wait so long, or until notice is given."""
         self._given.wait(seconds)
 
     def give(self, reason: str) -> None:
@@ -52,13 +52,16 @@ class Notice:
 
     @contextmanager
     def listening(self, max_seconds: float | None) -> Iterator[None]:
-        """On the main thread, which alone may say what signals do; after `max_seconds` notice is given by itself."""
+        """Listen for signals; after `max_seconds` notice is given without one.
+
+        To be entered on the main thread, which alone may say what signals do.
+        """
         heard, told = os.pipe()
         os.set_blocking(told, False)
         heeded = [number for number in _BY_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, _interrupt) for number in heeded}
         told_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
-        listener = threading.Thread(target=self._listen, args=(heard, max_seconds), name="notice", daemon=True)
+        listener = threading.Thread(target=self._listen, args=(heard, max_seconds), name="shutdown", daemon=True)
         listener.start()
         try:
             yield

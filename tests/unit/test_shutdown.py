@@ -1,4 +1,4 @@
-"""A worker that is given notice ends in time, whatever it is at."""
+"""A worker that is given a shutdown notice ends in time, whatever it is at."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.processes import PATIENCE_SECONDS, heed_signals, wait_until
-from workers import notice
-from workers.notice import Notice
+from workers import shutdown
+from workers.shutdown import ShutdownNotice
 
 BY_FORCE = 7
 HELD_UP = f"""
 import os, sqlite3, sys
-from workers import notice
-notice.NOTICE_SECONDS = 0.1
+from workers import shutdown
+shutdown.NOTICE_SECONDS = 0.1
 begun = lambda: os.write(1, b"begun ")
-with notice.Notice(begun, lambda: os._exit({BY_FORCE})).listening(None):
+with shutdown.ShutdownNotice(begun, lambda: os._exit({BY_FORCE})).listening(None):
     print("listening", flush=True)
     sqlite3.connect(sys.argv[1], timeout=60).execute("BEGIN IMMEDIATE")
 """
@@ -48,12 +48,12 @@ def test_one_that_a_locked_table_holds_up_is_ended_by_force(tmp_path: Path, requ
 
 @pytest.fixture
 def enforced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    monkeypatch.setattr(notice, "NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr(shutdown, "NOTICE_SECONDS", 0.0)
     return []
 
 
 def test_at_the_end_of_its_time_notice_gives_itself(enforced: list[str]) -> None:
-    given = Notice(lambda: None, lambda: enforced.append("by force"))
+    given = ShutdownNotice(lambda: None, lambda: enforced.append("by force"))
     with given.listening(0.01):
         wait_until(lambda: bool(enforced), "the enforcement")
     assert given.reason == "the session's time is up"
@@ -61,7 +61,7 @@ def test_at_the_end_of_its_time_notice_gives_itself(enforced: list[str]) -> None
 
 def test_one_that_ends_by_itself_is_left_alone_and_signals_mean_what_they_meant(enforced: list[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
-    given = Notice(lambda: None, lambda: enforced.append("by force"))
+    given = ShutdownNotice(lambda: None, lambda: enforced.append("by force"))
     with given.listening(3600):
         pass
     assert not given.given
@@ -73,7 +73,7 @@ def test_one_that_ends_by_itself_is_left_alone_and_signals_mean_what_they_meant(
 def test_a_signal_that_is_inherited_as_ignored_stays_ignored(number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
-        given = Notice(lambda: None, lambda: None)
+        given = ShutdownNotice(lambda: None, lambda: None)
         with given.listening(None):
             os.kill(os.getpid(), number)
             assert signal.getsignal(number) is signal.SIG_IGN
@@ -82,8 +82,8 @@ def test_a_signal_that_is_inherited_as_ignored_stays_ignored(number: signal.Sign
         signal.signal(number, before)
 
 
-def test_whoever_waits_for_something_else_is_woken_by_the_notice() -> None:
-    given = Notice(lambda: None, lambda: None)
+def test_whoever_waits_for_something_else_is_woken_by_the_shutdown_notice() -> None:
+    given = ShutdownNotice(lambda: None, lambda: None)
     waiting = threading.Thread(target=given.wait, args=[PATIENCE_SECONDS])
     waiting.start()
     given.give("the test")
@@ -92,7 +92,7 @@ def test_whoever_waits_for_something_else_is_woken_by_the_notice() -> None:
 
 
 def test_a_signal_is_named_as_the_reason() -> None:
-    given = Notice(lambda: None, lambda: None)
+    given = ShutdownNotice(lambda: None, lambda: None)
     with given.listening(None):
         os.kill(os.getpid(), signal.SIGTERM)
         wait_until(lambda: given.given, "the notice")

@@ -1,4 +1,7 @@
-"""The lease that a worker holds: renewed in time, and ended through a home that cannot be reached for a while."""
+"""The lease keeper: renews the lease that a worker holds, and ends it though the home cannot be reached for a while.
+
+What an unreachable home means to a worker stands in `workers.outage`; what a job's end is, in `workers.session`.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState
 from orchestrator.jobtable import JobTable
 from workers.outage import Outage
 
-# Three renewals fit into a lease: two may fail before the job is given to another.
-_BEATS_PER_LEASE = 3
-# Each beat comes a little early, at random: workers that began together would else meet at the table for hours.
-_EARLIEST_BEAT = 0.8
+_HEARTBEATS_PER_LEASE = 3
+"""Three renewals fit into a lease: two may fail before the job is given to another worker."""
+_EARLIEST_HEARTBEAT = 0.8
+"""Each heartbeat comes a little early, at random: workers that began together would else meet for hours."""
 
 T = TypeVar("T")
 
 
-class Holding:
-    """One lease after another, each of the job that goes on from the one before.
+class LeaseKeeper:
+    """Keeps one lease after another, each of the job that goes on from the one before.
 
     Every method raises LeaseLost when the job is somebody else's by now, and HomeError when the home cannot be
     reached and the worker must end, or it is given up.
@@ -45,25 +48,25 @@ class Holding:
         self._outage = outage
         self._delete = delete
         self._unnamed: Checkpoint | None = None
-        """Uploaded, but the table could not be told yet."""
-        self.next_beat = -math.inf
+        """A checkpoint that is uploaded, while the table could not be told of it yet."""
+        self.next_heartbeat = -math.inf
         """When the lease is to be renewed, on the monotonic clock."""
-        self._beat_within(lease.seconds)
+        self._heartbeat_within(lease.seconds)
 
     def renew(self, progress: Mapping[str, Any] | None, checkpoint: Checkpoint | None = None) -> None:
-        """Unreachable is not dead: while the home cannot be reached the job goes on, and the lease may hold."""
+        """Renew the lease.  A home that cannot be reached does not end the job: the lease may hold."""
         self._unnamed = checkpoint or self._unnamed
         try:
             self.lease = self._jobs.renew(self.lease, progress, self._unnamed)
         except HomeError as error:
-            self._beat_in(self._outage.met(error, self.lease.seconds))
+            self._heartbeat_in(self._outage.met(error, self.lease.seconds))
             return
         self._outage.over()
         self._unnamed = None
-        self._beat_within(self.lease.seconds)
+        self._heartbeat_within(self.lease.seconds)
         self._delete(self.lease.superseded)
 
-    def refuse(self, artifact: Artifact | None) -> None:
+    def discard(self, artifact: Artifact | None) -> None:
         """Forget the checkpoint of this file, if it is one."""
         for checkpoint in self.lease.checkpoints:
             if checkpoint.artifact == artifact:
@@ -81,20 +84,20 @@ class Holding:
         self._unnamed = None
         if lease is not None:
             self.lease = lease
-            self._beat_within(lease.seconds)
+            self._heartbeat_within(lease.seconds)
         return lease
 
     def fail(self, error: str, *, final: bool) -> JobState:
         return self._insist(lambda: self._jobs.fail(self.lease, error, final=final))
 
-    def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, refused: bool) -> None:
+    def release(self, progress: Mapping[str, Any] | None, reason: str | None, *, rejected: bool) -> None:
         unnamed = self._unnamed
         if unnamed is not None:
             self.lease = self._insist(lambda: self._jobs.renew(self.lease, progress, unnamed))
-        self._insist(lambda: self._jobs.release(self.lease, reason, refused=refused))
+        self._insist(lambda: self._jobs.release(self.lease, reason, refused=rejected))
 
     def _insist(self, operation: Callable[[], T]) -> T:
-        """The work is done and must not be lost."""
+        """Do an operation however long the home is away: the work is done and must not be lost."""
         while True:
             try:
                 outcome = operation()
@@ -106,8 +109,8 @@ class Holding:
                 self._outage.over()
                 return outcome
 
-    def _beat_within(self, lease_seconds: float) -> None:
-        self._beat_in(lease_seconds / _BEATS_PER_LEASE * random.uniform(_EARLIEST_BEAT, 1.0))
+    def _heartbeat_within(self, lease_seconds: float) -> None:
+        self._heartbeat_in(lease_seconds / _HEARTBEATS_PER_LEASE * random.uniform(_EARLIEST_HEARTBEAT, 1.0))
 
-    def _beat_in(self, seconds: float) -> None:
-        self.next_beat = time.monotonic() + seconds
+    def _heartbeat_in(self, seconds: float) -> None:
+        self.next_heartbeat = time.monotonic() + seconds

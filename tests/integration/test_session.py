@@ -1,6 +1,6 @@
 """A worker at a chain of trainings: what computes while what is uploaded, what is handed in when, and what is left.
 
-Table, store, transfers and attempt are real; the runner is played by the test, which so decides the order of events.
+Table, store, transfers and session are real; the runner is played by the test, which so decides the order of events.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
 from tests.jobtable_places import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
-from workers import attempt, holding, messages
-from workers.attempt import Attempt
+from workers import lease_keeper, session
 from workers.cache import InputCache
+from workers.checkpoint_policy import CheckpointPolicy
 from workers.console import Console
 from workers.inbox import Inbox
-from workers.intervals import Pace
 from workers.outage import Outage
-from workers.runner_process import RunnerDied, RunnerProcess
+from workers.runner import messages
+from workers.runner.process import RunnerDied, RunnerProcess
+from workers.session import Session
 from workers.store_trouble import StoreTrouble
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
@@ -84,7 +85,7 @@ def willing(_name: str) -> None:
 
 
 class PlayedRunner:
-    """What an attempt has of a runner."""
+    """What a session has of a runner."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -94,7 +95,7 @@ class PlayedRunner:
         self.alive = True
 
     def send(self, message: messages.Message) -> None:
-        assert isinstance(message, messages.RunJob), "an attempt sends jobs"
+        assert isinstance(message, messages.RunJob), "a session sends jobs"
         self._under_way.append(message)
         self._sent.put(message)
 
@@ -140,9 +141,9 @@ def written(job: messages.RunJob, name: str, text: str) -> str:
 
 
 class Scene:
-    """An attempt at the first job of a chain, on a thread of its own."""
+    """A session that begins with the first job of a chain, on a thread of its own."""
 
-    subdirectory = "attempt"
+    subdirectory = "session"
 
     def __init__(self, table: JobTable, place: Path) -> None:
         self.table = table
@@ -163,19 +164,19 @@ class Scene:
             console=console,
             outage=Outage(console, lambda _: None, in_notebook=False),
             directory=self.directory,
-            pace=Pace(between_deaths=1800, restart=10),
+            checkpoint_policy=CheckpointPolicy(between_deaths=1800, restart=10),
             stopping=lambda: self.stopping,
             hung_seconds=PATIENCE_SECONDS,
             chained=True,
         )
         (self.lease,) = table.exchange((), WORKER).leases
-        self.attempt = Attempt(table, self.lease, worker)
-        self._thread = threading.Thread(target=lambda: self.results.append(self.attempt.run()), daemon=True)
+        self.session = Session(table, self.lease, worker)
+        self._thread = threading.Thread(target=lambda: self.results.append(self.session.run()), daemon=True)
         self._thread.start()
 
     def ended(self) -> Result:
         self._thread.join(PATIENCE_SECONDS)
-        assert self.results, "the attempt has not ended"
+        assert self.results, "the session has not ended"
         return self.results[0]
 
     def shortage(self) -> str | None:
@@ -193,7 +194,7 @@ class Scene:
         return second
 
     def noted(self) -> None:
-        """Wait until the attempt knows all that has happened."""
+        """Wait until the session knows all that has happened."""
         wait_until(self.inbox.empty, "all of it noted")
 
     def stop(self, job: messages.RunJob) -> None:
@@ -202,7 +203,7 @@ class Scene:
         self.inbox.put(messages.Progress(job.job, 10, 40))
 
     def close(self) -> None:
-        """End what a test left under way; a hung attempt shows as a failure."""
+        """End what a test left under way; a hung session shows as a failure."""
         self.store.open.set()
         self.store.refuses = willing
         self.stopping = True
@@ -344,7 +345,7 @@ def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was
 def test_while_the_store_is_full_a_finished_training_waits_and_nothing_is_lost(
     begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(session, "_STORE_WAIT_SECONDS", 0.05)
     scene, (a, b, *_) = begin(), chain
     scene.store.refuses = full
     scene.store.open.set()
@@ -363,7 +364,7 @@ def test_while_the_store_is_full_a_finished_training_waits_and_nothing_is_lost(
 def test_a_store_that_takes_the_state_and_is_full_at_the_log_gets_both_in_the_end(
     begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(session, "_STORE_WAIT_SECONDS", 0.05)
     scene, (a, b, *_) = begin(), chain
     scene.store.refuses = lambda name: FULL if name == "log.txt" else None
     scene.store.open.set()
@@ -389,7 +390,7 @@ def leave_a_checkpoint(scene: Scene, first: PlannedJob) -> None:
 def test_inputs_that_the_store_does_not_give_for_a_while_are_waited_for(
     begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(session, "_STORE_WAIT_SECONDS", 0.05)
     (a, *_) = chain
     leave_a_checkpoint(begin(), a)
     scene = begin()  # fetches it, which waits at the store's gate
@@ -405,11 +406,11 @@ def test_inputs_that_the_store_does_not_give_for_a_while_are_waited_for(
 @pytest.mark.parametrize(
     ("error", "result", "failures"),
     [
-        (DiskError("There is no room on this disk."), Result.REFUSED, 0),
+        (DiskError("There is no room on this disk."), Result.REJECTED, 0),
         (OrchError("TypeError: a fault in Orch"), Result.FAILED, 1),
     ],
 )
-def test_what_is_no_trouble_of_the_store_ends_the_attempt(
+def test_what_is_no_trouble_of_the_store_ends_the_session(
     begin: Callable[[], Scene], chain: list[PlannedJob], error: OrchError, result: Result, failures: int
 ) -> None:
     scene = begin()
@@ -425,8 +426,8 @@ def test_what_is_no_trouble_of_the_store_ends_the_attempt(
 def test_a_storage_that_is_full_from_the_beginning_is_told_to_the_table(
     begin: Callable[[], Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(holding, "_BEATS_PER_LEASE", 3600 / 0.05)
+    monkeypatch.setattr(session, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(lease_keeper, "_HEARTBEATS_PER_LEASE", 3600 / 0.05)
     scene = begin()
     scene.store.refuses = full
     scene.store.open.set()
@@ -495,7 +496,7 @@ def test_a_runner_that_dies_before_it_is_given_the_job_costs_the_job_nothing(
     assert (scene.state(chain[0]), scene.table.job(chain[0].id).failures) == (JobState.READY, 0)
 
 
-def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
+def test_of_a_chain_the_job_that_was_rejected_is_the_one_that_is_told(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (a, b, *_) = begin(), chain
@@ -503,9 +504,9 @@ def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
     scene.runner.finish(first)
     scene.inbox.put(messages.Unsuitable(second.job, "There is too little memory here."))
     scene.store.open.set()
-    assert scene.ended() is Result.REFUSED
+    assert scene.ended() is Result.REJECTED
     assert (scene.state(a), scene.state(b)) == (JobState.DONE, JobState.READY)
-    assert scene.attempt.job == b.id
+    assert scene.session.job == b.id
 
 
 def test_as_the_last_of_a_chain_is_handed_in_another_job_is_claimed(
@@ -519,8 +520,8 @@ def test_as_the_last_of_a_chain_is_handed_in_another_job_is_claimed(
         job = scene.runner.next_job()
         scene.runner.finish(job)
     assert scene.ended() is Result.DONE
-    assert scene.attempt.next is not None
-    assert (scene.attempt.next.job, scene.state(other)) == (other.id, JobState.RUNNING)
+    assert scene.session.next is not None
+    assert (scene.session.next.job, scene.state(other)) == (other.id, JobState.RUNNING)
 
 
 def test_whoever_is_asked_to_stop_claims_no_other_job(begin: Callable[[], Scene], chain: list[PlannedJob]) -> None:
@@ -531,7 +532,7 @@ def test_whoever_is_asked_to_stop_claims_no_other_job(begin: Callable[[], Scene]
     scene.stop(second)
     scene.store.open.set()
     scene.ended()
-    assert scene.attempt.next is None
+    assert scene.session.next is None
     assert scene.state(other) is JobState.READY
 
 
@@ -547,14 +548,14 @@ def test_work_that_is_done_is_not_lost_for_another_job_whose_inputs_were_never_p
         scene.runner.finish(job)
     assert scene.ended() is Result.DONE
     assert [scene.state(job) for job in chain] == [JobState.DONE] * 4
-    assert (scene.attempt.next, scene.state(lacking)) == (None, JobState.READY)
+    assert (scene.session.next, scene.state(lacking)) == (None, JobState.READY)
 
 
 def test_inputs_that_do_not_come_for_long_are_left_to_other_workers(
     begin: Callable[[], Scene], chain: list[PlannedJob], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "_STORE_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(attempt, "_FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(session, "_STORE_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(session, "_FETCH_SECONDS", 0.2)
     leave_a_checkpoint(begin(), chain[0])
     scene = begin()
     scene.store.refuses = lambda _: StoreError("This account may not read that.")
@@ -602,7 +603,7 @@ def test_inputs_that_a_cleaner_has_deleted_cost_their_job_no_try(
 
 
 @pytest.mark.parametrize(
-    ("directory", "result"), [("gone/attempt", Result.RELEASED), ("a-file/attempt", Result.REFUSED)]
+    ("directory", "result"), [("gone/session", Result.RELEASED), ("a-file/session", Result.REJECTED)]
 )
 def test_a_job_for_whose_files_there_is_no_place_is_given_back(
     directory: str,
@@ -641,7 +642,7 @@ def test_a_job_that_this_accounts_storage_cannot_keep_is_left_to_others_after_a_
     else:
         scene.runner.checkpoint(first, 3)
     assert scene.ended() is Result.UNKEPT
-    assert scene.attempt.lacking is FULL
+    assert scene.session.lacking is FULL
     job = scene.table.job(chain[0].id)
     assert (job.state, job.failures) == (JobState.READY, 0)
     assert str(FULL) in (job.error or ""), "others are told why"
@@ -666,5 +667,5 @@ def test_an_account_that_owns_no_storage_is_not_waited_for(begin: Callable[[], S
     scene.store.open.set()
     scene.runner.finish(scene.runner.next_job())
     assert scene.ended() is Result.UNKEPT
-    assert scene.attempt.lacking is none
+    assert scene.session.lacking is none
     assert scene.state(chain[0]) is JobState.READY

@@ -16,10 +16,10 @@ from typing import TextIO
 
 from models.catalog import UnknownArchitecture
 from orchestrator.jobs import LOG
-from workers import faults
-from workers.channel import Channel
-from workers.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
-from workers.stages import Later, Outcome, UnknownStage, stage
+from workers.runner import faults
+from workers.runner.connection import Connection
+from workers.runner.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
+from workers.runner.stages import Later, Outcome, UnknownStage, stage
 
 
 def main() -> None:
@@ -28,31 +28,31 @@ def main() -> None:
     # Last, so that it hides nothing: architectures of the person's own are imported from where they work.
     with suppress(OSError):  # which may be gone
         sys.path.append(str(Path.cwd()))
-    channel = Channel(sys.stdin, _private_stdout())
+    connection = Connection(sys.stdin, _private_stdout())
     started = time.monotonic()
     device, gpu = _load(threads)
-    channel.say(Ready(device, time.monotonic() - started, gpu))
+    connection.say(Ready(device, time.monotonic() - started, gpu))
     while True:
-        job = channel.next_job()
+        job = connection.next_job()
         try:
             _log_to(Path(job.directory) / LOG_NAME)
         except OSError as error:
-            channel.say(faults.ending(job, error))
+            connection.say(faults.ending(job, error))
             continue
-        _do(job, channel)
+        _do(job, connection)
 
 
-def _do(job: RunJob, channel: Channel) -> None:
-    if job.follows is not None and channel.stop_asked():
-        channel.later(job, lambda: Stopped(job.job))
+def _do(job: RunJob, connection: Connection) -> None:
+    if job.follows is not None and connection.stop_asked():
+        connection.later(job, lambda: Stopped(job.job))
         return
-    outcome = _executed(job, channel)
-    channel.later(job, lambda: _ended(job, outcome))
+    outcome = _executed(job, connection)
+    connection.later(job, lambda: _ended(job, outcome))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="runner", description=__doc__)
-    parser.add_argument("--threads", type=int, required=True, help="cores that one step computes with")
+    parser.add_argument("--threads", type=int, required=True, help="cores that one training step computes with")
     return parser.parse_args()
 
 
@@ -81,15 +81,15 @@ def _log_to(path: Path) -> None:
 
 
 def _flush() -> None:
-    """What is printed has a log on a disk that may be full: then it is lost, and the job is not."""
+    """Flush what was printed; where the disk of the log is full, the print is lost and the job is not."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
 
 
-def _executed(job: RunJob, channel: Channel) -> Outcome | Later | Ending:
+def _executed(job: RunJob, connection: Connection) -> Outcome | Later | Ending:
     try:
-        return stage(job.stage)(job, channel)
+        return stage(job.stage)(job, connection)
     except (UnknownStage, UnknownArchitecture) as error:
         return Unsuitable(job.job, str(error))
     except Exception as error:

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tests.processes import wait_until
-from workers.channel import Channel
-from workers.intervals import Pace
-from workers.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner.connection import Connection
+from workers.runner.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode
 
-JOB = RunJob("job", "train", {}, {}, None, None, os.curdir, Pace(1800.0, 10.0))
+JOB = RunJob("job", "train", {}, {}, None, None, os.curdir, CheckpointPolicy(1800.0, 10.0))
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def told() -> io.StringIO:
 
 
 @pytest.fixture
-def channel(told: io.StringIO) -> Channel:
+def connection(told: io.StringIO) -> Connection:
     # Its reading end must stay open: a runner ends when its supervisor's pipe closes.
     reading, _ = os.pipe()
-    return Channel(os.fdopen(reading), told)
+    return Connection(os.fdopen(reading), told)
 
 
 def raising(error: Exception) -> Callable[[], Message]:
@@ -51,19 +51,19 @@ def answers(told: io.StringIO, count: int) -> list[Any]:
     ],
 )
 def test_what_this_machine_lacks_is_told_apart_from_what_is_wrong_with_the_job(
-    channel: Channel, told: io.StringIO, error: Exception, kind: type[Failed | Unsuitable], words: str
+    connection: Connection, told: io.StringIO, error: Exception, kind: type[Failed | Unsuitable], words: str
 ) -> None:
-    channel.later(JOB, raising(error))
+    connection.later(JOB, raising(error))
     (answer,) = answers(told, 1)
     assert isinstance(answer, kind)
     assert words in (answer.error if isinstance(answer, Failed) else answer.reason)
 
 
 def test_metrics_that_cannot_be_said_fail_their_job_and_the_next_is_answered(
-    channel: Channel, told: io.StringIO
+    connection: Connection, told: io.StringIO
 ) -> None:
-    channel.later(JOB, lambda: Finished("job", {}, {"top1": object()}))
-    channel.later(JOB, lambda: Stopped("next"))
+    connection.later(JOB, lambda: Finished("job", {}, {"top1": object()}))
+    connection.later(JOB, lambda: Stopped("next"))
     failed, stopped = answers(told, 2)
     assert isinstance(failed, Failed) and "not JSON serializable" in failed.error
     assert stopped == Stopped("next")

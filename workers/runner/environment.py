@@ -1,6 +1,6 @@
-"""What a runner finds around it: the person's environment, without what would change what is computed in it.
+"""The environment of a runner: the person's own, without what would change what is computed in it.
 
-Passed on is where things are found (PYTHONPATH, HOME, proxies, a cluster's modules), which devices there are
+It keeps where things are found (PYTHONPATH, HOME, proxies, a cluster's modules), which devices there are
 (CUDA_VISIBLE_DEVICES) and how their memory is taken, what is logged, and ONEDNN_MAX_CPU_ISA, by which unlike CPUs are
 made to agree.  All else that Python, Keras, TensorFlow, XLA and oneDNN read was set for another program: it would give
 other bits, fail every job, or remove the assertions that a person's own network relies on.
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _OF_OTHERS = ("PYTHON", "KERAS_", "TF_", "TF2_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_OVERRIDE", "NPROC")
-"""How the names begin of what decides how others of these libraries' programs compute."""
+"""How the names of variables begin that decide how programs with these libraries compute."""
 
 _PASSED_ON = (
     *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONNOUSERSITE", "PYTHONPLATLIBDIR"),
@@ -29,12 +29,12 @@ _KERAS = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image
 
 
 def runner_environment(person: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """What a runner is started with whose files are in `directory`, which is made ready for it.
+    """The variables to start a runner with; its directory is made ready for it.
 
-    Its temporary files lie there, too: a runner that is ended takes none of them away itself.
+    The runner's temporary files lie in `directory`, too: a runner that is ended deletes none of them itself.
 
     Raises:
-        OSError: there is no room for them.
+        OSError: there is no room for the runner's files.
     """
     temporary, keras = directory / "tmp", directory / "keras"
     for made in (temporary, keras):
@@ -58,13 +58,13 @@ def runner_environment(person: Mapping[str, str], directory: Path) -> dict[str, 
 
 
 def _kept_by_keras(person: Mapping[str, str]) -> Iterator[Path]:
-    """The person's data sets and pretrained weights, which their own network need not fetch again."""
+    """The person's data sets and pretrained weights, so that a network of their own need not fetch them again."""
     place = Path(person.get("KERAS_HOME") or Path(os.path.expanduser("~"), ".keras"))  # noqa: PTH111 - it never raises
     with suppress(OSError):
         yield from (entry for entry in place.absolute().iterdir() if entry.name != "keras.json")
 
 
 def _xla_flags(flags: str) -> dict[str, str]:
-    """Of these only where CUDA is, which some installations do not find by themselves."""
+    """Keep one flag of XLA's: where CUDA is, which some installations do not find by themselves."""
     found = [flag for flag in flags.split() if flag.startswith("--xla_gpu_cuda_data_dir=")]
     return {"XLA_FLAGS": " ".join(found)} if found else {}

@@ -1,6 +1,6 @@
-"""States of a training as jobs hand them on: whose they are, and those that a job reads beside its own.
+"""The states of a training that jobs pass on: which training a state is of, and states that are inputs of a job.
 
-The file itself is `models.checkpoint`'s; the state that a job begins with, for which there may be another, the stage's.
+`models.checkpoint` knows the file.  The state that a job begins with is the stage's own matter: another may replace it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from models.failures import PermanentFailure
 from models.recipes import Training
 from models.runtime import precision
 from models.training import Trainer, TrainState
-from workers.messages import RunJob
+from workers.runner.messages import RunJob
 
 
 class InputUnusable(PermanentFailure):
@@ -23,21 +23,21 @@ class InputUnusable(PermanentFailure):
 
 
 def training_digest(training: Training) -> str:
-    """What a state's provenance calls the training that it is of."""
+    """The name of a training in the provenance of its states."""
     return hashlib.sha256(json.dumps(training.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=1)
 def first_state(training: Training) -> TrainState:
-    """What a training begins with, from its seed."""
+    """The state that a training begins with, from its seed."""
     return Trainer(training, precision=precision()).state()
 
 
-def input_state(job: RunJob, name: str, training: Training, step: int) -> TrainState:
-    """The state that is a job's input of this name, at this step of the training.
+def input_state(job: RunJob, name: str, training: Training, training_step: int) -> TrainState:
+    """The state that is a job's input of this name, at this training step.
 
     Raises:
-        InputUnusable: it is damaged, of another training or at another step; the message says which input.
+        InputUnusable: it is damaged, of another training or at another training step; the message says which input.
     """
     try:
         state, made_by = checkpoint.load(Path(job.inputs[name]))
@@ -45,6 +45,6 @@ def input_state(job: RunJob, name: str, training: Training, step: int) -> TrainS
         raise InputUnusable(f"The input {name!r} is damaged: {error}") from error
     if made_by.get("training") != training_digest(training):
         raise InputUnusable(f"The input {name!r} is of another training; plan the study again.")
-    if state.step != step:
-        raise InputUnusable(f"The input {name!r} is at step {state.step}, not {step}; plan the study again.")
+    if state.step != training_step:
+        raise InputUnusable(f"The input {name!r} is at step {state.step}, not {training_step}; plan the study again.")
     return state

@@ -1,4 +1,4 @@
-"""A merge job: the networks that were trained on a round's shards made one, which the next round begins with."""
+"""A merge job: it makes one network of those trained on a round's shards, for the next round to begin with."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from models import averaging, checkpoint, datasets
 from models.recipes import Outer, Training
 from models.runtime import device_description
 from models.training import Trainer, TrainState, weights_digest
-from workers.channel import Channel
-from workers.messages import Finished, Progress, RunJob
-from workers.stages.states import first_state, input_state, training_digest
+from workers.runner.connection import Connection
+from workers.runner.messages import Finished, Progress, RunJob
+from workers.runner.stages.states import first_state, input_state, training_digest
 
 _trainer = functools.lru_cache(maxsize=1)(Trainer)
 """The network whose statistics are taken: the next merge of this training need not build it again."""
 
 
-def run(job: RunJob, channel: Channel) -> Finished:
+def run(job: RunJob, connection: Connection) -> Finished:
     """Write the merged state as the output `state`; a merge that is stopped begins again.
 
     Raises:
@@ -27,7 +27,7 @@ def run(job: RunJob, channel: Channel) -> Finished:
     began = time.monotonic()
     training = Training.from_dict(job.spec["training"])
     replicas = [input_state(job, name, training, job.spec["step"]) for name in _replicas(job)]
-    channel.progress(Progress(job.job, 0, 1, note=f"merging {len(replicas)}"))
+    connection.progress(Progress(job.job, 0, 1, note=f"merging {len(replicas)}"))
     merged = averaging.merge(replicas, _before(job, training), Outer(**job.spec["averaging"]["outer"]))
     state = _with_statistics(merged, training, datasets.load_split(Path(job.inputs["shard"])))
     path = Path(job.directory) / "state.safetensors"
@@ -46,13 +46,13 @@ def run(job: RunJob, channel: Channel) -> Finished:
 
 
 def _replicas(job: RunJob) -> list[str]:
-    """The names of the inputs, in the order of their shards: the tenth comes after the ninth."""
+    """The names of the inputs to merge, in the order of their shards: the tenth comes after the ninth."""
     count = sum(name.startswith("replica") for name in job.inputs)
     return [f"replica{shard}" for shard in range(count)]
 
 
 def _before(job: RunJob, training: Training) -> TrainState | None:
-    """What the round began with, if the outer optimizer goes on from it: the first weights, in the first round."""
+    """The state that the round began with, if the outer optimizer needs it: in the first round, the first weights."""
     if job.spec["averaging"]["outer"]["optimizer"] == "mean":
         return None
     if "previous" not in job.inputs:

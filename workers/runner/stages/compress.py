@@ -1,4 +1,4 @@
-"""A compress job: the trained network made into a file for inference, by one method."""
+"""A compress job: it makes the trained network into a file for inference, by one method."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from models import checkpoint
 from models.compression.compressed_model import compress
 from models.training import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
-from workers.channel import Channel
-from workers.messages import CheckpointRefused, Finished, Progress, RunJob
+from workers.runner.connection import Connection
+from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob
 
 
-def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
+def run(job: RunJob, connection: Connection) -> Finished | CheckpointDiscarded:
     """Write the network as the output `model`; the metrics say what it weighs."""
     method = job.spec["method"]
     assert job.state is not None, "a compress job has the last state of a training as its input"
@@ -21,8 +21,8 @@ def run(job: RunJob, channel: Channel) -> Finished | CheckpointRefused:
         state, _ = checkpoint.load(Path(job.state))
         load_weights(network, inference_weights(state))
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
-        return CheckpointRefused(job.job, str(error))
-    channel.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
+        return CheckpointDiscarded(job.job, str(error))
+    connection.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
     compressed = compress(method, network, Path(job.directory) / "model.tflite")
     return Finished(
         job=job.job,

@@ -1,4 +1,9 @@
-"""The runner's end of the line: what a stage may say and ask while it computes."""
+"""The runner's end of the line to its supervisor: what a stage may say and ask while it computes.
+
+The runner has three threads.  The main thread owns the network and computes.  The listening thread owns the pipe from
+the supervisor, passes jobs on and ends the process when the pipe closes.  The writing thread owns the files of states.
+The main and the writing thread send messages, one at a time.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +14,20 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from workers import faults
-from workers.intervals import Pace
-from workers.messages import Message, Progress, RunJob, Stop, decode, send
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner import faults
+from workers.runner.messages import Message, Progress, RunJob, Stop, decode, send
 
-# The supervisor needs to know that the job is alive and how far, not every step.
 _PROGRESS_SECONDS = 0.5
-# States that wait in memory to be written.  A disk that is slower than the training for long must slow it down in the
-# end, or the memory fills.
+"""How often progress is said: the supervisor needs to know that the job is alive, not every training step."""
 _MOST_WAITING = 2
+"""How many states wait in memory to be written: a disk that stays slower must slow training down, or memory fills."""
 
 
-class Channel:
+class Connection:
     """Reads what the supervisor sends on a thread of its own; the process ends when the supervisor's end closes.
 
-    Files are written on another thread, in order, while the next steps are computed.
+    Files are written on another thread, in order, while the next training steps are computed.
     """
 
     def __init__(self, incoming: TextIO, outgoing: TextIO) -> None:
@@ -50,26 +54,26 @@ class Channel:
             send(self._outgoing, message)
 
     def progress(self, progress: Progress) -> None:
-        """Say how far the job is, if it was not said just now."""
+        """Say how far the job is, unless that was said just now."""
         now = time.monotonic()
-        if now - self._last_progress >= _PROGRESS_SECONDS or progress.step == progress.steps:
+        if now - self._last_progress >= _PROGRESS_SECONDS or progress.job_step == progress.job_steps:
             self._last_progress = now
             self.say(progress)
 
     def later(self, job: RunJob, task: Callable[[], Message | None]) -> None:
-        """Have this done, and its message said, on the writing thread, after all that was asked for before."""
+        """Have a task done on the writing thread, after all earlier ones, and say the message that it returns."""
         self._tasks.put(lambda: self._do(job, task))
 
     def stop_asked(self) -> bool:
         return self._stop.is_set()
 
-    def checkpoint_due(self, pace: Pace) -> bool:
-        """Whether it is time for the next one, and the ones before it are written."""
+    def checkpoint_due(self, policy: CheckpointPolicy) -> bool:
+        """Whether it is time for the next checkpoint, and all earlier ones are written."""
         since = time.monotonic() - self._last_checkpoint
-        return since >= pace.seconds(self._cost) and not self._tasks.unfinished_tasks
+        return since >= policy.seconds(self._cost) and not self._tasks.unfinished_tasks
 
     def checkpoint_taken(self, cost: float) -> None:
-        """A state is in host memory, for which the training stood still for so many seconds."""
+        """Note that a state was copied to host memory, for which training stood still for `cost` seconds."""
         self._last_checkpoint = time.monotonic()
         self._cost = cost
 
@@ -79,7 +83,7 @@ class Channel:
             self._tasks.task_done()
 
     def _do(self, job: RunJob, task: Callable[[], Message | None]) -> None:
-        """Whatever goes wrong is the job's: a thread that died here would be a runner that never answers."""
+        """Do a task and say what came of it.  An error ends the job and not this thread, which others wait for."""
         try:
             message = task()
             if message is not None:

@@ -1,4 +1,4 @@
-"""A benchmark job: accuracy on the test set, and latency beside the float32 reference in the same process."""
+"""A benchmark job: it measures accuracy on the test set, and latency beside the float32 reference in one process."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from models.evaluation import accuracy
 from models.latency import Latency, measure
 from models.litert import LiteRTClassifier
 from models.runtime import device_description
-from workers.channel import Channel
-from workers.messages import Finished, Progress, RunJob, Stopped
+from workers.runner.connection import Connection
+from workers.runner.messages import Finished, Progress, RunJob, Stopped
 
 _IMAGES_AT_A_TIME = 250
-"""Between two looks at whether to stop; does not touch the accuracy."""
+"""How many images are classified between two looks at whether to stop; the accuracy does not depend on it."""
 
 
-def run(job: RunJob, channel: Channel) -> Finished | Stopped:
+def run(job: RunJob, connection: Connection) -> Finished | Stopped:
     """Measure everything that the spec asks for; a benchmark that is stopped begins again."""
     test = datasets.load_split(Path(job.inputs["test"]))
     ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
     chunks = -(-len(test) // _IMAGES_AT_A_TIME)
-    steps = chunks + len(ways)
+    job_steps = chunks + len(ways)
 
     logits = []
     for done, part in enumerate(_logits(Path(job.inputs["model"]), test)):
-        if channel.stop_asked():
+        if connection.stop_asked():
             return Stopped(job.job)
-        channel.progress(Progress(job.job, done, steps, note="accuracy"))
+        connection.progress(Progress(job.job, done, job_steps, note="accuracy"))
         logits.append(part)
     latencies = []
     for done, (batch, threads) in enumerate(ways):
-        if channel.stop_asked():
+        if connection.stop_asked():
             return Stopped(job.job)
-        channel.progress(Progress(job.job, chunks + done, steps, note=f"latency, batch {batch}, {threads} threads"))
+        connection.progress(
+            Progress(job.job, chunks + done, job_steps, note=f"latency, batch {batch}, {threads} threads")
+        )
         latencies.append(_row(job, batch, threads, _latency(job, batch, threads)))
 
     right = accuracy(np.concatenate(logits), test.labels)
@@ -65,7 +67,7 @@ def _logits(model: Path, test: datasets.Split) -> Iterator[Any]:
 
 
 def _latency(job: RunJob, batch: int, threads: int) -> Latency:
-    """The same file as candidate and reference is measured once."""
+    """How long one call takes; where the candidate is the reference, it is measured once."""
     candidate = LiteRTClassifier(Path(job.inputs["model"]), batch=batch, threads=threads)
     if job.inputs["model"] == job.inputs["reference"]:
         return measure(candidate.run)

@@ -1,4 +1,4 @@
-"""The supervisor's end of the line: a runner process, started, listened to, and ended."""
+"""The supervisor's end of the line to its runner: the child process is started, listened to, and ended here."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator import own_packages
-from workers.environment import runner_environment
-from workers.messages import Message, Stop, decode, encode
+from workers.runner.environment import runner_environment
+from workers.runner.messages import Message, Stop, decode, encode
 
-RUNNER = "workers.runner"
+RUNNER = "workers.runner.main"
 """The module that loads TensorFlow and computes."""
 
 _LOG_TAIL_BYTES = 4000
@@ -55,7 +55,7 @@ class RunnerProcess:
                 stderr=stderr,
                 text=True,
                 encoding="utf-8",
-                # Ctrl-C is the supervisor's: it asks for a checkpoint instead of losing the step.
+                # Ctrl-C is the supervisor's: it asks for a checkpoint instead of losing training steps.
                 start_new_session=True,
             )
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -69,7 +69,7 @@ class RunnerProcess:
         return self._process.poll() is None
 
     def send(self, message: Message) -> None:
-        """Nothing happens if the runner is gone: `RunnerDied` is on its way then, or was delivered before."""
+        """Send a message; nothing happens if the runner is gone, of which `RunnerDied` tells or has told."""
         try:
             self._stdin.write(encode(message))
             self._stdin.flush()
@@ -80,7 +80,7 @@ class RunnerProcess:
         self.send(Stop())
 
     def kill(self) -> None:
-        """Without waiting for what becomes of it."""
+        """Kill the process, and do not wait for its end."""
         self._process.kill()
 
     def end(self) -> None:

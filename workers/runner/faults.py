@@ -1,7 +1,7 @@
-"""What an exception means that ended a job in the runner: that the job cannot be done, or not here, or not just now.
+"""What it means that an exception ended a job: the job cannot be done, or not on this machine, or not just now.
 
-A `PermanentFailure` is final.  Any other is tried again, by others too: of what a library or a person's own code
-raises, nobody knows whether it comes from the job or from the versions on this machine.
+A `PermanentFailure` is final.  After any other exception the job is tried again, by other workers too: nobody knows
+whether what a library or a person's own code raises comes from the job or from the versions on this machine.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.failures import PermanentFailure
-from workers.messages import Failed, RunJob, Stopped, Unsuitable
+from workers.runner.messages import Failed, RunJob, Stopped, Unsuitable
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""What no job is to blame for: no room, too large for this file system, read-only, broken."""
+"""Errors of a disk, for which no job is to blame: no room, a file too large for it, read-only, broken."""
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _CALLED = re.compile(r"Exception encountered when calling (.+)\.$", re.MULTILINE)
@@ -30,13 +30,13 @@ _AROUND = (
     "<stack traces unavailable>",
     "[[{{node",
 )
-"""How lines begin that Keras and TensorFlow put around what is wrong."""
+"""How the lines begin that Keras and TensorFlow put around the line that says what is wrong."""
 _AFTER = "Arguments received by"
-"""What Keras puts behind it, to the end."""
+"""Where the part of a message begins that Keras puts behind what is wrong."""
 
 
 def ending(job: RunJob, error: Exception) -> Failed | Unsuitable | Stopped:
-    """To be called where the exception was caught."""
+    """What to say of a job that an exception ended.  To be called where the exception was caught."""
     if lost := _lost(job):
         return Stopped(job.job, f"Files of this worker have been deleted ({lost}).")
     if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
@@ -69,13 +69,13 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _code_of(error: BaseException) -> str:
-    """Where one was raised that says nothing, as an assertion does that has no message."""
+    """The line that raised an exception without a message, as an assertion may be."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].line} ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else "no reason given"
 
 
 def _lost(job: RunJob) -> str | None:
-    """What is missing of the files that the supervisor gave the job: the exception follows from that."""
+    """The first file that is missing of those that the supervisor gave the job, if the exception follows from that."""
     given = (job.directory, *job.inputs.values(), *([job.state] if job.state else []))
     return next((path for path in given if not Path(path).exists()), None)
 

@@ -7,10 +7,10 @@ import math
 import pytest
 
 from orchestrator.jobs import Lives
-from workers.intervals import (
+from workers.checkpoint_policy import (
     FIRST_CHECKPOINT_SECONDS,
     PRIOR_SECONDS_BETWEEN_DEATHS,
-    Pace,
+    CheckpointPolicy,
     checkpoint_interval,
     seconds_between_deaths,
 )
@@ -25,14 +25,14 @@ def test_standing_still_never_takes_more_than_its_share() -> None:
 
 
 def test_the_first_checkpoint_comes_soon_and_the_next_by_what_it_cost() -> None:
-    pace = Pace(between_deaths=6000, restart=600)
-    assert pace.seconds(cost=None) == FIRST_CHECKPOINT_SECONDS
-    assert pace.seconds(cost=10) == checkpoint_interval(6000, 600, 10)
+    policy = CheckpointPolicy(between_deaths=6000, restart=600)
+    assert policy.seconds(cost=None) == FIRST_CHECKPOINT_SECONDS
+    assert policy.seconds(cost=10) == checkpoint_interval(6000, 600, 10)
 
 
 def test_a_person_who_says_how_often_is_obeyed() -> None:
-    pace = Pace(between_deaths=6000, restart=600, fixed=2.5)
-    assert (pace.seconds(cost=None), pace.seconds(cost=10)) == (2.5, 2.5)
+    policy = CheckpointPolicy(between_deaths=6000, restart=600, fixed=2.5)
+    assert (policy.seconds(cost=None), policy.seconds(cost=10)) == (2.5, 2.5)
 
 
 def test_without_deaths_the_longer_a_study_has_run_the_longer_it_is_trusted() -> None:

@@ -1,4 +1,7 @@
-"""When to checkpoint: the interval that loses least, for given costs and a given rate of deaths."""
+"""The checkpoint policy: the interval that loses least, for given costs and a given rate of deaths.
+
+What a checkpoint costs, and when the last was taken, the runner knows: `workers.runner.connection`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from dataclasses import dataclass
 from orchestrator.jobs import Lives
 
 PRIOR_SECONDS_BETWEEN_DEATHS = 1800.0
-"""What a free notebook is taken to live for before any death was seen; also keeps the estimate finite."""
+"""How long a free notebook is taken to live before any death was seen; this also keeps the estimate finite."""
 FIRST_CHECKPOINT_SECONDS = 5.0
-"""Until the first was taken, nobody knows what one costs on this machine: soon, because lives may be short."""
+"""Before the first, nobody knows what one costs on this machine; it comes soon, because a worker may die soon."""
 
 LARGEST_STANDSTILL = 0.035
 """Share of the time that training may stand still for checkpoints, however often workers die."""
@@ -33,18 +36,22 @@ def seconds_between_deaths(lives: Lives) -> float:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What decides how often a training is checkpointed, but for what a checkpoint costs: that the runner measures."""
+class CheckpointPolicy:
+    """How often a training is checkpointed, once the runner has measured what a checkpoint costs."""
 
     between_deaths: float
-    """Seconds."""
+    """Mean time between deaths, in seconds."""
     restart: float
-    """Seconds."""
+    """Time from a death until training goes on, in seconds."""
     fixed: float | None = None
     """Seconds between two checkpoints, if the person has said so."""
 
     def seconds(self, cost: float | None) -> float:
-        """How long to compute between two checkpoints; the cost is the standstill for the last, None before it."""
+        """How long to compute between two checkpoints.
+
+        Args:
+            cost: how long training stood still for the last one, in seconds; None before there was one.
+        """
         if self.fixed is not None:
             return self.fixed
         if cost is None:

@@ -12,10 +12,10 @@ from models import averaging, checkpoint, datasets
 from models.recipes import Training, Visit
 from models.runtime import device_description, precision
 from models.training import StateMismatch, Trainer, TrainState, weights_digest
-from workers.channel import Channel
-from workers.messages import CheckpointRefused, CheckpointWritten, Finished, Progress, RunJob, Stopped
-from workers.stages import Later
-from workers.stages.states import first_state, input_state, training_digest
+from workers.runner.connection import Connection
+from workers.runner.messages import CheckpointDiscarded, CheckpointWritten, Finished, Progress, RunJob, Stopped
+from workers.runner.stages import Later
+from workers.runner.stages.states import first_state, input_state, training_digest
 
 _kept: dict[Training, Trainer] = {}
 """The network of the job before: the next job of its chain need not build and compile it again."""
@@ -23,7 +23,7 @@ _shards = functools.lru_cache(maxsize=8)(datasets.load_split)
 """A chain comes back to each of its shards in every round."""
 
 
-def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
+def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDiscarded:
     """Train; take a checkpoint whenever one is due, and the state after the visit as the output `state`.
 
     States are copied to host memory, which is all that the device waits for; files are written later.
@@ -34,26 +34,26 @@ def run(job: RunJob, channel: Channel) -> Later | Stopped | CheckpointRefused:
     try:
         trainer = _trainer(job, training, visit)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
-        return CheckpointRefused(job.job, str(error))
+        return CheckpointDiscarded(job.job, str(error))
     clock = _StepClock()
     loss = None
     for done in trainer.advance(_shards(Path(job.inputs["shard"])), visit):
         clock.count(done.images)
         loss = done.loss
-        channel.progress(Progress(job.job, done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
+        connection.progress(Progress(job.job, done.step - visit.first_step, visit.steps, loss, clock.images_per_second))
         if done.step == visit.last_step:
             break
-        stopping = channel.stop_asked()
-        if stopping or channel.checkpoint_due(job.pace):
-            _take_checkpoint(job, trainer, visit, provenance, channel)
+        stopping = connection.stop_asked()
+        if stopping or connection.checkpoint_due(job.checkpoint_policy):
+            _take_checkpoint(job, trainer, visit, provenance, connection)
             clock.resume()
         if stopping:
             return Stopped(job.job)
-    return _after(job, trainer, loss, clock, provenance, channel)
+    return _after(job, trainer, loss, clock, provenance, connection)
 
 
 def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
-    """The network at the state's step, or at its first weights.
+    """The network at the state's training step, or at its first weights.
 
     Raises:
         CheckpointDamaged: the file is not a whole state.
@@ -81,7 +81,7 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
 
 
 def _begun(job: RunJob, training: Training, visit: Visit, merged: TrainState | None) -> TrainState:
-    """What a visit begins with that goes on from merged weights; in the first round, from the first ones.
+    """The state that a visit begins with in average mode: with merged weights, or in the first round the first ones.
 
     Raises:
         InputUnusable: the optimizer's state of the shard's visit before is damaged or another's.
@@ -99,29 +99,31 @@ def _going_on(training: Training, visit: Visit) -> Trainer:
 
 
 def _take_checkpoint(
-    job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, channel: Channel
+    job: RunJob, trainer: Trainer, visit: Visit, provenance: checkpoint.Provenance, connection: Connection
 ) -> None:
-    state = _in_memory(trainer, channel)
-    step = trainer.step - visit.first_step
-    channel.later(job, lambda: _written(job, state, step, provenance))
+    state = _in_memory(trainer, connection)
+    job_step = trainer.step - visit.first_step
+    connection.later(job, lambda: _written(job, state, job_step, provenance))
 
 
-def _in_memory(trainer: Trainer, channel: Channel) -> TrainState:
-    """The state of now: all that the training stands still for.  That after a visit is kept like a checkpoint, too."""
+def _in_memory(trainer: Trainer, connection: Connection) -> TrainState:
+    """Copy the state of now to host memory, which is all that training stands still for."""
     began = time.monotonic()
     state = trainer.state()
-    channel.checkpoint_taken(time.monotonic() - began)
+    connection.checkpoint_taken(time.monotonic() - began)
     return state
 
 
-def _written(job: RunJob, state: TrainState, step: int, provenance: checkpoint.Provenance) -> CheckpointWritten | None:
+def _written(
+    job: RunJob, state: TrainState, job_step: int, provenance: checkpoint.Provenance
+) -> CheckpointWritten | None:
     path = Path(job.directory) / f"step{state.step:08d}.safetensors"
     try:
         checkpoint.save(state, path, provenance)
     except OSError as error:
         print(f"The checkpoint at step {state.step} was not written, the training goes on: {error}")
         return None
-    return CheckpointWritten(job.job, step, str(path))
+    return CheckpointWritten(job.job, job_step, str(path))
 
 
 def _after(
@@ -130,9 +132,9 @@ def _after(
     loss: float | None,
     clock: _StepClock,
     provenance: checkpoint.Provenance,
-    channel: Channel,
+    connection: Connection,
 ) -> Later:
-    state = _in_memory(trainer, channel)
+    state = _in_memory(trainer, connection)
     metrics = {
         "step": trainer.step,
         "loss": loss,
@@ -172,7 +174,7 @@ class _StepClock:
         self._last = now
 
     def resume(self) -> None:
-        """Steps go on from here: what lies between is not theirs."""
+        """Training steps go on from here: the time since the last one is not theirs."""
         self._last = time.monotonic()
 
     @property
