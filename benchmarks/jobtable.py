@@ -24,7 +24,7 @@ from jobtable_peers import Huey, LeaseTable, Litequeue, Optuna, PersistQueue, Pg
 from jobtable_race import Outcome, Peer, Race, measure
 
 from models import datasets
-from orchestrator.jobs import Claimant, Completion, PlannedJob, Stage
+from orchestrator.jobs import Claimant, Finished, InputRef, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
@@ -52,22 +52,20 @@ class Orch:
     where: str
     """A file, or the URL of a PostgreSQL database."""
     durability: str = "NORMAL"
-    batch: int = 1
+    run: int = 1
+    """How many jobs of a chain are completed together, as a worker does with visits that are shorter than an upload."""
     apart: bool = False
-    """Whether a job is handed in and the next one claimed by calls of their own, and not together as by a worker."""
+    """Whether a job is completed and the next one claimed by calls of their own, and not together as by a worker."""
 
     @property
     def name(self) -> str:
         if self.apart:
             return "orch, two transactions"
-        return "orch" if self.batch == 1 else f"orch, batches of {self.batch}"
+        return "orch" if self.run == 1 else f"orch, runs of {self.run}"
 
     def prepare(self, jobs: int) -> None:
         self._remove()
-        planned = tuple(
-            PlannedJob(f"{number:032x}", f"job{number}", Stage.COMPRESS, "m", 0, {}, {}, (), 1)
-            for number in range(jobs)
-        )
+        planned = tuple(self._planned(number) for number in range(jobs))
         with closing(self._place()) as place:
             table = JobTable(place, self.where)
             table.create()
@@ -80,15 +78,25 @@ class Orch:
             table.unfinished()
             worker = Claimant("w")
             with race:
-                leases = table.exchange((), worker, self.batch).leases
-                while leases:
-                    claimed.extend(int(lease.job, 16) for lease in leases)
-                    done = [Completion(lease, {}, {}) for lease in leases]
-                    if self.apart:
-                        table.exchange(done, worker, most=0)
-                        done = []
-                    leases = table.exchange(done, worker, self.batch).leases
+                lease = table.claim(worker)
+                while lease is not None:
+                    first = int(lease.job, 16)
+                    run = range(first, first + self.run)
+                    claimed.extend(run)
+                    finished = [Finished(_id(number), {}, {}) for number in run]
+                    following = table.complete(lease, finished, worker, or_best=not self.apart).next
+                    lease = table.claim(worker) if self.apart else following
         return claimed
+
+    def _planned(self, number: int) -> PlannedJob:
+        """A job by itself, or the next of a chain of as many as are completed together."""
+        name, spec = f"job{number}", {"model": "m", "seed": 0, "method": "float32", "threads": 1}
+        if self.run == 1:
+            return PlannedJob(_id(number), name, Stage.COMPRESS, "m", 0, spec, {}, (), 1)
+        parents = (_id(number - 1),) if number % self.run else ()
+        inputs = {"state": InputRef("state", parents[0])} if parents else {}
+        path = self.run - number % self.run
+        return PlannedJob(_id(number), name, Stage.TRAIN, "m", 1, spec, inputs, parents, path)
 
     def _place(self) -> Place:
         if self.where.startswith("postgresql:"):
@@ -105,6 +113,10 @@ class Orch:
         else:
             for left in Path(self.where).parent.glob(f"{Path(self.where).name}*"):
                 left.unlink()
+
+
+def _id(number: int) -> str:
+    return f"{number:032x}"
 
 
 @dataclass
@@ -164,7 +176,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
                 (PgQueuer(server), 1500),
                 (Procrastinate(server), 1500),
                 (Optuna(server), 200),
-                (Orch(own, "default", 10), 6000),
+                (Orch(own, "default", run=10), 6000),
                 (PgQueuer(server, 10), 6000),
             ]
             yield _sized(peers, factor)

@@ -21,7 +21,12 @@ from tempfile import TemporaryDirectory
 from jobtable import STUDY
 
 from models import datasets
-from orchestrator.jobs import InputRef, PlannedJob, Stage
+from orchestrator.jobs import (
+    Claimant,
+    InputRef,
+    PlannedJob,
+    Stage,
+)
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
@@ -32,6 +37,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 from tests.postgres_server import fresh_database, postgres_server
 
 CLAIMS = 100
+SPEC = {"model": "m", "seed": 0, "threads": 1}
 CHAIN = 10
 
 
@@ -58,7 +64,7 @@ def _measure(name: str, place: Place, jobs: int) -> None:
         table.create()
         publishing = _seconds(lambda: table.publish(plan))
         again = _seconds(lambda: table.publish(plan))
-        claims = [_seconds(lambda: table.claim("w")) for _ in range(CLAIMS)]
+        claims = [_seconds(lambda: table.claim(Claimant("w"))) for _ in range(CLAIMS)]
         overview = _seconds(table.overview)
     claim = f"{median(claims) * 1e6:11.0f} us"
     print(f"{name:10} {jobs:10,} {publishing:8.2f} s {again:8.2f} s {claim} {overview:8.3f} s", flush=True)
@@ -68,7 +74,7 @@ def _job(number: int) -> PlannedJob:
     place = number % CHAIN
     before = (f"{number - 1:032x}",) if place else ()
     inputs = {"state": InputRef("state", *before)} if before else {}
-    return PlannedJob(f"{number:032x}", f"job{number}", Stage.TRAIN, "m", 40, {}, inputs, before, CHAIN - place)
+    return PlannedJob(f"{number:032x}", f"job{number}", Stage.TRAIN, "m", 40, SPEC, inputs, before, CHAIN - place)
 
 
 def _seconds(operation: Callable[[], object]) -> float:

@@ -180,17 +180,8 @@ class Claimant:
 
 
 @dataclass(frozen=True)
-class Completion:
-    """What a worker hands in for a job that it holds."""
-
-    lease: Lease
-    outputs: Mapping[str, Artifact]
-    metrics: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Finished:
-    """A job that was done; whose lease it counts under, the one before it in a chain decides."""
+    """A job that a worker has done: what it made, and what it measured."""
 
     job: str
     outputs: Mapping[str, Artifact]
@@ -210,13 +201,11 @@ class Upcoming:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """What came of handing in and claiming in one transaction."""
+class Completed:
+    """What came of completing a run of jobs."""
 
-    leases: tuple[Lease, ...]
-    """Claimed."""
-    lost: tuple[Lease, ...]
-    """Handed in too late: somebody else holds or has done these jobs, and their results stand."""
+    next: Lease | None
+    """Of the job that was claimed in the same transaction; None if none was asked for, or to be had."""
     superseded: tuple[Artifact, ...]
     """Files that no row names any more, for their owner to delete."""
 

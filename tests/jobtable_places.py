@@ -22,8 +22,8 @@ from sqlalchemy import Row, make_url, select
 
 from orchestrator.drive import signin
 from orchestrator.drive.client import DriveClient
-from orchestrator.jobs import Artifact, InputRef, PlannedJob, Stage
-from orchestrator.jobtable import schema
+from orchestrator.jobs import Artifact, Claimant, Finished, InputRef, Lease, PlannedJob, Stage
+from orchestrator.jobtable import JobTable, schema
 from orchestrator.jobtable.drive_file import DriveFile
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
@@ -253,6 +253,14 @@ def digest(name: str) -> str:
 
 def artifact(name: str) -> Artifact:
     return Artifact(digest(name), len(name), name)
+
+
+def complete(
+    table: JobTable, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
+) -> tuple[Artifact, ...]:
+    """The lease's job alone, with nothing claimed after it; returns what `JobTable.complete` says is superseded."""
+    finished = [Finished(lease.job, outputs, metrics)]
+    return table.complete(lease, finished, Claimant(lease.worker, "host", "CPU")).superseded
 
 
 def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2) -> Plan:

@@ -14,6 +14,7 @@ import pytest
 from orchestrator.jobs import (
     Attempt,
     Checkpoint,
+    Claimant,
     Device,
     Ending,
     Lease,
@@ -22,7 +23,13 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.stragglers import LATE_FACTOR
-from tests.jobtable_places import SettablePlace, artifact, plan_of, planned_job
+from tests.jobtable_places import (
+    SettablePlace,
+    artifact,
+    complete,
+    plan_of,
+    planned_job,
+)
 
 LEASE_SECONDS = 1000.0
 QUICK = 40.0
@@ -56,13 +63,13 @@ def publish(
 
 
 def claimed(table: JobTable, worker: str, has: Collection[Device] = GPU) -> Lease:
-    lease = table.claim(worker, "host", "CPU", has)
+    lease = table.claim(Claimant(worker, "host", "CPU", frozenset(has)))
     assert lease is not None
     return lease
 
 
 def done(table: JobTable, lease: Lease) -> tuple[object, ...]:
-    return table.complete(lease, {"state": artifact(f"state of {lease.name}"), "log": artifact("log")}, {"loss": 1.0})
+    return complete(table, lease, {"state": artifact(f"state of {lease.name}"), "log": artifact("log")}, {"loss": 1.0})
 
 
 @pytest.fixture(name="late")
@@ -92,7 +99,7 @@ WRITES: dict[str, Callable[[JobTable, Lease], object]] = {
     "renew": lambda table, lease: table.renew(lease, {"step": 39}),
     "save": lambda table, lease: table.renew(lease, checkpoint=Checkpoint(39, artifact("late"))),
     "refuse": lambda table, lease: table.refuse(lease, Checkpoint(39, artifact("late"))),
-    "complete": lambda table, lease: table.complete(lease, {"state": artifact("late")}, {}),
+    "complete": lambda table, lease: complete(table, lease, {"state": artifact("late")}, {}),
     "fail": lambda table, lease: table.fail(lease, "late"),
     "release": lambda table, lease: table.release(lease),
 }

@@ -154,7 +154,7 @@ class Attempt:
                 self._say(f"A checkpoint of {self._holding.lease.name} was not kept, the training goes on: {error}")
             case OutputsUploaded(artifacts, shortage):
                 self._trouble.answered(shortage)
-                self._hand_on(artifacts)
+                self._complete(artifacts)
             case OutputsNotKept(error, shortage):
                 self._uploading = 0
                 self._trouble.answered(shortage, error)
@@ -333,8 +333,8 @@ class Attempt:
         link.standing = Standing.AT_RUNNER
         self._orders.give(link.order(files, self._worker.pace))
 
-    def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
-        """The uploaded jobs are handed in, and what goes on from them is claimed."""
+    def _complete(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
+        """The uploaded jobs are completed, and what goes on from them is claimed."""
         count, self._uploading = self._uploading, 0
         finished = [
             Finished(link.job, artifacts[link.job], link.metrics)
@@ -347,7 +347,7 @@ class Attempt:
         then = after.job if after is not None and after.worth_claiming else None
         try:
             may_go_on = self._worker.chained and not self._worker.stopping()
-            following = self._holding.hand_on(finished, then, or_another=may_go_on)
+            following = self._holding.complete(finished, then, or_best=may_go_on)
         except ChainBroken as broken:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)

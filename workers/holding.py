@@ -69,20 +69,20 @@ class Holding:
             if checkpoint.artifact == artifact:
                 self.lease = self._insist(functools.partial(self._jobs.refuse, self.lease, checkpoint))
 
-    def hand_on(self, finished: Sequence[Finished], then: str | None, *, or_another: bool) -> Lease | None:
-        """Hand in, and hold the job that goes on from there, or another; None if there is none.  Raises ChainBroken."""
-        hand_on = functools.partial(self._jobs.hand_on, self.lease, finished)
+    def complete(self, finished: Sequence[Finished], then: str | None, *, or_best: bool) -> Lease | None:
+        """Complete, and hold the job that goes on from there, or the best, if there is one.  Raises ChainBroken."""
+        complete = functools.partial(self._jobs.complete, self.lease, finished, self._claimant)
         try:
-            lease, superseded = self._insist(lambda: hand_on(then, self._claimant, or_another=or_another))
+            completed = self._insist(lambda: complete(then=then, or_best=or_best))
         except StoreError:
             # Something is wrong with the job that would have been claimed: whoever claims it by itself will say so.
-            lease, superseded = self._insist(lambda: hand_on(None, self._claimant))
-        self._delete(superseded)
+            completed = self._insist(complete)
+        self._delete(completed.superseded)
         self._unnamed = None
-        if lease is not None:
-            self.lease = lease
-            self._beat_within(lease.seconds)
-        return lease
+        if completed.next is not None:
+            self.lease = completed.next
+            self._beat_within(self.lease.seconds)
+        return completed.next
 
     def fail(self, error: str, *, final: bool) -> JobState:
         return self._insist(lambda: self._jobs.fail(self.lease, error, final=final))

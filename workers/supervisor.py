@@ -253,8 +253,7 @@ class Supervisor:
                 self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _claim(self) -> Lease | None:
-        claimed = self._home.jobs.exchange((), self._claimant()).leases
-        return claimed[0] if claimed else None
+        return self._home.jobs.claim(self._claimant())
 
     def _give_back(self, lease: Lease, reason: str | None = None) -> None:
         """At no cost to the job; one that cannot be given back now is left to its lease."""

@@ -1,19 +1,16 @@
-"""A chain of trainings that one worker does without a gap: what comes next, and handing in several at once.
+"""A chain of trainings that one worker does without a gap: what comes next.
 
 A job is claimable when its parents are done, also here: what a worker computes ahead of that is its own risk, and
-counts when, and only if, it is handed in.
+counts when, and only if, it is completed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy import Connection, bindparam, select
 
 from orchestrator import untrusted
-from orchestrator.errors import OrchError
-from orchestrator.jobs import Artifact, Claimant, Completion, Finished, InputRef, JobState, Lease, Stage, Upcoming
-from orchestrator.jobtable import claiming, handing_in
+from orchestrator.jobs import InputRef, JobState, Stage, Upcoming
+from orchestrator.jobtable import claiming
 from orchestrator.jobtable.prepared import Prepared
 from orchestrator.jobtable.rows import inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema import edges, jobs
@@ -29,10 +26,6 @@ _GOING_ON = Prepared(
 )
 
 
-class ChainBroken(OrchError):
-    """A job in the middle of what was to be handed in is not this worker's to do; nothing was handed in."""
-
-
 def following(connection: Connection, job: str) -> Upcoming | None:
     """The one training that waits for this job alone and goes on from its state; None if there is none or several."""
     rows = _GOING_ON.all(connection, job=job, train=Stage.TRAIN.value, blocked=JobState.BLOCKED.value)
@@ -46,38 +39,3 @@ def following(connection: Connection, job: str) -> Upcoming | None:
     inputs = {called: claiming.resolve(connection, name, ref) for called, ref in refs.items()}
     spec = spec_of(Stage.TRAIN, untrusted.parsed("a job's spec", row.spec))
     return Upcoming(untrusted.job_id(row.id), name, Stage.TRAIN, spec, inputs)
-
-
-def hand_on(
-    connection: Connection,
-    lease: Lease,
-    finished: Sequence[Finished],
-    then: str | None,
-    claimant: Claimant,
-    now: float,
-    *,
-    or_another: bool,
-) -> tuple[Lease | None, tuple[Artifact, ...]]:
-    """Hand in the lease's job and those that were done after it, and claim the one after them, or what is best.
-
-    Returns:
-        the lease, None if there is none to be had, and the artifacts that nobody will read again.
-
-    Raises:
-        LeaseLost: the lease's job is somebody else's.
-        ChainBroken: one of the others is not ready although the one before it is done.
-    """
-    superseded: tuple[Artifact, ...] = ()
-    held: Lease | None = lease
-    for number, done in enumerate(finished):
-        if held is None:
-            raise ChainBroken(f"The job after {finished[number - 1].job} is not to be had any more.")
-        superseded += handing_in.complete(connection, Completion(held, done.outputs, done.metrics), now)
-        is_last = number + 1 == len(finished)
-        after = then if is_last else finished[number + 1].job
-        # Whoever hands in the next one too needs no file of the state in between, and has not kept one.
-        without = () if is_last else ("state",)
-        held = None if after is None else claiming.claim_one(connection, claimant, after, now, without)
-    if held is None and or_another:
-        held = next(iter(claiming.claim(connection, claimant, now, most=1)), None)
-    return held, superseded

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
@@ -13,9 +13,11 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    Integer,
     Text,
     bindparam,
     case,
+    cast,
     func,
     insert,
     or_,
@@ -27,7 +29,7 @@ from orchestrator import untrusted
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, Claimant, Device, InputRef, JobState, Lease
 from orchestrator.jobtable import stragglers
-from orchestrator.jobtable.prepared import Prepared, PreparedRows, deferred, together
+from orchestrator.jobtable.prepared import Asked, Prepared, deferred, together
 from orchestrator.jobtable.rows import as_artifact, as_stage, inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
 from orchestrator.jobtable.settling import (
@@ -77,24 +79,18 @@ _THIS_LATE = Prepared(
     .with_for_update(skip_locked=True)
 )
 OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker")))
-LEASE = PreparedRows(
-    lambda given: (
-        update(jobs)
-        .where(jobs.c.id == given.job)
-        .values(
-            state=JobState.RUNNING.value,
-            token=bindparam("new_token"),
-            worker=bindparam("new_worker"),
-            lease_expires=jobs.c.lease_seconds + _NOW,
-            attempts=given.number,
-            step=given.step,
-            progress=given.progress,
-        )
-    ),
-    job=str,
-    number=int,
-    step=int,
-    progress=str,
+LEASE = Prepared(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(
+        state=JobState.RUNNING.value,
+        token=bindparam("new_token"),
+        worker=bindparam("new_worker"),
+        lease_expires=jobs.c.lease_seconds + _NOW,
+        attempts=bindparam("count"),
+        step=bindparam("at"),
+        progress=bindparam("said"),
+    )
 )
 _LEASE_TWIN = Prepared(
     update(jobs)
@@ -103,47 +99,39 @@ _LEASE_TWIN = Prepared(
         twin_token=bindparam("new_token"),
         twin_worker=bindparam("new_worker"),
         twin_expires=jobs.c.lease_seconds + _NOW,
-        attempts=bindparam("number"),
+        attempts=bindparam("count"),
     )
 )
 _BEFORE = attempts.alias("before")
-
-
-def _not_before_it_could(job: Any) -> ColumnElement[float]:
-    """Now, or when the last of what this claim came after has ended.
-
-    The clock was read as the transaction began.  One that began earlier may claim what another has made ready since:
-    the history would say that a job was held before it could be.
-    """
-    own = select(func.max(_BEFORE.c.ended)).where(_BEFORE.c.job == job).scalar_subquery()
-    of_parents = (
-        select(func.max(_BEFORE.c.ended))
-        .select_from(edges.join(_BEFORE, _BEFORE.c.job == edges.c.parent))
-        .where(edges.c.child == job)
-        .scalar_subquery()
-    )
-    return case((own > _NOW, own), (of_parents > _NOW, of_parents), else_=_NOW)
-
-
-OPEN_ATTEMPTS = PreparedRows(
-    lambda given: insert(attempts).from_select(
+# Of one type wherever it stands: PostgreSQL takes one that is both compared and selected for ambiguous.
+_OF = cast(bindparam("of"), Text)
+_OWN_END = select(func.max(_BEFORE.c.ended)).where(_BEFORE.c.job == _OF).scalar_subquery()
+_END_OF_PARENTS = (
+    select(func.max(_BEFORE.c.ended))
+    .select_from(edges.join(_BEFORE, _BEFORE.c.job == edges.c.parent))
+    .where(edges.c.child == _OF)
+    .scalar_subquery()
+)
+# Now, or when the last of what this claim came after has ended.  The clock was read as the transaction began, and one
+# that began earlier may claim what another has made ready since: the history would say that a job was held before it
+# could be.
+_NOT_BEFORE_IT_COULD = case((_OWN_END > _NOW, _OWN_END), (_END_OF_PARENTS > _NOW, _END_OF_PARENTS), else_=_NOW)
+OPEN_ATTEMPT = Prepared(
+    insert(attempts).from_select(
         ["job", "number", "from_step", "to_step", "worker", "host", "device", "started", "seen", "twin"],
         select(
-            given.job,
-            given.number,
-            given.step,
-            given.step,
-            bindparam("worker", type_=Text),
-            bindparam("host", type_=Text),
-            bindparam("device", type_=Text),
-            _not_before_it_could(given.job),
-            _not_before_it_could(given.job),
-            bindparam("twin", type_=Boolean),
+            _OF,
+            bindparam("which", type_=Integer),
+            bindparam("at", type_=Integer),
+            bindparam("at", type_=Integer),
+            bindparam("by", type_=Text),
+            bindparam("on_host", type_=Text),
+            bindparam("on_device", type_=Text),
+            _NOT_BEFORE_IT_COULD,
+            _NOT_BEFORE_IT_COULD,
+            bindparam("as_twin", type_=Boolean),
         ),
-    ),
-    job=str,
-    number=int,
-    step=int,
+    )
 )
 _DATA = Prepared(select(data.c.sha256, data.c.size, data.c.location).where(data.c.name == bindparam("called")))
 _OUTPUT_OF = Prepared(
@@ -153,13 +141,13 @@ _OUTPUT_OF = Prepared(
 )
 
 
-def claim(connection: Connection, claimant: Claimant, now: float, most: int) -> tuple[Lease, ...]:
-    """Lease the ready jobs with the longest remaining paths, as many as there are up to `most`.
+def claim(connection: Connection, claimant: Claimant, now: float) -> Lease | None:
+    """Lease the ready job with the longest remaining path; None if there is none to be had just now.
 
     A worker for which none is ready is given one that is late, beside its holder.
     """
-    ready = _best_ready(connection, claimant, now, most)
-    if ready or not most:
+    ready = _best_ready(connection, claimant, now)
+    if ready is not None:
         return _leased(connection, ready, claimant, now)
     return _twin(connection, claimant, now)
 
@@ -173,52 +161,70 @@ def claim_one(
         without: inputs that the worker needs no file of.
     """
     row = THIS_READY.first(connection, job=job, now=now)
-    return None if row is None else _leased(connection, [row], claimant, now, without)[0]
+    return None if row is None else _leased(connection, row, claimant, now, without)
 
 
-def _leased(
-    connection: Connection, rows: Iterable[Any], claimant: Claimant, now: float, without: Collection[str] = ()
-) -> tuple[Lease, ...]:
-    # One for all: a token is compared together with the job's id.
-    token = secrets.token_hex(16)
-    leases = tuple(_lease(connection, row, claimant, token, without) for row in rows)
-    opened = [_opened(lease) for lease in leases]
+def _leased(connection: Connection, row: Any, claimant: Claimant, now: float, without: Collection[str] = ()) -> Lease:
+    lease = _lease(connection, row, claimant, without)
+    step = _first_step(lease)
     deferred(
         connection,
-        LEASE.with_rows(connection, opened, new_token=token, new_worker=claimant.name, now=now),
-        OPEN_ATTEMPTS.with_rows(connection, opened, now=now, twin=False, **_who(claimant)),
+        LEASE.with_values(
+            job=lease.job,
+            new_token=lease.token,
+            new_worker=lease.worker,
+            now=now,
+            count=lease.attempt,
+            at=step,
+            said=json.dumps({"step": step}),
+        ),
+        _opened(lease, claimant, now),
     )
-    return leases
+    return lease
 
 
-def _twin(connection: Connection, claimant: Claimant, now: float) -> tuple[Lease, ...]:
+def _twin(connection: Connection, claimant: Claimant, now: float) -> Lease | None:
     """A lease beside the holder's of the latest job, if any is late and nobody is writing to it just now."""
     for late in stragglers.late_jobs(connection, claimant, now):
         row = _THIS_LATE.first(connection, job=late.id, held=late.token)
         if row is None:
             continue
-        token = secrets.token_hex(16)
-        lease = dataclasses.replace(_lease(connection, row, claimant, token, ()), twin=True)
-        given = {"job": lease.job, "number": lease.attempt, "new_token": token, "new_worker": claimant.name}
+        lease = dataclasses.replace(_lease(connection, row, claimant, ()), twin=True)
         deferred(
             connection,
-            _LEASE_TWIN.with_values(now=now, **given),
-            OPEN_ATTEMPTS.with_rows(connection, [_opened(lease)], now=now, twin=True, **_who(claimant)),
+            _LEASE_TWIN.with_values(
+                job=lease.job, new_token=lease.token, new_worker=lease.worker, now=now, count=lease.attempt
+            ),
+            _opened(lease, claimant, now),
         )
-        return (lease,)
-    return ()
+        return lease
+    return None
 
 
-def _who(claimant: Claimant) -> dict[str, str]:
-    return {"worker": claimant.name, "host": claimant.host, "device": claimant.device}
+def _opened(lease: Lease, claimant: Claimant, now: float) -> Asked:
+    """The attempt that a lease begins."""
+    return OPEN_ATTEMPT.with_values(
+        of=lease.job,
+        which=lease.attempt,
+        at=_first_step(lease),
+        by=claimant.name,
+        on_host=claimant.host,
+        on_device=claimant.device,
+        now=now,
+        as_twin=lease.twin,
+    )
 
 
-def _best_ready(connection: Connection, claimant: Claimant, now: float, most: int) -> Sequence[Any]:
+def _first_step(lease: Lease) -> int:
+    return lease.checkpoints[0].step if lease.checkpoints else 0
+
+
+def _best_ready(connection: Connection, claimant: Claimant, now: float) -> Any | None:
     """The longest remaining paths first; among equals those whose inputs this worker holds already.
 
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """
-    here = {"now": now, "most": most + len(claimant.cannot)}
+    here = {"now": now, "most": 1 + len(claimant.cannot)}
     asked = [BEST_READY.with_values(need=device.value, **here) for device in claimant.has]
     asked += [OWN_READY.with_values(need=device.value, worker=claimant.name, **here) for device in claimant.has]
     longest, expired, *ready = together(connection, LONGEST_LEASE.with_values(), EXPIRED.with_values(now=now), *asked)
@@ -229,7 +235,7 @@ def _best_ready(connection: Connection, claimant: Claimant, now: float, most: in
             expire(connection, row, now)
         ready = together(connection, *asked)
     found = {row.id: row for rows in ready for row in rows if row.id not in claimant.cannot}
-    return sorted(found.values(), key=lambda row: _rank(row, claimant))[:most]
+    return min(found.values(), key=lambda row: _rank(row, claimant), default=None)
 
 
 def _rank(row: Any, claimant: Claimant) -> tuple[int, bool, bool, str]:
@@ -237,7 +243,7 @@ def _rank(row: Any, claimant: Claimant) -> tuple[int, bool, bool, str]:
     return -row.remaining_path, row.affinity != claimant.name, row.needs == Device.CPU, row.id
 
 
-def _lease(connection: Connection, row: Any, claimant: Claimant, token: str, without: Collection[str]) -> Lease:
+def _lease(connection: Connection, row: Any, claimant: Claimant, without: Collection[str]) -> Lease:
     stage, name = as_stage(row.stage), job_name(row.name)
     refs = inputs_of(untrusted.parsed("a job's inputs", row.inputs))
     return Lease(
@@ -247,16 +253,11 @@ def _lease(connection: Connection, row: Any, claimant: Claimant, token: str, wit
         spec=spec_of(stage, untrusted.parsed("a job's spec", row.spec)),
         worker=claimant.name,
         attempt=row.attempts + 1,
-        token=token,
+        token=secrets.token_hex(16),
         seconds=untrusted.number("a lease's length", row.lease_seconds),
         inputs={called: resolve(connection, name, ref) for called, ref in refs.items() if called not in without},
         checkpoints=held_checkpoints(connection, row.id) if row.attempts else (),
     )
-
-
-def _opened(lease: Lease) -> dict[str, str | int]:
-    step = lease.checkpoints[0].step if lease.checkpoints else 0
-    return {"job": lease.job, "number": lease.attempt, "step": step, "progress": json.dumps({"step": step})}
 
 
 def resolve(connection: Connection, job: str, ref: InputRef) -> Artifact:

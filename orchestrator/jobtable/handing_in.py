@@ -1,17 +1,15 @@
-"""Handing in what is done: the one commit of a job, and what follows from it for its children and its files."""
+"""Completing jobs: the commit of each, and what follows from it for its children and its files."""
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Double,
+    Text,
     and_,
     bindparam,
     case,
@@ -23,8 +21,10 @@ from sqlalchemy import (
     update,
 )
 
-from orchestrator.jobs import Artifact, Completion, Ending, JobState, Lease, Stage
-from orchestrator.jobtable.prepared import PreparedRows, Row, together
+from orchestrator.errors import OrchError
+from orchestrator.jobs import Artifact, Claimant, Completed, Ending, Finished, JobState, Lease, Stage
+from orchestrator.jobtable import claiming
+from orchestrator.jobtable.prepared import Prepared, PreparedRows, together
 from orchestrator.jobtable.rows import as_artifact
 from orchestrator.jobtable.schema import attempts, checkpoints, edges, jobs, outputs
 from orchestrator.jobtable.settling import CLEARED_LEASE, ended, is_held_under, lost_by, unnamed
@@ -34,79 +34,58 @@ _LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job)
 _READS_STATES_ONCE = (Stage.TRAIN, Stage.MERGE)
 """Stages whose jobs are planned from a training's beginning: no other of them comes to read a state later."""
 
-DONE = PreparedRows(
-    lambda given: (
-        update(jobs)
-        .where(jobs.c.id == given.job, is_held_under(given.token))
-        .values(
-            state=JobState.DONE.value,
-            metrics=given.metrics,
-            step=case((jobs.c.steps > 0, jobs.c.steps), else_=jobs.c.step),
-            error=null(),
-            **dict.fromkeys(CLEARED_LEASE, null()),
-        )
-        .returning(jobs.c.id, jobs.c.attempts)
-    ),
-    job=str,
-    token=str,
-    metrics=str,
+DONE = Prepared(
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), is_held_under(bindparam("held")))
+    .values(
+        state=JobState.DONE.value,
+        metrics=bindparam("measured"),
+        step=case((jobs.c.steps > 0, jobs.c.steps), else_=jobs.c.step),
+        error=null(),
+        **dict.fromkeys(CLEARED_LEASE, null()),
+    )
+    .returning(jobs.c.attempts)
 )
-OUTRUN = PreparedRows(
-    lambda given: (
-        update(attempts)
-        .where(attempts.c.job == given.job, attempts.c.ended.is_(None))
-        .values(
-            ended=bindparam("now", type_=Double),
-            # One that was silent for longer than its lease was not slow but dead.
-            outcome=case(
-                (attempts.c.seen < bindparam("now", type_=Double) - _LEASE_SECONDS, Ending.EXPIRED.value),
-                else_=Ending.OUTRUN.value,
-            ),
-        )
-    ),
-    job=str,
+OUTRUN = Prepared(
+    update(attempts)
+    .where(attempts.c.job == bindparam("of"), attempts.c.ended.is_(None))
+    .values(
+        ended=bindparam("now", type_=Double),
+        # One that was silent for longer than its lease was not slow but dead.
+        outcome=case(
+            (attempts.c.seen < bindparam("now", type_=Double) - _LEASE_SECONDS, Ending.EXPIRED.value),
+            else_=Ending.OUTRUN.value,
+        ),
+    )
 )
-CHILDREN = PreparedRows(
-    lambda given: select(edges.c.child, edges.c.parent).where(edges.c.parent == given.job),
-    job=str,
-)
+CHILDREN = Prepared(select(edges.c.child).where(edges.c.parent == bindparam("job")))
 _LOCKED = PreparedRows(
     lambda given: select(jobs.c.id).where(jobs.c.id == given.job).order_by(jobs.c.id).with_for_update(of=jobs),
     job=str,
 )
 
 
-def _last_parents(given: Any) -> ColumnElement[bool]:
-    return and_(jobs.c.undone_parents == given.parents, jobs.c.state == JobState.BLOCKED.value)
-
-
-PARENTS_DONE = PreparedRows(
+_LAST_PARENT = and_(jobs.c.undone_parents == 1, jobs.c.state == JobState.BLOCKED.value)
+PARENT_DONE = PreparedRows(
     lambda given: (
         update(jobs)
         .where(jobs.c.id == given.job)
         .values(
-            undone_parents=jobs.c.undone_parents - given.parents,
-            state=case((_last_parents(given), JobState.READY.value), else_=jobs.c.state),
-            affinity=case((_last_parents(given), given.worker), else_=jobs.c.affinity),
+            undone_parents=jobs.c.undone_parents - 1,
+            state=case((_LAST_PARENT, JobState.READY.value), else_=jobs.c.state),
+            affinity=case((_LAST_PARENT, bindparam("by", type_=Text)), else_=jobs.c.affinity),
         )
     ),
     job=str,
-    parents=int,
-    worker=str,
 )
-
-
-DROP_CHECKPOINTS = PreparedRows(
-    lambda given: (
-        delete(checkpoints)
-        # Of a lease that was lost they are the next holder's.
-        .where(
-            checkpoints.c.job == given.job,
-            exists().where(jobs.c.id == checkpoints.c.job, jobs.c.state == JobState.DONE.value),
-        )
-        .returning(checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
-    ),
-    job=str,
+DROP_CHECKPOINTS = Prepared(
+    delete(checkpoints)
+    # Of a lease that was lost they are the next holder's.
+    .where(
+        checkpoints.c.job == bindparam("of"),
+        exists().where(jobs.c.id == checkpoints.c.job, jobs.c.state == JobState.DONE.value),
+    )
+    .returning(checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
 )
 _ADD_OUTPUTS = PreparedRows(
     lambda given: insert(outputs).from_select(
@@ -121,82 +100,82 @@ _ADD_OUTPUTS = PreparedRows(
 )
 
 
-def hand_in(
-    connection: Connection, completions: Sequence[Completion], now: float
-) -> tuple[tuple[Artifact, ...], tuple[Lease, ...]]:
-    """The one commit of jobs, of those whose leases still hold them.
+class ChainBroken(OrchError):
+    """A job in the middle of what was to be completed is not this worker's to do; nothing was completed."""
 
-    Returns:
-        the artifacts that nobody will read again, and the leases that were lost.
+
+def complete(
+    connection: Connection,
+    lease: Lease,
+    finished: Sequence[Finished],
+    claimant: Claimant,
+    now: float,
+    *,
+    then: str | None,
+    or_best: bool,
+) -> Completed:
+    """Complete the lease's job and those that were done after it, and claim the one after them, or what is best.
+
+    Raises:
+        LeaseLost: the lease's job is somebody else's.
+        ChainBroken: one of the others is not ready although the one before it is done.
     """
-    of = {completion.lease.job for completion in completions}
-    assert len(of) == len(completions), "a job is handed in once in a batch: of two leases one is lost"
-    taken_rows, _, children, checkpoints_of = together(
+    assert finished and finished[0].job == lease.job, "a run begins with the job whose lease it is"
+    superseded: tuple[Artifact, ...] = ()
+    held: Lease | None = lease
+    for number, done in enumerate(finished):
+        if held is None:
+            raise ChainBroken(f"The job after {finished[number - 1].job} is not to be had any more.")
+        superseded += _complete_one(connection, held, done, now)
+        is_last = number + 1 == len(finished)
+        after = then if is_last else finished[number + 1].job
+        # Whoever completes the next one too needs no file of the state in between, and has not kept one.
+        without = () if is_last else ("state",)
+        held = None if after is None else claiming.claim_one(connection, claimant, after, now, without)
+    if held is None and or_best:
+        held = claiming.claim(connection, claimant, now)
+    return Completed(held, superseded)
+
+
+def _complete_one(connection: Connection, lease: Lease, done: Finished, now: float) -> tuple[Artifact, ...]:
+    """The commit of one job; returns the artifacts that nobody will read again.  Raises LeaseLost."""
+    measured = json.dumps(dict(done.metrics), sort_keys=True)
+    completed, _, children, dropped = together(
         connection,
-        DONE.with_rows(connection, [_handed_in(completion) for completion in completions]),
-        ended(connection, [completion.lease for completion in completions], Ending.DONE, now),
-        CHILDREN.with_rows(connection, [{"job": completion.lease.job} for completion in completions]),
-        DROP_CHECKPOINTS.with_rows(connection, [{"job": completion.lease.job} for completion in completions]),
+        DONE.with_values(job=lease.job, held=lease.token, measured=measured),
+        ended(lease, Ending.DONE, now),
+        CHILDREN.with_values(job=lease.job),
+        DROP_CHECKPOINTS.with_values(of=lease.job),
     )
-    taken = {row.id for row in taken_rows}
-    # Beside the only attempt there is no other: most jobs are not asked.
-    tried_again = [{"job": row.id} for row in taken_rows if row.attempts > 1]
-    if tried_again:
-        together(connection, OUTRUN.with_rows(connection, tried_again, now=now))
-    done = [completion for completion in completions if completion.lease.job in taken]
-    _add_outputs(connection, done)
-    _unblock(connection, {completion.lease.job: completion.lease.worker for completion in done}, children)
-    superseded = tuple(as_artifact(row) for row in checkpoints_of)
-    for completion in done:
-        if _read_states(completion.lease):
-            superseded += _drop_states_before(connection, completion.lease.job)
-    lost = tuple(completion.lease for completion in completions if completion.lease.job not in taken)
-    return unnamed(connection, superseded), lost
+    if not completed:
+        raise lost_by(lease)
+    if completed[0].attempts > 1:  # beside the only attempt there is no other: most jobs are not asked
+        OUTRUN.all(connection, of=lease.job, now=now)
+    _add_outputs(connection, lease.job, done.outputs)
+    _unblock(connection, [row.child for row in children], lease.worker)
+    superseded = tuple(as_artifact(row) for row in dropped)
+    if _read_states(lease):
+        superseded += _drop_states_before(connection, lease.job)
+    return unnamed(connection, superseded)
 
 
-def complete(connection: Connection, completion: Completion, now: float) -> tuple[Artifact, ...]:
-    """One job handed in; returns the artifacts that nobody will read again.  Raises LeaseLost."""
-    superseded, lost = hand_in(connection, [completion], now)
-    if lost:
-        raise lost_by(completion.lease)
-    return superseded
-
-
-def _handed_in(completion: Completion) -> dict[str, Any]:
-    lease = completion.lease
-    return {"job": lease.job, "token": lease.token, "metrics": json.dumps(dict(completion.metrics), sort_keys=True)}
-
-
-def _add_outputs(connection: Connection, completions: Iterable[Completion]) -> None:
-    rows = [
-        {"job": completion.lease.job, "name": name, **asdict(artifact)}
-        for completion in completions
-        for name, artifact in completion.outputs.items()
-    ]
+def _add_outputs(connection: Connection, job: str, kept: Mapping[str, Artifact]) -> None:
+    rows = [{"job": job, "name": name, **asdict(artifact)} for name, artifact in kept.items()]
     if rows:
         together(connection, _ADD_OUTPUTS.with_rows(connection, rows))
 
 
-def _unblock(connection: Connection, workers: Mapping[str, str], edges_down: Iterable[Any]) -> None:
-    """Count parents that are done off their children.
+def _unblock(connection: Connection, children: Sequence[str], worker: str) -> None:
+    """Count a parent that is done off its children.
 
     The children are locked in one order: two transactions whose parents end at once must not lock crosswise.
 
     Args:
-        workers: who did each parent, by its id.
-        edges_down: rows of `child` and `parent`.
+        worker: who did the parent.
     """
-    parents: dict[str, list[str]] = defaultdict(list)
-    for edge in edges_down:
-        if edge.parent in workers:
-            parents[edge.child].append(edge.parent)
-    if parents:
-        freed = [_freed(child, done, workers) for child, done in parents.items()]
-        together(connection, _LOCKED.with_rows(connection, freed), PARENTS_DONE.with_rows(connection, freed))
-
-
-def _freed(child: str, parents: Sequence[str], workers: Mapping[str, str]) -> Row:
-    return {"job": child, "parents": len(parents), "worker": workers[parents[-1]]}
+    if children:
+        freed = [{"job": child} for child in children]
+        together(connection, _LOCKED.with_rows(connection, freed), PARENT_DONE.with_rows(connection, freed, by=worker))
 
 
 def _read_states(lease: Lease) -> bool:

@@ -10,7 +10,7 @@ is said here of a job that is let go holds for the last of them: until then the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -32,7 +32,7 @@ from orchestrator import untrusted
 from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
 from orchestrator.jobtable import rows
-from orchestrator.jobtable.prepared import Asked, Prepared, PreparedRows, together
+from orchestrator.jobtable.prepared import Asked, Prepared, together
 from orchestrator.jobtable.rows import as_artifact
 from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, jobs, outputs
 
@@ -72,22 +72,17 @@ _HELD = Prepared(
 _STEP_WHEN_DONE = (
     select(jobs.c.step).where(jobs.c.id == attempts.c.job, jobs.c.state == JobState.DONE.value).scalar_subquery()
 )
-CLOSE_ATTEMPTS = PreparedRows(
-    lambda given: (
-        update(attempts)
-        # Of a lease that was lost it is closed already.
-        .where(attempts.c.job == given.job, attempts.c.number == given.number, attempts.c.ended.is_(None))
-        .values(
-            seen=bindparam("now"),
-            ended=bindparam("now"),
-            outcome=bindparam("how"),
-            error=given.error,
-            to_step=func.coalesce(_STEP_WHEN_DONE, attempts.c.to_step),
-        )
-    ),
-    job=str,
-    number=int,
-    error=str,
+CLOSE_ATTEMPT = Prepared(
+    update(attempts)
+    # Of a lease that was lost it is closed already.
+    .where(attempts.c.job == bindparam("of"), attempts.c.number == bindparam("which"), attempts.c.ended.is_(None))
+    .values(
+        seen=bindparam("now"),
+        ended=bindparam("now"),
+        outcome=bindparam("how"),
+        error=bindparam("why"),
+        to_step=func.coalesce(_STEP_WHEN_DONE, attempts.c.to_step),
+    )
 )
 _HELD_CHECKPOINTS = Prepared(
     select(checkpoints.c.step, checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
@@ -185,7 +180,7 @@ def fail(connection: Connection, lease: Lease, error: str, now: float, *, final:
     """
     held = _held(connection, lease)
     error = _storable(error)
-    together(connection, ended(connection, [lease], Ending.FAILED, now, error))
+    together(connection, ended(lease, Ending.FAILED, now, error))
     failures = held.tries if final else min(held.failures + 1, held.tries)
     if _left_to_the_other(connection, lease, held, {"failures": failures, "error": error}):
         return JobState.RUNNING
@@ -203,7 +198,7 @@ def release(connection: Connection, lease: Lease, reason: str | None, now: float
     """Give a job back undone; this costs it no try."""
     held = _held(connection, lease)
     reason = None if reason is None else _storable(reason)
-    together(connection, ended(connection, [lease], Ending.RELEASED, now, reason))
+    together(connection, ended(lease, Ending.RELEASED, now, reason))
     if _left_to_the_other(connection, lease, held):
         return
     told = {"error": f"{lease.worker} cannot do it: {reason}"} if refused else {}
@@ -335,12 +330,9 @@ def _attempt_of(lease: Lease) -> Any:
     return update(attempts).where(attempts.c.job == lease.job, attempts.c.number == lease.attempt)
 
 
-def ended(
-    connection: Connection, leases: Iterable[Lease], ending: Ending, now: float, error: str | None = None
-) -> Asked:
-    """Closes their attempts at the steps where the jobs stand."""
-    rows = [{"job": lease.job, "number": lease.attempt, "error": error} for lease in leases]
-    return CLOSE_ATTEMPTS.with_rows(connection, rows, now=now, how=ending.value)
+def ended(lease: Lease, ending: Ending, now: float, error: str | None = None) -> Asked:
+    """Closes its attempt at the step where the job stands."""
+    return CLOSE_ATTEMPT.with_values(of=lease.job, which=lease.attempt, now=now, how=ending.value, why=error)
 
 
 def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]:

@@ -16,9 +16,7 @@ from orchestrator.jobs import (
     Attempt,
     Checkpoint,
     Claimant,
-    Completion,
-    Device,
-    Exchange,
+    Completed,
     Finished,
     Job,
     JobState,
@@ -27,7 +25,7 @@ from orchestrator.jobs import (
     Upcoming,
 )
 from orchestrator.jobtable import chains, claiming, handing_in, interventions, publishing, reading, rows, settling
-from orchestrator.jobtable.chains import ChainBroken
+from orchestrator.jobtable.handing_in import ChainBroken
 from orchestrator.jobtable.interventions import Cancellation
 from orchestrator.jobtable.overview import Overview, lives, overview
 from orchestrator.jobtable.place import Place, T
@@ -164,74 +162,50 @@ class JobTable:
 
     # --- for a worker ---
 
-    def claim(
-        self, worker: str, host: str = "", device: str = "", has: Collection[Device] = (Device.CPU,)
-    ) -> Lease | None:
+    def claim(self, worker: Claimant) -> Lease | None:
         """Lease the best ready job, after taking back the expired ones, or a late one; None if there is none just now.
-
-        Args:
-            has: what the worker can compute on; jobs that need something else are left to others.
 
         Raises:
             StoreError: the job's inputs were never published.
         """
-        claimed = self.exchange((), Claimant(worker, host, device, frozenset(has))).leases
-        return claimed[0] if claimed else None
+        return self._transact(lambda connection: claiming.claim(connection, worker, self._place.now(connection)))
 
-    def exchange(self, done: Sequence[Completion], claimant: Claimant, most: int = 1) -> Exchange:
-        """Hand in what is done and take what comes next, up to `most` jobs, in one transaction.
+    def complete(
+        self,
+        lease: Lease,
+        finished: Sequence[Finished],
+        worker: Claimant,
+        *,
+        then: str | None = None,
+        or_best: bool = False,
+    ) -> Completed:
+        """Complete the lease's job and those of its chain that were done after it, and claim what comes next.
 
-        Costs half of `complete` and then `claim`, and what the handed in jobs made ready can be claimed at once.
-        A completion under a lease that was lost changes nothing and is told; the others stand.  Of a job there is one.
+        Each of them counts as if it had been claimed and completed by itself; but the state between two of them need
+        not be kept, because the next is done when the one before it is.  It is one transaction, which costs half of
+        completing and then claiming.
+
+        Args:
+            finished: a run of a chain, the lease's job first.
+            then: the id of the job that follows them, to be claimed.
+            or_best: if `then` is not to be had, or not given, claim what `claim` would.
 
         Raises:
-            StoreError: a claimed job's inputs were never published.  Nothing was handed in then.
+            LeaseLost: somebody else holds the lease's job or has done it; their result stands.
+            ChainBroken: one of the others was cancelled or taken.
+            StoreError: the inputs of the job to be claimed were never published.  Nothing was completed in any case.
         """
-
-        def both(connection: Connection) -> Exchange:
-            now = self._place.now(connection)
-            superseded, lost = handing_in.hand_in(connection, done, now)
-            return Exchange(claiming.claim(connection, claimant, now, most), lost, superseded)
-
-        exchanged = self._transact(both)
-        return dataclasses.replace(exchanged, superseded=self._let_go(exchanged.superseded))
+        completed = self._transact(
+            lambda connection: handing_in.complete(
+                connection, lease, finished, worker, self._place.now(connection), then=then, or_best=or_best
+            )
+        )
+        return dataclasses.replace(completed, superseded=self._let_go(completed.superseded))
 
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
         with self._reading() as connection:
             return chains.following(connection, job)
-
-    def hand_on(
-        self,
-        lease: Lease,
-        finished: Sequence[Finished],
-        then: str | None,
-        claimant: Claimant,
-        *,
-        or_another: bool = False,
-    ) -> tuple[Lease | None, tuple[Artifact, ...]]:
-        """Hand in a run of a chain's jobs, the lease's first, and claim the job that follows them (by id).
-
-        Each of them counts as if it had been claimed and completed by itself; but the state between two of them need
-        not be kept, because the next is done when the one before it is.
-
-        Args:
-            or_another: if `then` is not to be had, claim what `claim` would, in the same transaction.
-
-        Returns:
-            the lease, or None if there is none to be had; and the files that no row names any more.
-
-        Raises:
-            LeaseLost: the lease's job is somebody else's.
-            ChainBroken: another was cancelled or taken.
-            StoreError: the inputs of the job to be claimed were never published.  Nothing was handed in in any case.
-        """
-        following, superseded = self._transact(
-            lambda connection: chains.hand_on(
-                connection, lease, finished, then, claimant, self._place.now(connection), or_another=or_another
-            )
-        )
-        return following, self._let_go(superseded)
 
     def renew(
         self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None
@@ -257,23 +231,6 @@ class JobTable:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
         return self._transact(lambda connection: settling.refuse(connection, lease, checkpoint))
-
-    def complete(
-        self, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
-    ) -> tuple[Artifact, ...]:
-        """The commit point of a job; its children may be claimed from here on.
-
-        Returns:
-            the artifacts that no row names any more, for their owner to delete.
-
-        Raises:
-            LeaseLost: somebody else holds the job or has done it; their result stands.
-        """
-        done = Completion(lease, outputs, metrics)
-        superseded = self._transact(
-            lambda connection: handing_in.complete(connection, done, self._place.now(connection))
-        )
-        return self._let_go(superseded)
 
     def fail(self, lease: Lease, error: str, *, final: bool = False) -> JobState:
         """One failure more; the state says whether the job will be tried again, or is done by another worker now.

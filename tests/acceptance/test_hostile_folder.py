@@ -23,7 +23,10 @@ from orchestrator import address
 from orchestrator.cli import app
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Checkpoint
+from orchestrator.jobs import (
+    Checkpoint,
+    Claimant,
+)
 from orchestrator.jobtable.snapshot_format import Snapshot, decoded, encoded
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
@@ -198,7 +201,7 @@ def work(scene: Scene) -> None:
     """What a worker of Ann's does with a lease but for computing: fetch, upload, name checkpoints, delete old ones."""
     at = address.known(None, None)
     home = Home.open(at.url, at.artifacts)
-    lease = home.jobs.claim("ann")
+    lease = home.jobs.claim(Claimant("ann"))
     if lease is None:
         return
     (scene.place / "work").mkdir()

@@ -168,7 +168,9 @@ class Scene:
             hung_seconds=PATIENCE_SECONDS,
             chained=True,
         )
-        (self.lease,) = table.exchange((), WORKER).leases
+        lease = table.claim(WORKER)
+        assert lease is not None
+        self.lease = lease
         self.attempt = Attempt(table, self.lease, worker)
         self._thread = threading.Thread(target=lambda: self.results.append(self.attempt.run()), daemon=True)
         self._thread.start()
@@ -298,7 +300,7 @@ def test_beside_a_holder_that_has_gone_on_a_second_attempt_begins_at_the_newest_
     begin: Callable[[], Scene], table: JobTable, chain: list[PlannedJob], tmp_path: Path
 ) -> None:
     """What was named when it was claimed is gone by now: the other has named newer ones, and deleted those."""
-    before = table.claim("w0")
+    before = table.claim(Claimant("w0"))
     assert before is not None
     for step in (10, 20):
         before = table.renew(before, {"step": step}, Checkpoint(step, artifact(f"at {step}")))

@@ -18,7 +18,11 @@ from orchestrator.artifacts import LocalStore
 from orchestrator.jobs import Claimant, Stage
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
-from tests.jobtable_places import plan_of, planned_job
+from tests.jobtable_places import (
+    complete,
+    plan_of,
+    planned_job,
+)
 
 BITS = {"a": "right"}
 
@@ -49,9 +53,10 @@ def fixture_site(tmp_path: Path) -> Iterator[Finished]:
     with closing(JobTable(SqlitePlace(database), "here")) as jobs:
         jobs.create()
         jobs.publish(plan_of([planned_job("a", Stage.TRAIN)]))
-        (lease,) = jobs.exchange((), Claimant("w1")).leases
+        lease = jobs.claim(Claimant("w1"))
+        assert lease is not None
         (tmp_path / "state").write_text("the state of a")
-        jobs.complete(lease, {"state": store.put(tmp_path / "state")}, {"weights_sha256": "right"})
+        complete(jobs, lease, {"state": store.put(tmp_path / "state")}, {"weights_sha256": "right"})
         yield Finished(jobs, LocalContents(store), database, store)
 
 

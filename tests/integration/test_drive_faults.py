@@ -19,7 +19,15 @@ from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.errors import HomeError, OrchError, StoreError
 from orchestrator.home import Home
-from orchestrator.jobs import Artifact, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Claimant,
+    Ending,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.drive_file import DriveFile
 from orchestrator.planning import publish
@@ -32,7 +40,13 @@ from tests.drive.signed_in import (
     fixture_client,  # noqa: F401
     fixture_drive,  # noqa: F401
 )
-from tests.jobtable_places import SettableSnapshotPlace, output_names, plan_of, planned_job
+from tests.jobtable_places import (
+    SettableSnapshotPlace,
+    complete,
+    output_names,
+    plan_of,
+    planned_job,
+)
 
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
@@ -55,7 +69,7 @@ class PlayedWorker:
 
     def work_everything_off(self) -> None:
         while again(self.table.unfinished):
-            lease = again(lambda: self.table.claim("w1"))
+            lease = again(lambda: self.table.claim(Claimant("w1")))
             if lease is None:
                 self.place.clock += LEASE_SECONDS + 1
             else:
@@ -65,7 +79,7 @@ class PlayedWorker:
         known = {name: again(lambda one=one: self._fetched(one)) for name, one in lease.inputs.items()}  # type: ignore[misc]
         outputs = {name: again(lambda name=name: self._put(lease, name, known)) for name in output_names(lease.stage)}  # type: ignore[misc]
         try:
-            again(lambda: self.table.complete(lease, outputs, {"read": known}))
+            again(lambda: complete(self.table, lease, outputs, {"read": known}))
         except LeaseLost:
             return
 
@@ -142,7 +156,7 @@ def looks(url: str, place: Path) -> None:
     assert home.artifacts.shortage() is None
     assert folder.published_wheel(drive.connect(), drive_folder(url)) is not None
     home.artifacts.fetch(home.jobs.data()["shard"], place / "fetched")
-    assert home.jobs.claim("w1") is not None
+    assert home.jobs.claim(Claimant("w1")) is not None
 
 
 @pytest.mark.parametrize("fault", PASSING)

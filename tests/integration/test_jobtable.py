@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Completion, Ending, JobState, Lease, Lives
+from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, JobState, Lease, Lives
 from orchestrator.jobtable import JobTable, LeaseLost, schema
 from orchestrator.jobtable.sqlite import SqlitePlace
 from orchestrator.planner import Plan, make_plan
@@ -19,6 +19,7 @@ from tests.conftest import SMALL
 from tests.jobtable_places import (
     PlaceOf,
     SettablePlace,
+    complete,
     digest,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
@@ -42,7 +43,7 @@ def data_of(plan: Plan) -> dict[str, Artifact]:
 
 
 def claimed(table: JobTable, worker: str = "w1") -> Lease:
-    lease = table.claim(worker, "host", "CPU")
+    lease = table.claim(Claimant(worker, "host", "CPU"))
     assert lease is not None, "there should be a job to claim"
     return lease
 
@@ -53,8 +54,8 @@ def outputs_of(lease: Lease) -> dict[str, Artifact]:
 
 def finish_everything(table: JobTable) -> list[str]:
     order = []
-    while (lease := table.claim("w1")) is not None:
-        table.complete(lease, outputs_of(lease), {"top1": 0.5})
+    while (lease := table.claim(Claimant("w1"))) is not None:
+        complete(table, lease, outputs_of(lease), {"top1": 0.5})
         order.append(lease.name)
     return order
 
@@ -65,12 +66,12 @@ def states(table: JobTable) -> dict[str, JobState]:
 
 def test_only_the_first_of_a_chain_can_be_claimed(table: JobTable) -> None:
     assert claimed(table).name.endswith("train/r00.s0")
-    assert table.claim("w2") is None
+    assert table.claim(Claimant("w2")) is None
 
 
 def test_a_child_gets_its_parents_output_and_its_shard(table: JobTable, small_plan: Plan) -> None:
     first = claimed(table)
-    table.complete(first, {"state": artifact("after")}, {})
+    complete(table, first, {"state": artifact("after")}, {})
     second = claimed(table)
     assert second.inputs == {"state": artifact("after"), "shard": data_of(small_plan)[small_plan.shard_names[1]]}
 
@@ -90,10 +91,10 @@ def test_a_late_winner_is_fenced_and_the_holders_result_stands(table: JobTable, 
     assert holder.job == late.job
     assert holder.token != late.token
     with pytest.raises(LeaseLost):
-        table.complete(late, {"state": artifact("late")}, {"top1": 0.1})
+        complete(table, late, {"state": artifact("late")}, {"top1": 0.1})
     with pytest.raises(LeaseLost):
         table.renew(late, {"step": 3})
-    table.complete(holder, {"state": artifact("holder")}, {"top1": 0.2})
+    complete(table, holder, {"state": artifact("holder")}, {"top1": 0.2})
     with pytest.raises(LeaseLost):
         table.fail(late, "too late")
     assert table.outputs(holder.job) == {"state": artifact("holder")}
@@ -105,7 +106,7 @@ def test_a_renewed_lease_does_not_expire(table: JobTable, place: SettablePlace) 
     for _ in range(3):
         place.clock += 4.9
         lease = table.renew(lease, {"step": 1})
-        assert table.claim("w2") is None
+        assert table.claim(Claimant("w2")) is None
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_held_no_longer_than_a_lease(
@@ -114,7 +115,7 @@ def test_a_lease_from_before_the_clock_was_set_back_is_held_no_longer_than_a_lea
     place.clock += 7200
     dead = claimed(table, "dead")
     place.clock -= 7200
-    assert table.claim("w2") is None
+    assert table.claim(Claimant("w2")) is None
     place.clock += 5.1
     assert claimed(table, "w2").job == dead.job
 
@@ -124,24 +125,24 @@ def test_who_lives_keeps_its_job_when_the_clock_is_set_back(table: JobTable, pla
     lease = claimed(table)
     place.clock -= 7200
     for _ in range(3):
-        assert table.claim("w2") is None
+        assert table.claim(Claimant("w2")) is None
         place.clock += 4.9
         lease = table.renew(lease, {"step": 1})
-    table.complete(lease, outputs_of(lease), {})
+    complete(table, lease, outputs_of(lease), {})
 
 
 def test_an_expired_lease_that_nobody_took_can_still_be_completed(table: JobTable, place: SettablePlace) -> None:
     lease = claimed(table)
     place.clock += 100
-    table.complete(lease, outputs_of(lease), {})
+    complete(table, lease, outputs_of(lease), {})
     assert table.job(lease.job).state is JobState.DONE
 
 
 def test_a_finished_job_cannot_be_completed_again(table: JobTable) -> None:
     lease = claimed(table)
-    table.complete(lease, outputs_of(lease), {"top1": 1.0})
+    complete(table, lease, outputs_of(lease), {"top1": 1.0})
     with pytest.raises(LeaseLost):
-        table.complete(lease, outputs_of(lease), {"top1": 2.0})
+        complete(table, lease, outputs_of(lease), {"top1": 2.0})
     assert table.job(lease.job).metrics == {"top1": 1.0}
 
 
@@ -149,12 +150,12 @@ def test_a_failing_job_waits_longer_each_time_and_is_then_quarantined_with_its_e
     table: JobTable, place: SettablePlace
 ) -> None:
     assert table.fail(claimed(table), "first") is JobState.READY
-    assert table.claim("w1") is None
+    assert table.claim(Claimant("w1")) is None
     place.clock += 5.1
     lease = claimed(table)
     assert table.fail(lease, "second") is JobState.QUARANTINED
     place.clock += 10_000
-    assert table.claim("w1") is None
+    assert table.claim(Claimant("w1")) is None
     assert not table.unfinished()
     job = table.job(lease.job)
     assert (job.failures, job.error) == (2, "second")
@@ -196,19 +197,10 @@ def test_a_file_of_many_gigabytes_is_kept(table: JobTable, small_plan: Plan) -> 
     large = Artifact("0" * 64, 300 << 30, "large")
     lease = table.renew(claimed(table), {"step": 7}, Checkpoint(7, large))
     assert lease.checkpoints == (Checkpoint(7, large),)
-    table.complete(lease, {"state": large}, {})
+    complete(table, lease, {"state": large}, {})
     assert table.outputs(lease.job) == {"state": large}
     table.publish(small_plan, {"another": large})
     assert table.data()["another"] == large
-
-
-def test_a_batch_in_which_a_job_is_handed_in_twice_is_refused_whole(table: JobTable, place: SettablePlace) -> None:
-    late = claimed(table)
-    place.clock += 5.1
-    both = [Completion(lease, outputs_of(lease), {}) for lease in (late, claimed(table, "w2"))]
-    with pytest.raises(AssertionError, match="handed in once"):
-        table.exchange(both, Claimant("w2"))
-    assert table.job(late.job).state is JobState.RUNNING
 
 
 def test_a_retried_job_is_ready_at_once_with_its_failures_forgotten(table: JobTable, place: SettablePlace) -> None:
@@ -245,7 +237,7 @@ def test_deaths_without_a_new_checkpoint_quarantine_the_job_with_the_reason(
 ) -> None:
     die(table, place, step=12, saved=10)
     lease = die(table, place, step=17)
-    assert table.claim("w1") is None
+    assert table.claim(Claimant("w1")) is None
     job = table.job(lease.job)
     assert job.state is JobState.QUARANTINED
     assert "without getting past the checkpoint at step 10" in (job.error or "")
@@ -273,7 +265,7 @@ def test_a_quarantined_job_that_is_cancelled_and_planned_again_begins_afresh(
 
     end_badly()
     end_badly()
-    assert table.claim("w1") is None
+    assert table.claim(Claimant("w1")) is None
     first = "alexnet-tiny/seed0/train/r00.s0"
     assert table.job(first).state is JobState.QUARANTINED
     table.cancel(first)
@@ -335,7 +327,7 @@ def test_a_reader_sees_one_moment_whatever_others_change_meanwhile(
     with closing(place_of("jobs")) as another, another.reading() as reader:
         before = reader.execute(counted).scalar_one()
         lease = claimed(table)
-        table.complete(lease, outputs_of(lease), {})
+        complete(table, lease, outputs_of(lease), {})
         assert reader.execute(counted).scalar_one() == before == 0
     with place.reading() as reader:
         assert reader.execute(counted).scalar_one() == 1
@@ -346,7 +338,7 @@ def test_by_the_history_nothing_is_held_before_it_could_be_whatever_a_claims_clo
 ) -> None:
     place.clock += 10
     parent = claimed(table)
-    table.complete(parent, outputs_of(parent), {})
+    complete(table, parent, outputs_of(parent), {})
     place.clock -= 3
     child = claimed(table, "w2")
     place.clock += 3
@@ -369,7 +361,7 @@ def test_the_time_that_workers_worked_and_their_deaths_are_summed_up(table: JobT
     survivor = claimed(table, "w2")
     place.clock += 4
     assert table.lives() == Lives(2.0, 1), "a dead worker worked until it was last heard of"
-    table.complete(survivor, outputs_of(survivor), {})
+    complete(table, survivor, outputs_of(survivor), {})
     assert table.lives() == Lives(6.0, 1)
 
 
@@ -385,7 +377,7 @@ def test_every_attempt_is_kept_with_who_when_and_how_it_ended(table: JobTable, p
     first = table.renew(first, {"step": 7}, Checkpoint(5, artifact("five")))
     place.clock += 5.1
     second = claimed(table, "w2")
-    table.complete(second, outputs_of(second), {})
+    complete(table, second, outputs_of(second), {})
     kept = table.attempts(first.job)
     assert [(a.worker, a.from_step, a.to_step, a.outcome) for a in kept] == [
         ("w1", 0, 7, Ending.EXPIRED),
@@ -413,14 +405,14 @@ def test_a_repeated_step_replaces_its_checkpoint(table: JobTable) -> None:
 
 def test_a_file_that_a_row_still_names_is_never_handed_back(table: JobTable) -> None:
     lease = table.renew(claimed(table), {"step": 10}, Checkpoint(10, artifact("same")))
-    assert table.complete(lease, {"state": artifact("same")}, {}) == ()
+    assert complete(table, lease, {"state": artifact("same")}, {}) == ()
 
 
 def test_the_middle_of_a_chain_is_handed_back_and_its_end_is_kept(table: JobTable) -> None:
     first = claimed(table)
-    assert table.complete(first, {"state": artifact("first")}, {}) == ()
+    assert complete(table, first, {"state": artifact("first")}, {}) == ()
     second = claimed(table)
-    assert table.complete(second, {"state": artifact("second")}, {}) == (artifact("first"),)
+    assert complete(table, second, {"state": artifact("second")}, {}) == (artifact("first"),)
     finish_everything(table)
     last = table.job("alexnet-tiny/seed0/train/r01.s1")
     assert list(table.outputs(last.id)) == ["state"]
@@ -433,8 +425,8 @@ def test_the_states_of_a_round_are_handed_back_when_all_that_read_them_are_done(
     table.publish(plan, data_of(plan))
     handed_back: dict[str, set[str]] = {}
     names = {artifact(job.id[:8]): job.name.partition("seed0/")[2] for job in plan.jobs}
-    while (lease := table.claim("w1")) is not None:
-        superseded = table.complete(lease, outputs_of(lease), {})
+    while (lease := table.claim(Claimant("w1"))) is not None:
+        superseded = complete(table, lease, outputs_of(lease), {})
         handed_back[lease.name.partition("seed0/")[2]] = {names[file] for file in superseded}
     trained = sorted(name for name in handed_back if name.startswith("train/r01"))
     # Each shard's next visit goes on from its optimizer, so the merge of a round is not the last to read its states.
@@ -448,7 +440,7 @@ def test_planning_the_same_again_changes_nothing(table: JobTable, small_plan: Pl
     lease = claimed(table)
     change = table.publish(small_plan)
     assert (change.added, change.kept, change.revived, change.cancelled) == (0, 8, 0, 0)
-    table.complete(lease, outputs_of(lease), {})
+    complete(table, lease, outputs_of(lease), {})
 
 
 def test_what_vanished_from_the_plan_is_cancelled_and_comes_back_when_asked_for_again(
@@ -495,7 +487,7 @@ def test_cancelling_a_job_cancels_what_waits_for_it(table: JobTable) -> None:
 
 def test_a_done_job_cannot_be_cancelled(table: JobTable) -> None:
     lease = claimed(table)
-    table.complete(lease, outputs_of(lease), {})
+    complete(table, lease, outputs_of(lease), {})
     with pytest.raises(UsageError, match="stays done"):
         table.cancel(lease.name)
 
@@ -511,7 +503,7 @@ def test_nan_and_infinity_survive_the_table(table: JobTable) -> None:
     lease = claimed(table)
     table.renew(lease, {"step": 1, "loss": math.inf})
     assert table.job(lease.job).progress["loss"] == math.inf
-    table.complete(lease, outputs_of(lease), {"loss": math.nan, "least": -math.inf})
+    complete(table, lease, outputs_of(lease), {"loss": math.nan, "least": -math.inf})
     metrics = table.job(lease.job).metrics
     assert metrics is not None and math.isnan(metrics["loss"]) and metrics["least"] == -math.inf
 
@@ -522,8 +514,8 @@ def test_a_worker_is_given_what_follows_its_own_job_among_equals(place: Settable
     table.create()
     table.publish(twins, data_of(twins))
     first, second = claimed(table, "w1"), claimed(table, "w2")
-    table.complete(first, outputs_of(first), {})
-    table.complete(second, outputs_of(second), {})
+    complete(table, first, outputs_of(first), {})
+    complete(table, second, outputs_of(second), {})
     seeds = {"w1": first.spec["seed"], "w2": second.spec["seed"]}
     assert claimed(table, "w2").spec["seed"] == seeds["w2"]
     assert claimed(table, "w1").spec["seed"] == seeds["w1"]

@@ -28,7 +28,17 @@ from hypothesis.stateful import (
 from sqlalchemy import Row
 
 from orchestrator.errors import UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Checkpoint,
+    Claimant,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.settling import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planner import Plan
@@ -37,6 +47,7 @@ from tests.jobtable_places import (
     PlaceOf,
     SettablePlace,
     artifact,
+    complete,
     contents,
     fixture_place_of,  # noqa: F401
     output_names,
@@ -180,14 +191,20 @@ class JobTableMachine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
+        best = self._best()
+        lease = self.table.claim(Claimant(worker, "host", "CPU"))
+        assert (lease.job if lease else None) in (best or (None,))
+        if lease is not None:
+            self._expect_claimed(lease, worker)
+
+    def _best(self) -> set[str]:
+        """Which jobs the next claim may give, after those whose holders fell silent were taken back."""
         self._expect_reaping()
         ready = [job for job in self.expected.values() if self._claimable(job)]
         longest = max((job.job.remaining_path for job in ready), default=0)
-        best = {job.job.id for job in ready if job.job.remaining_path == longest}
-        lease = self.table.claim(worker, "host", "CPU")
-        assert (lease.job if lease else None) in (best or (None,))
-        if lease is None:
-            return
+        return {job.job.id for job in ready if job.job.remaining_path == longest}
+
+    def _expect_claimed(self, lease: Lease, worker: str) -> None:
         assert lease.job not in self.live
         job = self.expected[lease.job]
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
@@ -224,18 +241,45 @@ class JobTableMachine(RuleBasedStateMachine):
         assert self.live[lease.job].checkpoints == job.held
 
     @precondition(lambda self: self.live)
-    @rule(pick=picks, device=st.booleans())
-    def complete(self, pick: int, device: bool) -> None:
+    @rule(pick=picks, device=st.booleans(), most=st.integers(1, 3), follow=st.booleans(), or_best=st.booleans())
+    def complete(self, pick: int, device: bool, most: int = 1, follow: bool = False, or_best: bool = False) -> None:
         lease = _picked(self.live.values(), pick)
-        job = self.expected[lease.job]
-        outputs = {name: _output(job, name, device) for name in output_names(job.job.stage)}
-        superseded = self.table.complete(lease, outputs, {"attempt": lease.attempt})
-        self._lose(job)
-        job.state, job.checkpoints, job.outputs = JobState.DONE, {}, outputs
+        run, then = self._run(self.expected[lease.job], most, follow)
+        finished = [Finished(job.job.id, _outputs(job, device, last=job is run[-1]), {}) for job in run]
+        completed = self.table.complete(
+            lease, finished, Claimant(lease.worker, "host", "CPU"), then=then.job.id if then else None, or_best=or_best
+        )
+        self._lose(run[0])
+        for job, done in zip(run, finished, strict=True):
+            self._expect_done(job, done)
+        self._check_superseded(completed.superseded)
+        self._check_next(completed.next, lease.worker, then, or_best)
+
+    def _run(self, job: Expected, most: int, follow: bool) -> tuple[list[Expected], Expected | None]:
+        """What a worker may complete together, this job first, and what it goes on with."""
+        run = [job]
+        while (following := self._following(run[-1])) is not None and len(run) < most:
+            run.append(following)
+            following.attempts += 1
+        return run, following if follow else None
+
+    def _following(self, job: Expected) -> Expected | None:
+        """As a worker asks for it; not where plans branch, which may ask for the other branch's state later."""
+        branches = [each for each in self.graph if job.job.id in each.parents and each.stage is Stage.TRAIN]
+        upcoming = self.table.following(job.job.id) if len(branches) == 1 else None
+        return None if upcoming is None else self.expected[upcoming.job]
+
+    def _expect_done(self, job: Expected, done: Finished) -> None:
+        job.state, job.checkpoints, job.outputs = JobState.DONE, {}, dict(done.outputs)
         for parent in job.job.parents:
             if all(child.state is JobState.DONE and child.job.stage is Stage.TRAIN for child in self._children(parent)):
                 self.expected[parent].outputs.pop("state", None)
-        self._check_superseded(superseded)
+
+    def _check_next(self, lease: Lease | None, worker: str, then: Expected | None, or_best: bool) -> None:
+        allowed = {then.job.id} if then is not None and self._claimable(then) else self._best() if or_best else set()
+        assert (lease.job if lease else None) in (allowed or (None,))
+        if lease is not None:
+            self._expect_claimed(lease, worker)
 
     @precondition(lambda self: self.live)
     @rule(pick=picks)
@@ -278,7 +322,7 @@ class JobTableMachine(RuleBasedStateMachine):
             "renew": lambda: self.table.renew(lease, {"step": 39}),
             "save": lambda: self.table.renew(lease, checkpoint=checkpoint),
             "refuse": lambda: self.table.refuse(lease, next(iter(lease.checkpoints), checkpoint)),
-            "complete": lambda: self.table.complete(lease, {"state": artifact("late")}, {"late": True}),
+            "complete": lambda: complete(self.table, lease, {"state": artifact("late")}, {"late": True}),
             "fail": lambda: self.table.fail(lease, "late"),
             "release": lambda: self.table.release(lease, "late"),
         }
@@ -469,6 +513,12 @@ def _artifact(row: Row[Any]) -> Artifact:
 def _state(job: Expected, step: int, device: bool) -> Artifact:
     """A training is a function of its job, up to the device: the same step is the same file again."""
     return artifact(f"{job.job.name} at {step} on {'a GPU' if device else 'a CPU'}")
+
+
+def _outputs(job: Expected, device: bool, *, last: bool) -> dict[str, Artifact]:
+    """Of a run only the last state is kept."""
+    names = [name for name in output_names(job.job.stage) if last or name != "state"]
+    return {name: _output(job, name, device) for name in names}
 
 
 def _output(job: Expected, name: str, device: bool) -> Artifact:

@@ -20,7 +20,16 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.errors import HomeError
-from orchestrator.jobs import Artifact, Attempt, Ending, JobState, Lease, PlannedJob
+from orchestrator.jobs import (
+    Artifact,
+    Attempt,
+    Claimant,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.place import Place
 from tests.jobtable_places import (
@@ -28,6 +37,7 @@ from tests.jobtable_places import (
     Scale,
     SettablePlace,
     artifact,
+    complete,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
     output_names,
@@ -86,7 +96,7 @@ def _groups(jobs: int) -> list[PlannedJob]:
 
 
 class Race:
-    """Workers of which one after the other is killed and replaced, and one that always hands in too late."""
+    """Workers of which one after the other is killed and replaced, and one that is always too late."""
 
     def __init__(self, place_of: PlaceOf, directory: Path) -> None:
         self._place_of = place_of
@@ -138,15 +148,18 @@ class Race:
 def _work(place_of: PlaceOf, worker: str, told: Path, pause: float) -> None:
     """Do nothing for each job, and write down what the table said to it; in a process of its own."""
     table = JobTable(place_of.in_real_time("jobs"), "here")
+    claimant = Claimant(worker)
+    following: Lease | None = None
     with told.open("a") as file:
         while table.unfinished():
-            lease = table.claim(worker)
+            lease, following = following or table.claim(claimant), None
             if lease is None:
                 time.sleep(0.02)
                 continue
             time.sleep(pause)
             try:
-                table.complete(lease, _outputs(lease), {})
+                done = [Finished(lease.job, _outputs(lease), {})]
+                following = table.complete(lease, done, claimant, or_best=True).next
                 file.write(f"done {lease.job}\n")
             except LeaseLost:
                 file.write(f"lost {lease.job}\n")
@@ -218,12 +231,12 @@ def test_of_two_that_reap_a_job_together_and_its_late_holder_one_gets_it(
     won = []
     for _ in range(rounds):
         place.clock += SECONDS_OF_A_ROUND
-        lease = table.claim("holder")
+        lease = table.claim(Claimant("holder"))
         assert lease is not None
         together.wait(PATIENCE_SECONDS)
         if comes_back:
             with suppress(LeaseLost):
-                table.complete(lease, _outputs(lease), {})
+                complete(table, lease, _outputs(lease), {})
                 won.append(lease.name)
         together.wait(PATIENCE_SECONDS)
         together.wait(PATIENCE_SECONDS)
@@ -255,10 +268,10 @@ def _reap(place_of: PlaceOf, won: Path, together: Barrier) -> None:
         for number in range(place_of.scale.rounds):
             place.clock += SECONDS_OF_A_ROUND
             together.wait(PATIENCE_SECONDS)
-            lease = table.claim(won.stem)
+            lease = table.claim(Claimant(won.stem))
             together.wait(PATIENCE_SECONDS)
             if lease is not None and lease.name == f"round{number}":
-                table.complete(lease, _outputs(lease), {})
+                complete(table, lease, _outputs(lease), {})
                 file.write(f"{lease.name}\n")
             elif lease is not None:  # the holder had completed its job, and this is the next one
                 table.release(lease)
@@ -274,7 +287,7 @@ def test_a_table_that_is_reached_every_other_time_costs_no_run(
     table: JobTable, place: SettablePlace, place_of: PlaceOf
 ) -> None:
     table.publish(plan_of(_chain(1), seconds=LEASE))
-    lease = table.claim("w1")
+    lease = table.claim(Claimant("w1"))
     assert lease is not None
     for beat in range(place_of.scale.beats):
         place.clock += LEASE / 3
@@ -283,26 +296,26 @@ def test_a_table_that_is_reached_every_other_time_costs_no_run(
         else:
             with _unreachable(place, after_the_commit=beat % 4 == 0), pytest.raises(HomeError):
                 table.renew(lease, {"step": beat})
-            assert table.claim("w2") is None
-    table.complete(lease, _outputs(lease), {})
+            assert table.claim(Claimant("w2")) is None
+    complete(table, lease, _outputs(lease), {})
     assert [attempt.outcome for attempt in table.attempts()] == [Ending.DONE]
 
 
 def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(table: JobTable, place: SettablePlace) -> None:
     table.publish(plan_of(_chain(1), seconds=LEASE))
-    silent = table.claim("w1")
+    silent = table.claim(Claimant("w1"))
     assert silent is not None
     with _unreachable(place), pytest.raises(HomeError):
         table.renew(silent)
     taken: list[Lease] = []
     for _ in range(100):
         place.clock += LEASE / 10
-        claims = [table.claim(worker) for worker in ("w2", "w3")]
+        claims = [table.claim(Claimant(worker)) for worker in ("w2", "w3")]
         taken = [table.renew(lease) for lease in (*taken, *claims) if lease is not None]
     with pytest.raises(LeaseLost):
         table.renew(silent)
     assert [lease.worker for lease in taken] == ["w2"]
-    table.complete(taken[0], _outputs(taken[0]), {})
+    complete(table, taken[0], _outputs(taken[0]), {})
     assert [attempt.outcome for attempt in table.attempts()] == [Ending.EXPIRED, Ending.DONE]
     first, second = table.attempts()
     assert LEASE < second.started - first.started < LEASE * 1.11

@@ -27,12 +27,16 @@ from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.exc import ProgrammingError
 
 from orchestrator.errors import HomeError
-from orchestrator.jobs import JobState
+from orchestrator.jobs import (
+    Claimant,
+    JobState,
+)
 from orchestrator.jobtable import JobTable, schema
 from orchestrator.jobtable.place import Place
 from orchestrator.jobtable.postgresql import PostgresqlPlace
 from orchestrator.jobtable.rebuilding import replace_check
 from orchestrator.jobtable.sqlite import SqlitePlace
+from tests.jobtable_places import complete
 from tests.postgres_server import fresh_database
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -179,11 +183,11 @@ def test_a_migrated_schema_is_the_one_that_a_new_home_gets(place: Place, new_dat
 def test_a_study_goes_on_in_a_migrated_home(place: Place) -> None:
     table = JobTable(place, "here")
     table.check()
-    lease = table.claim("w9")
+    lease = table.claim(Claimant("w9"))
     assert lease is not None
     assert lease.name == "vit-tiny/seed0/train/r00.s0", "the worker that had it in schema 1 is long gone"
     assert [checkpoint.step for checkpoint in lease.checkpoints] == [3]
-    table.complete(lease, {}, {"loss": 1.0})
+    complete(table, lease, {}, {"loss": 1.0})
     child = table.job("vit-tiny/seed0/train/r00.s1")
     assert child.state is JobState.READY
 
@@ -281,9 +285,9 @@ def open_with_another(address: str, other: Barrier, told: SimpleQueue[str]) -> N
         table = JobTable(place, "here")
         with mock.patch.object(place, "transact", together), at_the_new_number(lambda: told.put("migrated")):
             table.check()
-        lease = table.claim(f"worker {os.getpid()}")
+        lease = table.claim(Claimant(f"worker {os.getpid()}"))
         while lease is None:  # the other is just now taking back the expired job
-            lease = table.claim(f"worker {os.getpid()}")
+            lease = table.claim(Claimant(f"worker {os.getpid()}"))
         told.put(lease.name)
 
 

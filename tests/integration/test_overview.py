@@ -10,6 +10,7 @@ from orchestrator.planner import Plan
 from orchestrator.progress import snapshot
 from tests.jobtable_places import (
     SettablePlace,
+    complete,
     digest,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
@@ -29,7 +30,7 @@ def artifact(name: str) -> Artifact:
 
 
 def claimed(table: JobTable, worker: str = "w1") -> Lease:
-    lease = table.claim(worker, "host", "CPU")
+    lease = table.claim(Claimant(worker, "host", "CPU"))
     assert lease is not None
     return lease
 
@@ -47,10 +48,10 @@ def test_a_job_that_was_given_another_chance_waits_for_nobody_and_shows_no_old_e
     assert table.job(lease.job).error is None
 
 
-def test_a_worker_that_handed_in_a_run_of_jobs_is_listed_once(table: JobTable, small_plan: Plan) -> None:
+def test_a_worker_that_completed_a_run_of_jobs_is_listed_once(table: JobTable, small_plan: Plan) -> None:
     *first_three, fourth = (job for job in small_plan.jobs if job.stage == "train")
     done = [Finished(job.id, {"state": artifact(job.name), "log": artifact("log")}, {}) for job in first_three]
-    table.hand_on(claimed(table), done, fourth.id, Claimant("w1"))
+    table.complete(claimed(table), done, Claimant("w1"), then=fourth.id)
     (worker,) = table.overview().workers
     assert (worker.name, worker.job) == ("w1", fourth.name)
 
@@ -59,7 +60,7 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(table: JobTable, place:
     lease = claimed(table)
     place.clock -= 1800
     table.renew(lease, {"step": 2, "loss": 1.0})
-    table.complete(lease, {"state": artifact("after"), "log": artifact("log")}, {})
+    complete(table, lease, {"state": artifact("after"), "log": artifact("log")}, {})
     seen = table.overview()
     assert (seen.trainings[0].worked_steps, seen.trainings[0].worked_seconds) == (0, 0.0)
     assert table.lives().worked_seconds == 0.0
@@ -73,7 +74,7 @@ def test_after_the_clock_was_set_back_a_worker_is_shown_at_what_it_does_now(
     table: JobTable, place: SettablePlace
 ) -> None:
     first = claimed(table)
-    table.complete(first, {"state": artifact("after"), "log": artifact("log")}, {})
+    complete(table, first, {"state": artifact("after"), "log": artifact("log")}, {})
     place.clock -= 1800
     second = claimed(table)
     (worker,) = table.overview().workers

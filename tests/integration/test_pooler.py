@@ -8,10 +8,19 @@ from contextlib import closing
 
 import pytest
 
-from orchestrator.jobs import Ending, JobState
+from orchestrator.jobs import (
+    Claimant,
+    Ending,
+    JobState,
+)
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.postgresql import PostgresqlPlace
-from tests.jobtable_places import artifact, plan_of, planned_job
+from tests.jobtable_places import (
+    artifact,
+    complete,
+    plan_of,
+    planned_job,
+)
 from tests.pooler import needed, pooled
 from tests.postgres_server import fresh_database
 
@@ -41,6 +50,6 @@ def test_every_job_is_done_once_by_workers_that_share_a_poolers_connections(pool
 def _work(url: str, name: str) -> None:
     with closing(PostgresqlPlace(url)) as place:
         table = JobTable(place, "here")
-        while lease := table.claim(name):
+        while lease := table.claim(Claimant(name)):
             lease = table.renew(lease, {"step": 1})
-            table.complete(lease, {"model": artifact(lease.name)}, {"top1": 0.5})
+            complete(table, lease, {"model": artifact(lease.name)}, {"top1": 0.5})

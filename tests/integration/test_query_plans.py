@@ -28,13 +28,13 @@ STATEMENTS = {
 }
 BY_KEY = {
     "leasing": claiming.LEASE,
-    "opening attempts": claiming.OPEN_ATTEMPTS,
-    "handing in": handing_in.DONE,
-    "closing attempts": settling.CLOSE_ATTEMPTS,
+    "opening an attempt": claiming.OPEN_ATTEMPT,
+    "completing": handing_in.DONE,
+    "closing an attempt": settling.CLOSE_ATTEMPT,
     "closing the attempts of others": handing_in.OUTRUN,
     "what the trainings of a merge took": stragglers.SIBLINGS,
     "finding children": handing_in.CHILDREN,
-    "counting parents off": handing_in.PARENTS_DONE,
+    "counting a parent off": handing_in.PARENT_DONE,
     "dropping checkpoints": handing_in.DROP_CHECKPOINTS,
 }
 

@@ -16,7 +16,17 @@ import pytest
 import sqlalchemy
 
 from orchestrator.errors import HomeError
-from orchestrator.jobs import Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobs import (
+    Checkpoint,
+    Claimant,
+    Completed,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.postgresql import PostgresqlPlace
 from orchestrator.jobtable.sqlite import SqlitePlace
@@ -34,6 +44,7 @@ from tests.jobtable_places import (
 )
 from tests.postgres_server import fresh_database, own_postgres_server
 
+WORKER = Claimant("w1")
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
 
@@ -103,12 +114,13 @@ def again(operation: Callable[[], T]) -> T:
 
 
 def worked_off(table: JobTable, wait: Callable[[], None]) -> None:
-    """All that a worker does: publish, claim, fail once, renew with a checkpoint, hand on, complete, read."""
+    """All that a worker does: publish, claim, fail once, renew with a checkpoint, complete and claim, read."""
     again(table.create)
     again(lambda: table.publish(plan_of(chain(), seconds=LEASE_SECONDS, tries=9)))
     failed = False
+    following: Lease | None = None
     while again(table.unfinished):
-        lease = again(lambda: table.claim("w1"))
+        lease, following = following or again(lambda: table.claim(WORKER)), None
         if lease is None:
             wait()
         elif not failed:
@@ -117,15 +129,15 @@ def worked_off(table: JobTable, wait: Callable[[], None]) -> None:
                 again(partial(table.fail, lease, "once"))
         else:
             with suppress(LeaseLost):
-                _done(table, lease)
+                following = _done(table, lease)
     again(table.overview)
     again(table.attempts)
 
 
-def _done(table: JobTable, lease: Lease) -> None:
+def _done(table: JobTable, lease: Lease) -> Lease | None:
     checkpoint = Checkpoint(1, artifact(f"step of {lease.job}"))
     lease = again(partial(table.renew, lease, {"step": 1}, checkpoint))
-    again(partial(_complete, table, lease))
+    return again(partial(_complete, table, lease)).next
 
 
 def all_done_once(table: JobTable) -> None:
@@ -166,7 +178,7 @@ def test_after_a_disk_was_full_at_a_commit_the_worker_keeps_what_it_has_done(tmp
         table = JobTable(place, "here")
         table.create()
         table.publish(plan_of(chain(), seconds=60.0))
-        lease = table.claim("w1")
+        lease = table.claim(Claimant("w1"))
         assert lease is not None
         with full_disk(tmp_path / "jobs.db-wal"), pytest.raises(HomeError, match="cannot be used"):
             _complete(table, lease)
@@ -185,9 +197,9 @@ def full_disk(file: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def _complete(table: JobTable, lease: Lease) -> None:
+def _complete(table: JobTable, lease: Lease) -> Completed:
     outputs = {name: artifact(f"{name} of {lease.job}") for name in output_names(lease.stage)}
-    table.complete(lease, outputs, {"step": 1})
+    return table.complete(lease, [Finished(lease.job, outputs, {"step": 1})], WORKER, or_best=True)
 
 
 @pytest.mark.parametrize("when", ["before the server has it", "before its answer"])
@@ -272,8 +284,8 @@ def test_a_server_that_was_restarted_between_two_transactions_is_told_and_used_a
         table.publish(plan_of(chain()))
         server.crash()
         with pytest.raises(HomeError):
-            table.claim("w1")
-        assert again(lambda: table.claim("w1")) is not None
+            table.claim(Claimant("w1"))
+        assert again(lambda: table.claim(Claimant("w1"))) is not None
 
 
 def _always() -> None:

@@ -9,8 +9,8 @@ import pytest
 from orchestrator.jobs import (
     Checkpoint,
     Claimant,
-    Completion,
     Device,
+    Finished,
     JobState,
     Lease,
     Stage,
@@ -22,6 +22,7 @@ from orchestrator.progress import snapshot
 from tests.jobtable_places import (
     SettablePlace,
     artifact,
+    complete,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
     planned_job,
@@ -60,9 +61,9 @@ def test_a_training_is_not_late_before_twice_what_its_siblings_took(table: JobTa
     publish(table, with_merge(shards(2)))
     begun_late(table, place)
     place.clock -= 2
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
     place.clock += 2
-    assert table.claim(IDLE) is not None
+    assert table.claim(Claimant(IDLE)) is not None
 
 
 def test_what_siblings_took_is_their_median(table: JobTable, place: SettablePlace) -> None:
@@ -74,9 +75,9 @@ def test_what_siblings_took_is_their_median(table: JobTable, place: SettablePlac
         place.clock += seconds
         done(table, lease)
     place.clock = 1_000_000.0 + 99
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
     place.clock += 2
-    assert table.claim(IDLE) is not None
+    assert table.claim(Claimant(IDLE)) is not None
 
 
 def test_a_holder_that_began_at_a_checkpoint_is_judged_by_the_steps_it_has_to_do(
@@ -90,7 +91,7 @@ def test_a_holder_that_began_at_a_checkpoint_is_judged_by_the_steps_it_has_to_do
     table.release(first)
     assert claimed(table, SLOW).checkpoints == (Checkpoint(20, artifact("half")),)
     place.clock += LATE_FACTOR * QUICK / 2 - 1
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
     place.clock += 2
     assert claimed(table, IDLE).checkpoints == (Checkpoint(20, artifact("half")),)
 
@@ -102,38 +103,38 @@ def test_very_short_trainings_are_given_time_to_begin(table: JobTable, place: Se
     place.clock += 1
     done(table, quick)
     place.clock += FEWEST_SECONDS - 1
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
     place.clock += 1
-    assert table.claim(IDLE) is not None
+    assert table.claim(Claimant(IDLE)) is not None
 
 
 def test_while_no_sibling_is_done_nothing_is_late(table: JobTable, place: SettablePlace) -> None:
     publish(table, with_merge(shards(2)))
     claimed(table, SLOW), claimed(table, "slow too")
     place.clock += 900
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
 
 
 def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, place: SettablePlace) -> None:
     first, second = shards(2)
     publish(table, [first, second, planned_job("compress", Stage.COMPRESS, [first, second])])
     begun_late(table, place)
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
 
 
 def test_a_job_has_one_twin_at_most(table: JobTable, late: Lease) -> None:
     assert claimed(table, IDLE).job == late.job
-    assert table.claim(THIRD) is None
+    assert table.claim(Claimant(THIRD)) is None
 
 
 def test_a_holder_is_not_its_own_twin(table: JobTable, late: Lease) -> None:
-    assert table.claim(SLOW) is None
+    assert table.claim(Claimant(SLOW)) is None
     assert table.renew(late).twin is False
 
 
 def test_of_many_idle_workers_one_becomes_the_twin(table: JobTable, late: Lease) -> None:
     with ThreadPoolExecutor(4) as threads:
-        leases = list(threads.map(table.claim, [f"idle{number}" for number in range(8)]))
+        leases = list(threads.map(table.claim, [Claimant(f"idle{number}") for number in range(8)]))
     assert [lease.job for lease in leases if lease] == [late.job]
 
 
@@ -152,12 +153,7 @@ def test_what_is_ready_goes_before_what_is_late(table: JobTable, place: Settable
     assert claimed(table, THIRD).job == late.job
 
 
-def test_a_worker_that_asks_for_nothing_gets_no_twin(table: JobTable, late: Lease) -> None:
-    assert table.exchange((), Claimant(IDLE), most=0).leases == ()
-    assert len(table.attempts(late.job)) == 1
-
-
-def test_a_twin_is_leased_in_the_transaction_that_hands_in_the_last_sibling(
+def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
     table: JobTable, place: SettablePlace
 ) -> None:
     publish(table, with_merge(shards(2)))
@@ -165,8 +161,10 @@ def test_a_twin_is_leased_in_the_transaction_that_hands_in_the_last_sibling(
     table.renew(idle, checkpoint=Checkpoint(20, artifact("half")))
     table.release(idle)
     place.clock += QUICK
-    handed_in = Completion(claimed(table, IDLE), {"state": artifact("state"), "log": artifact("log")}, {})
-    (twin,) = table.exchange([handed_in], Claimant(IDLE), most=3).leases
+    again = claimed(table, IDLE)
+    finished = [Finished(again.job, {"state": artifact("state"), "log": artifact("log")}, {})]
+    twin = table.complete(again, finished, Claimant(IDLE), or_best=True).next
+    assert twin is not None
     assert (twin.job, twin.twin) == (slow.job, True)
 
 
@@ -175,19 +173,19 @@ def test_a_late_training_that_needs_a_gpu_is_left_to_workers_that_have_one(
 ) -> None:
     publish(table, with_merge(shards(2, needs=Device.GPU)))
     late = begun_late(table, place)
-    assert table.claim(IDLE, has=[Device.CPU]) is None
+    assert table.claim(Claimant(IDLE, has=frozenset({Device.CPU}))) is None
     assert claimed(table, IDLE, has=GPU).job == late.job
 
 
 def test_a_late_training_is_not_given_to_a_worker_that_cannot_do_it(table: JobTable, late: Lease) -> None:
-    assert table.exchange((), Claimant(IDLE, cannot=frozenset({late.job}))).leases == ()
+    assert table.claim(Claimant(IDLE, cannot=frozenset({late.job}))) is None
     assert claimed(table, THIRD).job == late.job
 
 
 @pytest.mark.parametrize("end", ["fail", "release"])
 def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, table: JobTable, late: Lease) -> None:
     WRITES[end](table, claimed(table, IDLE))
-    assert table.claim(IDLE) is None
+    assert table.claim(Claimant(IDLE)) is None
     assert claimed(table, THIRD).job == late.job
 
 
@@ -198,9 +196,11 @@ def test_a_worker_is_given_what_comes_after_the_jobs_that_it_cannot_do(table: Jo
     first, second, third = planned = [planned_job(f"job{number}") for number in range(3)]
     publish(table, planned)
     worker = Claimant(IDLE, cannot=frozenset({first.id, second.id}))
-    assert [lease.job for lease in table.exchange((), worker).leases] == [third.id]
-    assert table.exchange((), worker).leases == ()
-    assert table.claim(THIRD) is not None
+    lease = table.claim(worker)
+    assert lease is not None
+    assert lease.job == third.id
+    assert table.claim(worker) is None
+    assert table.claim(Claimant(THIRD)) is not None
 
 
 def problems(place: SettablePlace) -> tuple[str, ...]:
@@ -217,7 +217,7 @@ def test_a_refused_job_is_told_with_the_reason_until_another_takes_it(table: Job
     assert (job.state, job.failures) == (JobState.READY, 0)
     lease = claimed(table, THIRD)
     assert problems(place) == ()
-    table.complete(lease, {}, {})
+    complete(table, lease, {}, {})
     assert table.job("job").error is None
 
 

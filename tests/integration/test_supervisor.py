@@ -17,10 +17,23 @@ import pytest
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import ExitCode, HomeClosed
 from orchestrator.home import Home, LeaseSeconds
-from orchestrator.jobs import Artifact, Ending, Finished, JobState, Lease, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Claimant,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    Stage,
+)
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.sqlite import SqlitePlace
-from tests.jobtable_places import artifact, plan_of, planned_job
+from tests.jobtable_places import (
+    artifact,
+    complete,
+    plan_of,
+    planned_job,
+)
 from workers import outage, room, supervisor
 from workers.console import Console
 from workers.hosts import Host
@@ -77,7 +90,7 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
 
         def run(self) -> Result:
             finished = Finished(self.job, {"model": artifact(self.job)}, {})
-            self.next, _ = self._jobs.hand_on(self._lease, [finished], None, self._of.claimant, or_another=True)
+            self.next = self._jobs.complete(self._lease, [finished], self._of.claimant, or_best=True).next
             names.append(self._lease.name)
             if self._lease.name == ENDS_AFTER:
                 worker._notice.give("the session is over")
@@ -165,7 +178,7 @@ def test_a_worker_that_leaves_only_what_failed_for_good_and_what_waits_for_it_sa
 ) -> None:
     first = planned_job("first", Stage.TRAIN)
     home.jobs.publish(plan_of([first, *(planned_job(name, Stage.COMPRESS, [first]) for name in "ab")], seconds=3600))
-    lease = home.jobs.claim("another")
+    lease = home.jobs.claim(Claimant("another"))
     assert lease is not None
     home.jobs.fail(lease, "the loss became nan", final=True)
     assert served(worker) is ExitCode.FAILED
@@ -270,7 +283,7 @@ def test_without_room_no_job_is_taken_and_with_room_again_all_of_them_are(
 
     def take(lease: Lease, _runner: object) -> Result:
         taken.append(lease.job)
-        home.jobs.complete(lease, {"model": artifact(lease.job)}, {})
+        complete(home.jobs, lease, {"model": artifact(lease.job)}, {})
         return Result.DONE
 
     monkeypatch.setattr(worker, "_idle", makes_room_at_the_third_look)

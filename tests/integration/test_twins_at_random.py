@@ -9,6 +9,7 @@ from collections.abc import Collection
 from orchestrator.jobs import (
     Artifact,
     Checkpoint,
+    Claimant,
     Ending,
     JobState,
     Lease,
@@ -19,6 +20,7 @@ from tests.jobtable_places import (
     Contents,
     SettablePlace,
     artifact,
+    complete,
     contents,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
@@ -70,7 +72,7 @@ class Walk:
             self.held.pop(worker, None)
 
     def _claim(self, worker: str) -> None:
-        lease = self.table.claim(worker)
+        lease = self.table.claim(Claimant(worker))
         if lease is not None:
             self.held[worker] = lease
             self.twins += lease.twin
@@ -89,7 +91,7 @@ class Walk:
                 outputs = {"state": artifact(f"{lease.name} at 40"), "log": artifact(f"log of {lease.name}")}
                 self.stored |= {file.sha256 for file in outputs.values()}
                 del self.held[worker]
-                self._delete(self.table.complete(lease, outputs, {}))
+                self._delete(complete(self.table, lease, outputs, {}))
             case "fail" | "release" as end:
                 del self.held[worker]
                 WRITES[end](self.table, lease)

@@ -1,4 +1,4 @@
-"""Handing in and claiming in one transaction, chains handed in at once, and jobs that only some workers are given."""
+"""Completing and claiming in one transaction, runs of a chain at once, and jobs that only some workers are given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from orchestrator.jobs import (
     Checkpoint,
     Claimant,
-    Completion,
     Device,
     Ending,
     Finished,
@@ -23,6 +22,7 @@ from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from tests.jobtable_places import (
     SettablePlace,
     artifact,
+    complete,
     fixture_place,  # noqa: F401
     fixture_place_of,  # noqa: F401
     output_names,
@@ -42,8 +42,15 @@ def table(place: SettablePlace) -> Iterator[JobTable]:
     table.close()
 
 
-def done(lease: Lease) -> Completion:
-    return Completion(lease, {name: artifact(f"{name} of {lease.name}") for name in output_names(lease.stage)}, {})
+def claimed(table: JobTable, worker: Claimant = WORKER) -> Lease:
+    lease = table.claim(worker)
+    assert lease is not None
+    return lease
+
+
+def done(lease: Lease) -> list[Finished]:
+    outputs = {name: artifact(f"{name} of {lease.name}") for name in output_names(lease.stage)}
+    return [Finished(lease.job, outputs, {})]
 
 
 def independent(count: int) -> list[PlannedJob]:
@@ -57,77 +64,66 @@ def chain(*names: str) -> list[PlannedJob]:
     return made
 
 
-def test_what_a_handed_in_job_made_ready_is_claimed_in_the_same_transaction(table: JobTable) -> None:
+def test_what_a_completed_job_made_ready_is_claimed_in_the_same_transaction(table: JobTable) -> None:
     table.publish(plan_of(chain("first", "second")))
-    (first,) = table.exchange((), WORKER).leases
-    (second,) = table.exchange([done(first)], WORKER).leases
+    first = claimed(table)
+    second = table.complete(first, done(first), WORKER, or_best=True).next
+    assert second is not None
     assert (first.name, second.name) == ("first", "second")
     assert second.inputs == {"state": artifact("state of first")}
 
 
-def test_as_many_jobs_are_claimed_as_were_asked_for_and_are_ready(table: JobTable) -> None:
-    table.publish(plan_of(independent(5)))
-    claimed = table.exchange((), WORKER, most=3).leases
-    rest = table.exchange([done(lease) for lease in claimed], WORKER, most=3).leases
-    assert (len(claimed), len(rest)) == (3, 2)
-    assert len({lease.job for lease in (*claimed, *rest)}) == 5
-    table.exchange([done(lease) for lease in rest], WORKER)
-    assert table.overview().counts == {JobState.DONE: 5}
-
-
-def test_a_lost_lease_among_those_handed_in_is_told_and_the_others_stand(table: JobTable, place: SettablePlace) -> None:
+def test_a_worker_that_asks_for_no_job_is_given_none(table: JobTable) -> None:
     table.publish(plan_of(independent(2)))
-    late = table.exchange((), WORKER).leases[0]
-    place.clock += 3
-    kept = table.exchange((), WORKER).leases[0]
-    place.clock += 3
-    (holder,) = table.exchange((), WITH_GPU).leases
+    lease = claimed(table)
+    assert table.complete(lease, done(lease), WORKER).next is None
+    assert table.overview().counts == {JobState.DONE: 1, JobState.READY: 1}
+
+
+def test_a_lost_lease_costs_the_holder_nothing_and_claims_nothing(table: JobTable, place: SettablePlace) -> None:
+    table.publish(plan_of(independent(2)))
+    late = claimed(table)
+    place.clock += 5.1
+    holder = claimed(table, WITH_GPU)
+    assert holder.job == late.job
     table.renew(holder, {"step": 1}, Checkpoint(1, artifact("the holder's")))
-    exchange = table.exchange([done(late), done(kept)], WORKER)
-    assert exchange.lost == (late,)
-    assert (table.job(kept.job).state, table.job(late.job).state) == (JobState.DONE, JobState.RUNNING)
+    with pytest.raises(LeaseLost):
+        table.complete(late, done(late), WORKER, or_best=True)
     assert table.checkpoints(late.job) == (Checkpoint(1, artifact("the holder's")),)
-    table.complete(holder, {"model": artifact("the holder's model")}, {})
+    assert table.overview().counts == {JobState.RUNNING: 1, JobState.READY: 1}
+    complete(table, holder, {"model": artifact("the holder's model")}, {})
     assert table.outputs(late.job) == {"model": artifact("the holder's model")}
-
-
-def test_two_parents_that_are_handed_in_together_are_both_counted_off(table: JobTable) -> None:
-    parents = independent(2)
-    table.publish(plan_of([*parents, planned_job("child", parents=parents)]))
-    claimed = table.exchange((), WORKER, most=2).leases
-    (child,) = table.exchange([done(lease) for lease in claimed], WORKER).leases
-    assert child.name == "child"
 
 
 def test_a_job_that_needs_a_gpu_is_left_to_a_worker_that_has_one(table: JobTable) -> None:
     small, large = independent(2)
     table.publish(plan_of([small, dataclasses.replace(large, needs=Device.GPU)]))
     assert table.overview().waiting_for_gpu == 1
-    assert [lease.name for lease in table.exchange((), WORKER, most=2).leases] == [small.name]
-    assert [lease.name for lease in table.exchange((), WITH_GPU, most=2).leases] == [large.name]
+    assert (claimed(table).name, table.claim(WORKER)) == (small.name, None)
+    assert claimed(table, WITH_GPU).name == large.name
     assert table.overview().waiting_for_gpu == 0
 
 
 def test_a_worker_with_a_gpu_takes_what_needs_one_before_what_others_could_do(table: JobTable) -> None:
     small, large = independent(2)
     table.publish(plan_of([small, dataclasses.replace(large, needs=Device.GPU)]))
-    assert [lease.name for lease in table.exchange((), WITH_GPU, most=2).leases] == [large.name, small.name]
+    assert [claimed(table, WITH_GPU).name for _ in range(2)] == [large.name, small.name]
 
 
 def test_a_study_that_lets_any_worker_train_frees_jobs_that_waited_for_a_gpu(table: JobTable) -> None:
     (job,) = independent(1)
     table.publish(plan_of([dataclasses.replace(job, needs=Device.GPU)]))
-    assert table.claim("w1") is None
+    assert table.claim(Claimant("w1")) is None
     table.publish(plan_of([job]))
-    assert table.claim("w1") is not None
+    assert table.claim(Claimant("w1")) is not None
 
 
 @pytest.mark.parametrize("said", ['{"quoted"}', "back\\slash", "comma, and NULL", "ü – ✓", "new\nline", ""])
 def test_any_text_survives_the_table(table: JobTable, said: str) -> None:
     (job,) = independent(1)
     table.publish(plan_of([job]))
-    (lease,) = table.exchange((), dataclasses.replace(WORKER, host=said)).leases
-    table.exchange([Completion(lease, {"model": artifact("m")}, {said: said})], WORKER)
+    lease = claimed(table, dataclasses.replace(WORKER, host=said))
+    complete(table, lease, {"model": artifact("m")}, {said: said})
     assert table.job(lease.job).metrics == {said: said}
     assert table.attempts()[0].host == said
 
@@ -156,19 +152,20 @@ def test_nothing_follows_where_two_trainings_or_another_stage_go_on(table: JobTa
     assert table.following(both[0].id) is None
 
 
-def test_a_run_of_a_chain_is_handed_in_at_once_with_the_last_state_alone(table: JobTable) -> None:
+def test_a_run_of_a_chain_is_completed_at_once_with_the_last_state_alone(table: JobTable) -> None:
     a, b, c, d = jobs = chain("a", "b", "c", "d")
     table.publish(plan_of(jobs))
-    (lease,) = table.exchange((), WORKER).leases
+    lease = claimed(table)
     lease = table.renew(lease, {"step": 3}, Checkpoint(3, artifact("mid-a")))
-    following, superseded = table.hand_on(lease, [finished(a), finished(b), finished(c, "state")], d.id, WORKER)
+    completed = table.complete(lease, [finished(a), finished(b), finished(c, "state")], WORKER, then=d.id)
+    following = completed.next
     assert following is not None
     assert (following.job, following.inputs) == (d.id, {"state": artifact("state of c")})
-    assert superseded == (artifact("mid-a"),)
+    assert completed.superseded == (artifact("mid-a"),)
     assert [table.job(job.id).metrics for job in (a, b, c)] == [{"of": job.name} for job in (a, b, c)]
     outcomes = {attempt.job: attempt.outcome for attempt in table.attempts()}
     assert outcomes == {a.id: Ending.DONE, b.id: Ending.DONE, c.id: Ending.DONE, d.id: None}
-    table.complete(following, {"state": artifact("end")}, {})
+    complete(table, following, {"state": artifact("end")}, {})
     assert table.overview().counts == {JobState.DONE: 4}
 
 
@@ -177,36 +174,34 @@ def test_where_nothing_goes_on_another_job_is_claimed_in_the_same_transaction(ta
     a, b = chain("a", "b")
     other = planned_job("other", Stage.COMPRESS)
     table.publish(plan_of([a, b, other]))
-    lease, *_ = table.exchange((), WORKER).leases
+    lease = claimed(table)
     table.cancel(b.id)
     after = None if then == "none" else b.id
-    next_one, _ = table.hand_on(lease, [finished(a, "state")], after, WORKER, or_another=True)
+    next_one = table.complete(lease, [finished(a, "state")], WORKER, then=after, or_best=True).next
     assert next_one is not None
     assert next_one.job == other.id
-    last, _ = table.hand_on(next_one, [Finished(other.id, {"model": artifact("m")}, {})], None, WORKER, or_another=True)
-    assert last is None
+    assert table.complete(next_one, [finished(other, "model")], WORKER, or_best=True).next is None
 
 
-def test_a_chain_that_was_cut_in_the_middle_is_not_handed_in_at_all(table: JobTable) -> None:
+def test_a_run_that_was_cut_in_the_middle_is_not_completed_at_all(table: JobTable) -> None:
     a, b, c = jobs = chain("a", "b", "c")
     table.publish(plan_of(jobs))
-    (lease,) = table.exchange((), WORKER).leases
+    lease = claimed(table)
     table.cancel(b.id)
     with pytest.raises(ChainBroken):
-        table.hand_on(lease, [finished(a), finished(b, "state")], c.id, WORKER)
+        table.complete(lease, [finished(a), finished(b, "state")], WORKER, then=c.id)
     assert table.job(a.id).state is JobState.RUNNING
-    following, _ = table.hand_on(lease, [finished(a, "state")], b.id, WORKER)
-    assert following is None
+    assert table.complete(lease, [finished(a, "state")], WORKER, then=b.id).next is None
     assert table.outputs(a.id) == {"state": artifact("state of a")}
 
 
-def test_the_chain_of_a_lost_lease_changes_nothing(table: JobTable, place: SettablePlace) -> None:
+def test_the_run_of_a_lost_lease_changes_nothing(table: JobTable, place: SettablePlace) -> None:
     a, b = jobs = chain("a", "b")
     table.publish(plan_of(jobs))
-    (late,) = table.exchange((), WORKER).leases
+    late = claimed(table)
     place.clock += 5.1
-    (holder,) = table.exchange((), WITH_GPU).leases
+    holder = claimed(table, WITH_GPU)
     with pytest.raises(LeaseLost):
-        table.hand_on(late, [finished(a), finished(b, "state")], None, WORKER)
+        table.complete(late, [finished(a), finished(b, "state")], WORKER)
     assert (table.job(a.id).worker, table.job(b.id).state) == (WITH_GPU.name, JobState.BLOCKED)
-    table.complete(holder, {"state": artifact("the holder's")}, {})
+    complete(table, holder, {"state": artifact("the holder's")}, {})
