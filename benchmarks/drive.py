@@ -36,9 +36,9 @@ from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.jobs import Checkpoint, Claimant, Finished, Lease, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.conditional import Conflict, Version
-from orchestrator.jobtable.drive_file import DriveFile
-from orchestrator.jobtable.snapshot import SnapshotPlace
+from orchestrator.jobtable.backends.conditional_file import Conflict, Version
+from orchestrator.jobtable.backends.drive_file import DriveFile
+from orchestrator.jobtable.backends.snapshot import SnapshotPlace
 from orchestrator.planner import Plan
 from orchestrator.study import Study
 from tests.drive import DriveServer

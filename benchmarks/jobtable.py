@@ -26,9 +26,9 @@ from jobtable_race import Outcome, Peer, Race, measure
 from models import datasets
 from orchestrator.jobs import Claimant, Finished, InputRef, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 from orchestrator.planner import Plan
 from orchestrator.study import Study
 

@@ -28,9 +28,9 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 from orchestrator.planner import Plan
 
 sys.path.append(str(Path(__file__).parent.parent))

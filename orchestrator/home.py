@@ -17,9 +17,10 @@ from orchestrator import drive
 from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobtable import JobTable, postgresql_url
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends import postgresql_url
+from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
     from orchestrator.drive.client import DriveClient
@@ -322,8 +323,8 @@ class _DriveHome:
     def home(self) -> Home:
         from orchestrator.artifacts.drive import DriveStore
         from orchestrator.drive.generations import SeenGenerations, notes_of
-        from orchestrator.jobtable.drive_file import DriveFile
-        from orchestrator.jobtable.snapshot import SnapshotPlace
+        from orchestrator.jobtable.backends.drive_file import DriveFile
+        from orchestrator.jobtable.backends.snapshot import SnapshotPlace
 
         assert self._folder is not None, "a home is opened when it exists or was made"
         client, artifacts = self._client, self._folder.artifacts
@@ -361,6 +362,6 @@ def _postgresql(url: str) -> Place:
         import_module("psycopg")
     except ImportError:
         raise HomeError("A home on PostgreSQL needs psycopg; install it: pip install 'orch[postgres]'.") from None
-    from orchestrator.jobtable.postgresql import PostgresqlPlace
+    from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
 
     return PostgresqlPlace(url)

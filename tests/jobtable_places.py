@@ -23,12 +23,13 @@ from sqlalchemy import Row, make_url, select
 from orchestrator.drive import signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.jobs import Artifact, Claimant, Finished, InputRef, Lease, PlannedJob, Stage
-from orchestrator.jobtable import JobTable, schema
-from orchestrator.jobtable.drive_file import DriveFile
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.snapshot import SnapshotPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.drive_file import DriveFile
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.snapshot import SnapshotPlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.schema import tables
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conditional_files import FileOnDisk
@@ -298,5 +299,5 @@ def contents(place: Place) -> Contents:
     with place.reading() as connection:
         return {
             table.name: tuple(connection.execute(select(table).order_by(*table.primary_key)).all())
-            for table in schema.metadata.sorted_tables
+            for table in tables.metadata.sorted_tables
         }

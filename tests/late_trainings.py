@@ -22,7 +22,7 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.stragglers import LATE_FACTOR
+from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
 from tests.jobtable_places import (
     SettablePlace,
     artifact,

@@ -20,8 +20,8 @@ from orchestrator.drive import signin
 from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.conditional import Conflict, Version
-from orchestrator.jobtable.snapshot import SnapshotPlace
+from orchestrator.jobtable.backends.conditional_file import Conflict, Version
+from orchestrator.jobtable.backends.snapshot import SnapshotPlace
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.drive import Account, DriveServer, Fault

@@ -24,16 +24,17 @@ from orchestrator.jobs import (
     Lives,
     Upcoming,
 )
-from orchestrator.jobtable import chains, claiming, handing_in, interventions, publishing, reading, rows, settling
-from orchestrator.jobtable.handing_in import ChainBroken
-from orchestrator.jobtable.interventions import Cancellation
-from orchestrator.jobtable.overview import Overview, lives, overview
-from orchestrator.jobtable.place import Place, T
-from orchestrator.jobtable.publishing import PlanChange, WorkAtStake
-from orchestrator.jobtable.reading import PlannedStudy
-from orchestrator.jobtable.settling import LeaseLost
+from orchestrator.jobtable.backends.backend import Place, T
+from orchestrator.jobtable.schema import creation, rows
+from orchestrator.jobtable.transactions import chain, claim, complete, interventions, leases, publish, queries
+from orchestrator.jobtable.transactions.complete import ChainBroken
+from orchestrator.jobtable.transactions.interventions import Cancellation
+from orchestrator.jobtable.transactions.leases import LeaseLost
+from orchestrator.jobtable.transactions.overview import Overview, lives, overview
+from orchestrator.jobtable.transactions.publish import PlanChange, WorkAtStake
+from orchestrator.jobtable.transactions.queries import PlannedStudy
 
-if TYPE_CHECKING:  # see publishing
+if TYPE_CHECKING:  # see `transactions.publish`
     from orchestrator.planner import Plan
 
 __all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange", "WorkAtStake"]
@@ -78,17 +79,17 @@ class JobTable:
         self._transact(self._make_tables, exclusive=True)
 
     def _make_tables(self, connection: Connection) -> None:
-        publishing.create_tables(connection, self._where)
-        if not publishing.is_current(connection, self._where):
+        creation.create_tables(connection, self._where)
+        if not creation.is_current(connection, self._where):
             # Here and not above: every command would wait until Alembic is loaded, and hardly one needs it.
-            from orchestrator.jobtable.migrating import migrate
+            from orchestrator.jobtable.schema.migration import migrate
 
             migrate(connection)
 
     def exists(self) -> bool:
         """Whether the tables are there, of whichever version."""
         with self._reading() as connection:
-            return reading.has_tables(connection)
+            return queries.has_tables(connection)
 
     def check(self) -> None:
         """Migrate the tables if an older Orch made them.
@@ -97,14 +98,14 @@ class JobTable:
             HomeError: a newer Orch made them, or they are not there.
         """
         with self._reading() as connection:
-            current = publishing.is_current(connection, self._where)
+            current = creation.is_current(connection, self._where)
         if not current:
             self.create()
 
     def preview(self, plan: Plan) -> PlanChange:
         """What `publish` would do now; nothing is changed.  Raises UsageError if the table holds another study."""
         with self._reading() as connection:
-            return publishing.preview(connection, plan)
+            return publish.preview(connection, plan)
 
     def publish(
         self,
@@ -129,7 +130,7 @@ class JobTable:
 
         def all_of_it(connection: Connection) -> PlanChange:
             now = self._place.now(connection)
-            change = publishing.publish(connection, plan, data or {}, notes, now, cautious=cautious)
+            change = publish.publish(connection, plan, data or {}, notes, now, cautious=cautious)
             self._place.analyze(connection)
             return change
 
@@ -143,20 +144,20 @@ class JobTable:
         """
         # Alone, as `cancel`: between looking and writing, a plan or another person may decide about the job.
         self._transact(
-            lambda connection: interventions.retry(connection, reading.find(connection, job)), exclusive=True
+            lambda connection: interventions.retry(connection, queries.find(connection, job)), exclusive=True
         )
         return self.job(job)
 
     def cancellation(self, job: str) -> Cancellation:
         """What `cancel` would do now; nothing is changed.  Raises UsageError if the job is done or unknown."""
         with self._reading() as connection:
-            return interventions.cancellation(connection, reading.find(connection, job))
+            return interventions.cancellation(connection, queries.find(connection, job))
 
     def cancel(self, job: str) -> int:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
 
         def found_and_cancelled(connection: Connection) -> int:
-            return interventions.cancel(connection, reading.find(connection, job), self._place.now(connection))
+            return interventions.cancel(connection, queries.find(connection, job), self._place.now(connection))
 
         return self._transact(found_and_cancelled, exclusive=True)
 
@@ -168,7 +169,7 @@ class JobTable:
         Raises:
             StoreError: the job's inputs were never published.
         """
-        return self._transact(lambda connection: claiming.claim(connection, worker, self._place.now(connection)))
+        return self._transact(lambda connection: claim.claim(connection, worker, self._place.now(connection)))
 
     def complete(
         self,
@@ -196,7 +197,7 @@ class JobTable:
             StoreError: the inputs of the job to be claimed were never published.  Nothing was completed in any case.
         """
         completed = self._transact(
-            lambda connection: handing_in.complete(
+            lambda connection: complete.complete(
                 connection, lease, finished, worker, self._place.now(connection), then=then, or_best=or_best
             )
         )
@@ -205,7 +206,7 @@ class JobTable:
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
         with self._reading() as connection:
-            return chains.following(connection, job)
+            return chain.following(connection, job)
 
     def renew(
         self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None
@@ -220,7 +221,7 @@ class JobTable:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
         renewed = self._transact(
-            lambda connection: settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+            lambda connection: leases.renew(connection, lease, progress, checkpoint, self._place.now(connection))
         )
         return dataclasses.replace(renewed, superseded=self._let_go(renewed.superseded))
 
@@ -230,7 +231,7 @@ class JobTable:
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        return self._transact(lambda connection: settling.refuse(connection, lease, checkpoint))
+        return self._transact(lambda connection: leases.refuse(connection, lease, checkpoint))
 
     def fail(self, lease: Lease, error: str, *, final: bool = False) -> JobState:
         """One failure more; the state says whether the job will be tried again, or is done by another worker now.
@@ -241,7 +242,7 @@ class JobTable:
             final: another try would end the same, so there is none.
         """
         return self._transact(
-            lambda connection: settling.fail(connection, lease, error, self._place.now(connection), final=final)
+            lambda connection: leases.fail(connection, lease, error, self._place.now(connection), final=final)
         )
 
     def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
@@ -251,7 +252,7 @@ class JobTable:
             refused: this worker can never do it; the reason is shown until another has done it.
         """
         self._transact(
-            lambda connection: settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
+            lambda connection: leases.release(connection, lease, reason, self._place.now(connection), refused=refused)
         )
 
     def _let_go(self, superseded: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
@@ -269,7 +270,7 @@ class JobTable:
     def unfinished(self, besides: Collection[str] = ()) -> bool:
         """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
         with self._reading() as connection:
-            return reading.unfinished(connection, besides)
+            return queries.unfinished(connection, besides)
 
     # --- reads ---
     #
@@ -283,17 +284,17 @@ class JobTable:
     def study(self) -> PlannedStudy | None:
         """The study that was published; None before the first `publish`."""
         with self._reading() as connection:
-            return reading.planned_study(connection)
+            return queries.planned_study(connection)
 
     def jobs(self) -> list[Job]:
         """All jobs but those that are done and no longer asked for, by name."""
         with self._reading() as connection:
-            return reading.all_jobs(connection)
+            return queries.all_jobs(connection)
 
     def job(self, job: str) -> Job:
         """One job by its name, id or beginning of its id.  Raises UsageError."""
         with self._reading() as connection:
-            return rows.as_job(reading.find(connection, job))
+            return rows.as_job(queries.find(connection, job))
 
     def overview(self) -> Overview:
         """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""
@@ -308,31 +309,31 @@ class JobTable:
     def attempts(self, job: str | None = None) -> list[Attempt]:
         """Attempts in the order of their beginning; of one job (by id) or of all."""
         with self._reading() as connection:
-            return reading.attempts(connection, job)
+            return queries.attempts(connection, job)
 
     def outputs(self, job: str) -> dict[str, Artifact]:
         """The outputs of a job (by id) by name; empty until it is done."""
         with self._reading() as connection:
-            return reading.outputs_of(connection, job)
+            return queries.outputs_of(connection, job)
 
     def checkpoints(self, job: str) -> tuple[Checkpoint, ...]:
         """What a job (by id) would go on from, newest first; empty when it is done."""
         with self._reading() as connection:
-            return settling.held_checkpoints(connection, job)
+            return leases.held_checkpoints(connection, job)
 
     def data(self) -> dict[str, Artifact]:
         """Shards and test set by name."""
         with self._reading() as connection:
-            return reading.published_data(connection)
+            return queries.published_data(connection)
 
     def named_locations(self) -> set[str]:
         """Where the store has all files that any row names."""
         with self._reading() as connection:
-            return reading.named_locations(connection)
+            return queries.named_locations(connection)
 
     def is_named(self, location: str) -> bool:
         """Whether any row names a file of the store at this moment, and not at one that a reader may still be shown."""
-        return self._transact(lambda connection: reading.is_named(connection, location))
+        return self._transact(lambda connection: queries.is_named(connection, location))
 
     def close(self) -> None:
         self._place.close()

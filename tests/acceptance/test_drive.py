@@ -17,7 +17,7 @@ from orchestrator.drive import signin
 from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
-from orchestrator.jobtable.snapshot_format import decoded
+from orchestrator.jobtable.backends.snapshot_format import decoded
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.deaths import assert_one_holder_at_a_time

@@ -27,7 +27,7 @@ from orchestrator.jobs import (
     Checkpoint,
     Claimant,
 )
-from orchestrator.jobtable.snapshot_format import Snapshot, decoded, encoded
+from orchestrator.jobtable.backends.snapshot_format import Snapshot, decoded, encoded
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
 from tests.drive.signed_in import (
@@ -176,7 +176,7 @@ def scene(tmp_path: Path, drive: DriveServer, ann: Account, monkeypatch: pytest.
     monkeypatch.setenv("ORCH_DRIVE_TOKEN_FILE", str(ann.token_file(tmp_path / "token")))
     monkeypatch.setenv("COLUMNS", "150")
     # As large as this test can make one, in a second.
-    monkeypatch.setattr("orchestrator.jobtable.snapshot_format.LARGEST_BYTES", 32 << 20)
+    monkeypatch.setattr("orchestrator.jobtable.backends.snapshot_format.LARGEST_BYTES", 32 << 20)
     run("plan", "--home", "gdrive:")
     drive.account("mal@example.org")
     run("share", "mal@example.org")

@@ -22,7 +22,7 @@ from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 from tests.jobtable_places import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import attempt, holding, messages

@@ -17,7 +17,7 @@ from fast_motion.verdict import Wrong, judge, read
 from orchestrator.artifacts import LocalStore
 from orchestrator.jobs import Claimant, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 from tests.jobtable_places import (
     complete,
     plan_of,

@@ -29,7 +29,7 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.drive_file import DriveFile
+from orchestrator.jobtable.backends.drive_file import DriveFile
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL

@@ -11,8 +11,9 @@ from sqlalchemy import func, select, update
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, JobState, Lease, Lives
-from orchestrator.jobtable import JobTable, LeaseLost, schema
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.schema import tables
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
@@ -323,7 +324,7 @@ def test_a_silent_worker_is_seen_in_the_overview_before_anybody_takes_its_job(
 def test_a_reader_sees_one_moment_whatever_others_change_meanwhile(
     table: JobTable, place: SettablePlace, place_of: PlaceOf
 ) -> None:
-    counted = select(func.count()).select_from(schema.jobs).where(schema.jobs.c.state == JobState.DONE)
+    counted = select(func.count()).select_from(tables.jobs).where(tables.jobs.c.state == JobState.DONE)
     with closing(place_of("jobs")) as another, another.reading() as reader:
         before = reader.execute(counted).scalar_one()
         lease = claimed(table)
@@ -523,15 +524,15 @@ def test_a_worker_is_given_what_follows_its_own_job_among_equals(place: Settable
 
 @pytest.mark.usefixtures("table")
 def test_the_schema_itself_refuses_a_running_job_without_a_token(place: SettablePlace) -> None:
-    running = update(schema.jobs).values(state="running")
+    running = update(tables.jobs).values(state="running")
     with pytest.raises(HomeError, match="running_means_leased"):
         place.transact(lambda connection: connection.execute(running))
 
 
 def test_a_table_of_a_newer_schema_is_refused_with_both_numbers(table: JobTable, place: SettablePlace) -> None:
-    newer = update(schema.study).values(schema_version=99)
+    newer = update(tables.study).values(schema_version=99)
     place.transact(lambda connection: connection.execute(newer))
-    with pytest.raises(HomeError, match=rf"has schema 99 and this Orch knows schemas up to {schema.VERSION}; upgrade"):
+    with pytest.raises(HomeError, match=rf"has schema 99 and this Orch knows schemas up to {tables.VERSION}; upgrade"):
         table.check()
 
 

@@ -40,7 +40,7 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.settling import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
+from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planner import Plan
 from tests.jobtable_places import (
     Contents,

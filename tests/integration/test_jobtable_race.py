@@ -31,7 +31,7 @@ from orchestrator.jobs import (
     PlannedJob,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.place import Place
+from orchestrator.jobtable.backends.backend import Place
 from tests.jobtable_places import (
     PlaceOf,
     Scale,

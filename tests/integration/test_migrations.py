@@ -31,17 +31,20 @@ from orchestrator.jobs import (
     Claimant,
     JobState,
 )
-from orchestrator.jobtable import JobTable, schema
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.rebuilding import replace_check
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.schema import tables
+from orchestrator.jobtable.schema.rebuilding import replace_check
 from tests.jobtable_places import complete
 from tests.postgres_server import fresh_database
 
 SCHEMAS = Path(__file__).with_name("schemas")
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "orchestrator.jobtable.migrating", "orchestrator.jobtable.postgresql"])
+PROCESSES.set_forkserver_preload(
+    ["pytest", "orchestrator.jobtable.schema.migration", "orchestrator.jobtable.backends.postgresql"]
+)
 PATIENCE_SECONDS = 60.0
 
 NEW_NUMBER = "UPDATE study"
@@ -109,7 +112,7 @@ def in_this_schema(old: Rows) -> Rows:
     (study,) = old["study"]
     return {
         **old,
-        "study": [{**study, "schema_version": schema.VERSION}],
+        "study": [{**study, "schema_version": tables.VERSION}],
         "jobs": [{**job, **IN_JOBS} for job in old["jobs"]],
         "attempts": [{**attempt, "twin": False} for attempt in old["attempts"]],
     }
@@ -303,7 +306,7 @@ def test_two_processes_that_open_an_old_home_together_migrate_it_once(old: str, 
     heard = []
     while not told.empty():
         heard.append(told.get())
-    once = ["migrated"] * (schema.VERSION - 1)
+    once = ["migrated"] * (tables.VERSION - 1)
     assert sorted(heard) == ["alexnet-tiny/seed0/benchmark/float32", *once, "vit-tiny/seed0/train/r00.s0"]
     assert len(rows(place)["jobs"]) == len(before["jobs"])
 

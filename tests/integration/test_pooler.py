@@ -14,7 +14,7 @@ from orchestrator.jobs import (
     JobState,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
 from tests.jobtable_places import (
     artifact,
     complete,

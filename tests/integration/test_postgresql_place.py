@@ -18,8 +18,9 @@ from orchestrator.jobs import (
     JobState,
     Lease,
 )
-from orchestrator.jobtable import JobTable, postgresql
-from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends import postgresql
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
 from orchestrator.planner import Plan
 from tests.jobtable_places import artifact
 from tests.postgres_server import fresh_database
@@ -138,7 +139,7 @@ def test_what_others_hold_for_long_is_told_and_can_be_used_afterwards(
 INTERRUPTED = """
 import sys
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
 table = JobTable(PostgresqlPlace(sys.argv[1]), "the database")
 table.release(table.claim(Claimant("w1")))
 print("ready", flush=True)

@@ -10,32 +10,33 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from orchestrator.jobtable import JobTable, claiming, handing_in, settling, stragglers
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.prepared import Prepared
-from orchestrator.jobtable.schema import edges, jobs
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.prepared import Prepared
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.schema.tables import edges, jobs
+from orchestrator.jobtable.transactions import claim, complete, leases, speculation
 from tests.postgres_server import fresh_database
 
 STATEMENTS = {
-    "the best ready job": (claiming.BEST_READY, "ready_by_path"),
-    "the best of a worker's own": (claiming.OWN_READY, "ready_by_affinity"),
-    "expired leases": (settling.EXPIRED, "running_by_expiry"),
-    "longest lease": (settling.LONGEST_LEASE, "running_by_expiry"),
-    "expired twins": (settling.EXPIRED_TWINS, "running_by_expiry"),
-    "what could be late": (stragglers.CANDIDATES, "running_by_expiry"),
+    "the best ready job": (claim.BEST_READY, "ready_by_path"),
+    "the best of a worker's own": (claim.OWN_READY, "ready_by_affinity"),
+    "expired leases": (leases.EXPIRED, "running_by_expiry"),
+    "longest lease": (leases.LONGEST_LEASE, "running_by_expiry"),
+    "expired twins": (leases.EXPIRED_TWINS, "running_by_expiry"),
+    "what could be late": (speculation.CANDIDATES, "running_by_expiry"),
 }
 BY_KEY = {
-    "leasing": claiming.LEASE,
-    "opening an attempt": claiming.OPEN_ATTEMPT,
-    "completing": handing_in.DONE,
-    "closing an attempt": settling.CLOSE_ATTEMPT,
-    "closing the attempts of others": handing_in.OUTRUN,
-    "what the trainings of a merge took": stragglers.SIBLINGS,
-    "finding children": handing_in.CHILDREN,
-    "counting a parent off": handing_in.PARENT_DONE,
-    "dropping checkpoints": handing_in.DROP_CHECKPOINTS,
+    "leasing": claim.LEASE,
+    "opening an attempt": claim.OPEN_ATTEMPT,
+    "completing": complete.DONE,
+    "closing an attempt": leases.CLOSE_ATTEMPT,
+    "closing the attempts of others": complete.OUTRUN,
+    "what the trainings of a merge took": speculation.SIBLINGS,
+    "finding children": complete.CHILDREN,
+    "counting a parent off": complete.PARENT_DONE,
+    "dropping checkpoints": complete.DROP_CHECKPOINTS,
 }
 
 

@@ -22,9 +22,10 @@ from orchestrator.jobs import (
     PlannedJob,
     Stage,
 )
-from orchestrator.jobtable import JobTable, LeaseLost, snapshot
-from orchestrator.jobtable.conditional import Version
-from orchestrator.jobtable.snapshot_format import EMPTY, REMEMBERED_SWAPS, Snapshot, decoded, encoded
+from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.backends import snapshot
+from orchestrator.jobtable.backends.conditional_file import Version
+from orchestrator.jobtable.backends.snapshot_format import EMPTY, REMEMBERED_SWAPS, Snapshot, decoded, encoded
 from tests.conditional_files import Fault, Faulty, FileOnDisk
 from tests.jobtable_places import (
     SettableSnapshotPlace,

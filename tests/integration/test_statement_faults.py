@@ -28,8 +28,8 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 from tests.conditional_files import FileOnDisk
 from tests.cutting_proxy import CuttingProxy
 from tests.jobtable_places import (

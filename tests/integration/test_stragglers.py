@@ -16,8 +16,8 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.overview import overview
-from orchestrator.jobtable.stragglers import FEWEST_SECONDS, LATE_FACTOR
+from orchestrator.jobtable.transactions.overview import overview
+from orchestrator.jobtable.transactions.speculation import FEWEST_SECONDS, LATE_FACTOR
 from orchestrator.progress import snapshot
 from tests.jobtable_places import (
     SettablePlace,

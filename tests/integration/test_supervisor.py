@@ -27,7 +27,7 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 from tests.jobtable_places import (
     artifact,
     complete,

@@ -17,8 +17,8 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.schema import attempts, jobs
-from orchestrator.jobtable.stragglers import LATE_FACTOR
+from orchestrator.jobtable.schema.tables import attempts, jobs
+from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
 from tests.jobtable_places import (
     SettablePlace,
     SettablePostgresqlPlace,

@@ -15,7 +15,7 @@ from orchestrator.jobs import (
     Lease,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.settling import KEPT_CHECKPOINTS
+from orchestrator.jobtable.transactions.leases import KEPT_CHECKPOINTS
 from tests.jobtable_places import (
     Contents,
     SettablePlace,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import mounts
-from orchestrator.jobtable.mounts import unsafe_file_system
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends import mounts
+from orchestrator.jobtable.backends.mounts import unsafe_file_system
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 
 TABLE = """\
 overlay / overlay rw 0 0

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import sqlite_files
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends import sqlite_files
+from orchestrator.jobtable.backends.sqlite import SqlitePlace
 
 Usage = namedtuple("Usage", "total used free")
 

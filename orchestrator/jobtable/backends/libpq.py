@@ -19,7 +19,7 @@ from psycopg.generators import fetch, send
 from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from orchestrator.jobtable.prepared import Arranged, Core
+from orchestrator.jobtable.backends.prepared import Arranged, Core
 
 _NUMBERED: Dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _numbers = itertools.count()

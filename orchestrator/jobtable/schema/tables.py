@@ -1,7 +1,7 @@
 """The tables, with every invariant that SQL can say as a check, a key or an index.
 
-The statements that move rows live in `orchestrator.jobtable.table` and beside it; where the database
-lives, in the places.
+The statements that move rows live in `orchestrator.jobtable.transactions`; where the database lives, in
+`orchestrator.jobtable.backends`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ jobs = Table(
     CheckConstraint("state <> 'ready' OR undone_parents = 0", name="ready_after_all_parents"),
     CheckConstraint("state <> 'blocked' OR undone_parents > 0", name="blocked_by_a_parent"),
     CheckConstraint("undone_parents >= 0", name="parents_are_counted_once"),
-    # One death alone never quarantines a job, whatever `tries` says: see `settling.expire`.
+    # One death alone never quarantines a job, whatever `tries` says: see `transactions.leases.expire`.
     CheckConstraint("failures <= tries AND stuck_deaths <= tries + 1", name="tries_are_a_limit"),
     CheckConstraint("(state = 'done') = (metrics IS NOT NULL)", name="done_has_metrics"),
 )

@@ -3,7 +3,7 @@
 A claim and a completion are a dozen statements that the database does in a few microseconds each; building,
 caching and executing them through SQLAlchemy's layers took ten times that, all of it while other workers wait
 for the write lock.  They run on the connection that SQLAlchemy holds, inside its transaction.
-How PostgreSQL is spoken to below its driver's layers stands in `orchestrator.jobtable.libpq`.
+How PostgreSQL is spoken to below its driver's layers stands in `orchestrator.jobtable.backends.libpq`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Prepared:
 
     def _compiled(self, connection: Connection, kind: str) -> Statement:
         if kind == "postgresql":
-            from orchestrator.jobtable.libpq import LibpqStatement
+            from orchestrator.jobtable.backends.libpq import LibpqStatement
 
             return LibpqStatement(self._core_for(kind))
         return _DriverStatement(self._core_for(kind).compile(dialect=connection.dialect))
@@ -134,7 +134,7 @@ class PreparedRows(Prepared):
 def together(connection: Connection, *asked: Asked) -> list[list[Any]]:
     """Execute in this order; the rows of each as named tuples.  PostgreSQL is waited for once, after the last."""
     if connection.dialect.name == "postgresql":
-        from orchestrator.jobtable.libpq import pipelined
+        from orchestrator.jobtable.backends.libpq import pipelined
 
         found = iter(pipelined(connection, _executions(connection, asked)))
         return [[one.prepared.row._make(row) for _ in one.values for row in next(found)] for one in asked]
@@ -147,7 +147,7 @@ def deferred(connection: Connection, *asked: Asked) -> None:
     SQLAlchemy's own statements do not see what these write before that.
     """
     if connection.dialect.name == "postgresql":
-        from orchestrator.jobtable.libpq import waiting
+        from orchestrator.jobtable.backends.libpq import waiting
 
         waiting(connection).extend(_executions(connection, asked))
     else:

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, bindparam, select
 
 from orchestrator import untrusted
 from orchestrator.jobs import InputRef, JobState, Stage, Upcoming
-from orchestrator.jobtable import claiming
-from orchestrator.jobtable.prepared import Prepared
-from orchestrator.jobtable.rows import inputs_of, job_name, spec_of
-from orchestrator.jobtable.schema import edges, jobs
+from orchestrator.jobtable.backends.prepared import Prepared
+from orchestrator.jobtable.schema.rows import inputs_of, job_name, spec_of
+from orchestrator.jobtable.schema.tables import edges, jobs
+from orchestrator.jobtable.transactions import claim
 
 _GOING_ON = Prepared(
     select(jobs.c.id, jobs.c.name, jobs.c.stage, jobs.c.spec, jobs.c.inputs, jobs.c.undone_parents)
@@ -36,6 +36,6 @@ def following(connection: Connection, job: str) -> Upcoming | None:
     if refs.pop("state", None) != InputRef("state", job):
         return None
     name = job_name(row.name)
-    inputs = {called: claiming.resolve(connection, name, ref) for called, ref in refs.items()}
+    inputs = {called: claim.resolve(connection, name, ref) for called, ref in refs.items()}
     spec = spec_of(Stage.TRAIN, untrusted.parsed("a job's spec", row.spec))
     return Upcoming(untrusted.job_id(row.id), name, Stage.TRAIN, spec, inputs)

@@ -1,13 +1,13 @@
 """Whether a database that somebody else wrote is made of a job table's parts, before anything in it is believed.
 
-What stands in its rows is checked as they are read: `orchestrator.jobtable.rows`.
+What stands in its rows is checked as they are read: `orchestrator.jobtable.schema.rows`.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-from orchestrator.jobtable import schema
+from orchestrator.jobtable.schema import tables
 
 LARGEST_BYTES = 1 << 30
 """A million jobs take less; a few kilobytes can unpack to any size."""
@@ -30,9 +30,9 @@ def vet(database: sqlite3.Connection) -> None:
         sqlite3.DatabaseError: SQLite cannot read it.
     """
     for kind, name, table, sql in database.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema"):
-        if kind not in ("table", "index") or table not in schema.metadata.tables or _is_virtual(sql):
+        if kind not in ("table", "index") or table not in tables.metadata.tables or _is_virtual(sql):
             raise NotAJobTable(f"it has a {kind} {ascii(name)[:60]} that no Orch makes")
-    for table in schema.metadata.tables:
+    for table in tables.metadata.tables:
         for _, name, *_, hidden in database.execute(f"PRAGMA table_xinfo({table})"):
             if hidden in _GENERATED:
                 raise NotAJobTable(f"its column {ascii(name)[:60]} is computed, which none of Orch's is")

@@ -2,7 +2,7 @@
 
 A merge waits for all trainings of its round, and so does every worker that has done its own.  Only there is a second
 run worth its cost; where nobody waits it is not.  What lives here: how late is late.  What does not: what becomes of
-the two leases (`orchestrator.jobtable.claiming` and `orchestrator.jobtable.settling`).
+the two leases (`orchestrator.jobtable.transactions.claim` and `orchestrator.jobtable.transactions.leases`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, false, or_, select, text
 
 from orchestrator.jobs import Claimant, Device, Ending, JobState, Stage
-from orchestrator.jobtable.prepared import Prepared, together
-from orchestrator.jobtable.schema import attempts, edges, jobs
-from orchestrator.jobtable.settling import EXPIRED_TWINS, expire_twin, shorten_leases
+from orchestrator.jobtable.backends.prepared import Prepared, together
+from orchestrator.jobtable.schema.tables import attempts, edges, jobs
+from orchestrator.jobtable.transactions.leases import EXPIRED_TWINS, expire_twin, shorten_leases
 
 LATE_FACTOR = 2.0
 """Times what its siblings took, in the median: workers of one kind differ by less, and a second run that begins then

@@ -13,8 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import libpq, postgresql_url
-from orchestrator.jobtable.place import T
+from orchestrator.jobtable.backends import libpq, postgresql_url
+from orchestrator.jobtable.backends.backend import T
 
 # A server that was switched off, or a network that swallows packets, answers nothing.  The system waits for hours
 # then; a worker would neither notice that the server is back nor end when it is asked to.

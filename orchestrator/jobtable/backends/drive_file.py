@@ -7,7 +7,7 @@ from contextlib import suppress
 from orchestrator.drive.client import DriveClient, md5
 from orchestrator.drive.refusals import DriveRefused, Reason
 from orchestrator.errors import HomeClosed, HomeError
-from orchestrator.jobtable.conditional import Conflict, Version
+from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 
 # Of a table that others swap several times a second every other read may be of a version in between; one that never is
 # of any is broken by the network.

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, inspect, or_, select, true, union
 from orchestrator import untrusted
 from orchestrator.errors import UsageError
 from orchestrator.jobs import Artifact, Attempt, Job, JobState
-from orchestrator.jobtable import rows, schema
-from orchestrator.jobtable.rows import as_artifact, as_attempt, as_job
-from orchestrator.jobtable.schema import checkpoints, data, jobs, outputs, study
+from orchestrator.jobtable.schema import rows, tables
+from orchestrator.jobtable.schema.rows import as_artifact, as_attempt, as_job
+from orchestrator.jobtable.schema.tables import checkpoints, data, jobs, outputs, study
 from orchestrator.untrusted import Altered
 
 
@@ -62,11 +62,11 @@ def all_jobs(connection: Connection) -> list[Job]:
 
 def attempts(connection: Connection, job: str | None) -> list[Attempt]:
     """Of one job or of all, in the order of their beginning."""
-    wanted = select(schema.attempts).order_by(
-        schema.attempts.c.started, schema.attempts.c.job, schema.attempts.c.number
+    wanted = select(tables.attempts).order_by(
+        tables.attempts.c.started, tables.attempts.c.job, tables.attempts.c.number
     )
     if job is not None:
-        wanted = wanted.where(schema.attempts.c.job == job)
+        wanted = wanted.where(tables.attempts.c.job == job)
     return [as_attempt(row) for row in connection.execute(wanted)]
 
 

@@ -3,8 +3,8 @@
 Every function that acts for a worker takes its lease and raises `LeaseLost` when the token is no longer the
 job's: the row is then another worker's, and is not touched.
 
-A job that is late may be held twice, by its holder and by a twin (`orchestrator.jobtable.stragglers` says when).  What
-is said here of a job that is let go holds for the last of them: until then the other goes on with it.
+A job that is late may be held twice, by its holder and by a twin (`speculation` says when).  What is said
+here of a job that is let go holds for the last of them: until then the other goes on with it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from sqlalchemy import (
 from orchestrator import untrusted
 from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
-from orchestrator.jobtable import rows
-from orchestrator.jobtable.prepared import Asked, Prepared, together
-from orchestrator.jobtable.rows import as_artifact
-from orchestrator.jobtable.schema import IS_RUNNING, attempts, checkpoints, data, jobs, outputs
+from orchestrator.jobtable.backends.prepared import Asked, Prepared, together
+from orchestrator.jobtable.schema import rows
+from orchestrator.jobtable.schema.rows import as_artifact
+from orchestrator.jobtable.schema.tables import IS_RUNNING, attempts, checkpoints, data, jobs, outputs
 
 KEPT_CHECKPOINTS = 2
 """The newest, and the one before in case the newest turns out damaged."""

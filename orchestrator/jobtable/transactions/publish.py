@@ -18,21 +18,19 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    inspect,
     literal,
     select,
     true,
     update,
 )
-from sqlalchemy.exc import NoResultFound, ProgrammingError
 
-from orchestrator.errors import HomeError, OrchError, UsageError
+from orchestrator.errors import OrchError, UsageError
 from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
-from orchestrator.jobtable import rows, schema
-from orchestrator.jobtable.interventions import FORGOTTEN, is_begun
-from orchestrator.jobtable.prepared import PreparedRows, Row, together
-from orchestrator.jobtable.schema import data, edges, jobs, study
-from orchestrator.jobtable.settling import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
+from orchestrator.jobtable.backends.prepared import PreparedRows, Row, together
+from orchestrator.jobtable.schema import rows
+from orchestrator.jobtable.schema.tables import data, edges, jobs, study
+from orchestrator.jobtable.transactions.interventions import FORGOTTEN, is_begun
+from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
 
 if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `orch status` need not load
     from orchestrator.planner import Plan
@@ -63,44 +61,6 @@ class PlanChange:
 
 class WorkAtStake(OrchError):
     """A plan was not published, because it would touch what somebody has computed."""
-
-
-def create_tables(connection: Connection, where: str) -> None:
-    """Make the tables in an empty database; leaves existing ones as they are, of whatever schema.
-
-    Raises:
-        HomeError: another program's tables are there.
-    """
-    there = inspect(connection)
-    if not there.has_table(study.name):
-        if any(map(there.has_table, schema.metadata.tables)):
-            raise _of_another_program(where)
-        schema.metadata.create_all(connection)
-        connection.execute(insert(study).values(id=1, schema_version=schema.VERSION, notes=[]))
-
-
-def is_current(connection: Connection, where: str) -> bool:
-    """Whether the tables have this schema; False if an older one, to be migrated.
-
-    Raises:
-        HomeError: a newer Orch made them, another program did, or they are not there.
-    """
-    if not inspect(connection).has_table(study.name):
-        raise HomeError(f"There is no job table in {where}; `orch plan` makes one.")
-    try:
-        version = connection.execute(select(study.c.schema_version)).scalar_one()
-    except (ProgrammingError, NoResultFound) as error:
-        raise _of_another_program(where) from error
-    if version > schema.VERSION:
-        raise HomeError(
-            f"The job table in {where} has schema {version} and this Orch knows schemas up to {schema.VERSION}; "
-            "upgrade Orch to use this home."
-        )
-    return bool(version == schema.VERSION)
-
-
-def _of_another_program(where: str) -> HomeError:
-    return HomeError(f"The tables in {where} are another program's; give Orch a database of its own.")
 
 
 def preview(connection: Connection, plan: Plan) -> PlanChange:

@@ -23,11 +23,11 @@ from sqlalchemy import (
 
 from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact, Claimant, Completed, Ending, Finished, JobState, Lease, Stage
-from orchestrator.jobtable import claiming
-from orchestrator.jobtable.prepared import Prepared, PreparedRows, together
-from orchestrator.jobtable.rows import as_artifact
-from orchestrator.jobtable.schema import attempts, checkpoints, edges, jobs, outputs
-from orchestrator.jobtable.settling import CLEARED_LEASE, ended, is_held_under, lost_by, unnamed
+from orchestrator.jobtable.backends.prepared import Prepared, PreparedRows, together
+from orchestrator.jobtable.schema.rows import as_artifact
+from orchestrator.jobtable.schema.tables import attempts, checkpoints, edges, jobs, outputs
+from orchestrator.jobtable.transactions import claim
+from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, ended, is_held_under, lost_by, unnamed
 
 _LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job).scalar_subquery()
 
@@ -131,9 +131,9 @@ def complete(
         after = then if is_last else finished[number + 1].job
         # Whoever completes the next one too needs no file of the state in between, and has not kept one.
         without = () if is_last else ("state",)
-        held = None if after is None else claiming.claim_one(connection, claimant, after, now, without)
+        held = None if after is None else claim.claim_one(connection, claimant, after, now, without)
     if held is None and or_best:
-        held = claiming.claim(connection, claimant, now)
+        held = claim.claim(connection, claimant, now)
     return Completed(held, superseded)
 
 

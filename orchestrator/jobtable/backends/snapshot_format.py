@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable.vetting import LARGEST_BYTES
+from orchestrator.jobtable.schema.vetting import LARGEST_BYTES
 
 _MAGIC = b"orch snapshot 1\n"
 # The fastest: a database of rows alike shrinks to an eighth at any level.

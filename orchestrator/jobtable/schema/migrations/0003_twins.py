@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import Boolean, CheckConstraint, Column, Double, String, Text, false, text
 
-from orchestrator.jobtable.rebuilding import replace_check
+from orchestrator.jobtable.schema.rebuilding import replace_check
 
 revision = "0003"
 down_revision = "0002"

@@ -28,11 +28,11 @@ from sqlalchemy import (
 from orchestrator import untrusted
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, Claimant, Device, InputRef, JobState, Lease
-from orchestrator.jobtable import stragglers
-from orchestrator.jobtable.prepared import Asked, Prepared, deferred, together
-from orchestrator.jobtable.rows import as_artifact, as_stage, inputs_of, job_name, spec_of
-from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
-from orchestrator.jobtable.settling import (
+from orchestrator.jobtable.backends.prepared import Asked, Prepared, deferred, together
+from orchestrator.jobtable.schema.rows import as_artifact, as_stage, inputs_of, job_name, spec_of
+from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
+from orchestrator.jobtable.transactions import speculation
+from orchestrator.jobtable.transactions.leases import (
     CLOCK_SKEW_SECONDS,
     EXPIRED,
     LONGEST_BACK_OFF_SECONDS,
@@ -185,7 +185,7 @@ def _leased(connection: Connection, row: Any, claimant: Claimant, now: float, wi
 
 def _twin(connection: Connection, claimant: Claimant, now: float) -> Lease | None:
     """A lease beside the holder's of the latest job, if any is late and nobody is writing to it just now."""
-    for late in stragglers.late_jobs(connection, claimant, now):
+    for late in speculation.late_jobs(connection, claimant, now):
         row = _THIS_LATE.first(connection, job=late.id, held=late.token)
         if row is None:
             continue

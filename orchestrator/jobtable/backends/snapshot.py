@@ -2,7 +2,7 @@
 
 The schema and the transactions are those of SQLite, on a copy in memory.  A transaction reads the newest snapshot,
 changes the copy and puts it in the snapshot's place, unless another was quicker: then it reads and runs again.
-What the file is kept in stands behind `orchestrator.jobtable.conditional`, its bytes in `snapshot_format`.
+What the file is kept in stands behind `conditional_file`, its bytes in `snapshot_format`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 from sqlalchemy import Connection, StaticPool, create_engine
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable.conditional import ConditionalFile, Conflict, Version
-from orchestrator.jobtable.place import T
-from orchestrator.jobtable.sightings import NO_SIGHTINGS, Sightings
-from orchestrator.jobtable.snapshot_format import EMPTY, NotASnapshot, Snapshot, decoded, encoded
-from orchestrator.jobtable.sqlite import begun, explained
-from orchestrator.jobtable.vetting import NotAJobTable, vet
+from orchestrator.jobtable.backends.backend import T
+from orchestrator.jobtable.backends.conditional_file import ConditionalFile, Conflict, Version
+from orchestrator.jobtable.backends.sightings import NO_SIGHTINGS, Sightings
+from orchestrator.jobtable.backends.snapshot_format import EMPTY, NotASnapshot, Snapshot, decoded, encoded
+from orchestrator.jobtable.backends.sqlite import begun, explained
+from orchestrator.jobtable.schema.vetting import NotAJobTable, vet
 
 PATIENCE_SECONDS = 15.0
 """How long a transaction is tried against others.  A worker that is asked to end has half a minute in all."""

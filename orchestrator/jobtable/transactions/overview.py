@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from orchestrator import untrusted
 from orchestrator.jobs import Device, Ending, Job, JobState, Lives, Stage
-from orchestrator.jobtable import rows
-from orchestrator.jobtable.rows import as_job
-from orchestrator.jobtable.schema import IS_READY, IS_RUNNING, attempts, jobs
+from orchestrator.jobtable.schema import rows
+from orchestrator.jobtable.schema.rows import as_job
+from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, jobs
 
 
 @dataclass(frozen=True)

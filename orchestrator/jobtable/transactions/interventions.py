@@ -1,6 +1,6 @@
 """What a person decides about a job by hand: `orch retry` and `orch cancel`.
 
-What a new plan does to jobs stands in `orchestrator.jobtable.publishing`.
+What a new plan does to jobs stands in `orchestrator.jobtable.transactions.publish`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from orchestrator.errors import UsageError
 from orchestrator.jobs import Ending, JobState
-from orchestrator.jobtable import rows
-from orchestrator.jobtable.schema import edges, jobs
-from orchestrator.jobtable.settling import CLEARED_LEASE, close_attempts
+from orchestrator.jobtable.schema import rows
+from orchestrator.jobtable.schema.tables import edges, jobs
+from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, close_attempts
 
 FORGOTTEN: Mapping[str, Any] = {"failures": 0, "stuck_deaths": 0, "death_step": -1, "not_before": 0.0, "error": None}
 """What a job that is given another chance does not carry over from those that it had."""

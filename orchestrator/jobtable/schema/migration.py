@@ -1,7 +1,7 @@
 """Brings the tables that an older Orch made to this one's schema, by Alembic's revisions in `migrations/`.
 
-What the tables are now stands in `orchestrator.jobtable.schema`.  `study.schema_version` is the one note of where a
-database stands: a revision's id is the number of the schema that it makes, and Alembic's own table is not used.
+What the tables are now stands in `tables`.  `study.schema_version` is the one note of where a database stands: a
+revision's id is the number of the schema that it makes, and Alembic's own table is not used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from alembic.operations import Operations
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, select, update
 
-from orchestrator.jobtable.schema import study
+from orchestrator.jobtable.schema.tables import study
 
 _REVISIONS = Path(__file__).with_name("migrations")
 

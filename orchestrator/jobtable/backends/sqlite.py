@@ -16,8 +16,8 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import mounts, sqlite_files
-from orchestrator.jobtable.place import T
+from orchestrator.jobtable.backends import mounts, sqlite_files
+from orchestrator.jobtable.backends.backend import T
 
 # Longer than any transaction here takes, so that a writer that meets another waits instead of failing with "locked";
 # short enough that a worker which is asked to end while the table is stuck can still end in good order.
