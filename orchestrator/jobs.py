@@ -156,7 +156,7 @@ class Lease:
     token: str
     """A fencing token: fresh with every claim, so that a holder who fell silent cannot write over the next one."""
     seconds: float
-    """How long the place lets the holder be silent, counted from the claim or the last renewal."""
+    """How long the backend lets the holder be silent, counted from the claim or the last renewal."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
     """Newest first, at most two."""
@@ -229,7 +229,7 @@ class Attempt:
     host: str
     device: str
     started: float
-    """Seconds since 1970 by the place's clock, as all times in the table."""
+    """Seconds since 1970 by the backend's clock, as all times in the table."""
     seen: float
     """When its worker was last heard of."""
     ended: float | None

@@ -13,7 +13,7 @@ from orchestrator.jobs import (
     Lease,
     Stage,
 )
-from tests.jobtable_places import complete
+from tests.jobtable_backends import complete
 from tests.report_jobs import compress, latency
 
 _OUTPUTS = {

@@ -1,7 +1,7 @@
 """Rounds of trainings of which one is late: what the proofs of stragglers and twins start from.
 
-A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every place of
-`tests.jobtable_places`.
+A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every backend of
+`tests.jobtable_backends`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
-from tests.jobtable_places import (
-    SettablePlace,
+from tests.jobtable_backends import (
+    SettableBackend,
     artifact,
     complete,
     plan_of,
@@ -39,8 +39,8 @@ GPU = frozenset({Device.CPU, Device.GPU})
 
 
 @pytest.fixture(name="table")
-def fixture_table(place: SettablePlace) -> JobTable:
-    table = JobTable(place, "here")
+def fixture_table(backend: SettableBackend) -> JobTable:
+    table = JobTable(backend, "here")
     table.create()
     return table
 
@@ -73,17 +73,17 @@ def done(table: JobTable, lease: Lease) -> tuple[object, ...]:
 
 
 @pytest.fixture(name="late")
-def fixture_late(table: JobTable, place: SettablePlace) -> Lease:
+def fixture_late(table: JobTable, backend: SettableBackend) -> Lease:
     """The lease of a training that is late; nothing is ready."""
     publish(table, with_merge(shards(2)))
-    return begun_late(table, place)
+    return begun_late(table, backend)
 
 
-def begun_late(table: JobTable, place: SettablePlace) -> Lease:
+def begun_late(table: JobTable, backend: SettableBackend) -> Lease:
     slow, quick = claimed(table, SLOW), claimed(table, "quick")
-    place.clock += QUICK
+    backend.clock += QUICK
     done(table, quick)
-    place.clock += (LATE_FACTOR - 1) * QUICK + 1
+    backend.clock += (LATE_FACTOR - 1) * QUICK + 1
     return slow
 
 

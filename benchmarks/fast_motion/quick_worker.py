@@ -21,9 +21,9 @@ from pathlib import Path
 from orchestrator import entry
 from orchestrator.home import Home
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.backend import Place
-from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from workers.console import Console
 from workers.hosts import Host
 from workers.supervisor import Settings, Supervisor
@@ -128,15 +128,15 @@ class _Settable:
         return super().now(connection) + float(self.ahead.read_text())  # type: ignore[misc, no-any-return]
 
 
-class _SettableSqlite(_Settable, SqlitePlace):
+class _SettableSqlite(_Settable, SqliteBackend):
     pass
 
 
-class _SettablePostgresql(_Settable, PostgresqlPlace):
+class _SettablePostgresql(_Settable, PostgresqlBackend):
     pass
 
 
-def _set_by(file: Path, url: str) -> Place:
+def _set_by(file: Path, url: str) -> Backend:
     if url.startswith("postgresql"):
         database = _SettablePostgresql(url)
         database.ahead = file

@@ -1,4 +1,4 @@
-"""The contract of the job table: what coordinator and workers may do with jobs, whichever place they live in."""
+"""The contract of the job table: what coordinator and workers may do with jobs, whichever backend they live in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from orchestrator.jobs import (
     Lives,
     Upcoming,
 )
-from orchestrator.jobtable.backends.backend import Place, T
+from orchestrator.jobtable.backends.backend import Backend, T
 from orchestrator.jobtable.schema import creation, rows
 from orchestrator.jobtable.transactions import chain, claim, complete, interventions, leases, publish, queries
 from orchestrator.jobtable.transactions.complete import ChainBroken
@@ -48,24 +48,24 @@ class JobTable:
     - A job has at most one live token, and a second one while a twin runs it beside a holder that is late.  Every
       write of a worker carries its lease's token; one that is no longer the job's gets `LeaseLost` and changes nothing.
     - `done` is never undone, and a job is never claimable before its parents are done.
-    - Only a lease that expired by the place's clock takes a job from a worker that did not give it back.
+    - Only a lease that expired by the backend's clock takes a job from a worker that did not give it back.
     - Each operation is one transaction: it has happened wholly or not at all.
 
-    Every operation may raise `HomeError` when the place cannot be reached.  Nothing of it has happened then,
+    Every operation may raise `HomeError` when the backend cannot be reached.  Nothing of it has happened then,
     or all of it; `renew` may be tried again, and a `complete` tried again says `LeaseLost` if it had happened.
     """
 
-    def __init__(self, place: Place, where: str) -> None:
-        self._place = place
+    def __init__(self, backend: Backend, where: str) -> None:
+        self._backend = backend
         self._where = where
 
     def _transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
         with untrusted.understood(self._where):
-            return self._place.transact(change, exclusive=exclusive)
+            return self._backend.transact(change, exclusive=exclusive)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with untrusted.understood(self._where), self._place.reading() as connection:
+        with untrusted.understood(self._where), self._backend.reading() as connection:
             yield connection
 
     # --- for the coordinator ---
@@ -129,9 +129,9 @@ class JobTable:
         """
 
         def all_of_it(connection: Connection) -> PlanChange:
-            now = self._place.now(connection)
+            now = self._backend.now(connection)
             change = publish.publish(connection, plan, data or {}, notes, now, cautious=cautious)
-            self._place.analyze(connection)
+            self._backend.analyze(connection)
             return change
 
         return self._transact(all_of_it, exclusive=True)
@@ -157,7 +157,7 @@ class JobTable:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
 
         def found_and_cancelled(connection: Connection) -> int:
-            return interventions.cancel(connection, queries.find(connection, job), self._place.now(connection))
+            return interventions.cancel(connection, queries.find(connection, job), self._backend.now(connection))
 
         return self._transact(found_and_cancelled, exclusive=True)
 
@@ -169,7 +169,7 @@ class JobTable:
         Raises:
             StoreError: the job's inputs were never published.
         """
-        return self._transact(lambda connection: claim.claim(connection, worker, self._place.now(connection)))
+        return self._transact(lambda connection: claim.claim(connection, worker, self._backend.now(connection)))
 
     def complete(
         self,
@@ -198,7 +198,7 @@ class JobTable:
         """
         completed = self._transact(
             lambda connection: complete.complete(
-                connection, lease, finished, worker, self._place.now(connection), then=then, or_best=or_best
+                connection, lease, finished, worker, self._backend.now(connection), then=then, or_best=or_best
             )
         )
         return dataclasses.replace(completed, superseded=self._let_go(completed.superseded))
@@ -221,7 +221,7 @@ class JobTable:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
         renewed = self._transact(
-            lambda connection: leases.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+            lambda connection: leases.renew(connection, lease, progress, checkpoint, self._backend.now(connection))
         )
         return dataclasses.replace(renewed, superseded=self._let_go(renewed.superseded))
 
@@ -242,7 +242,7 @@ class JobTable:
             final: another try would end the same, so there is none.
         """
         return self._transact(
-            lambda connection: leases.fail(connection, lease, error, self._place.now(connection), final=final)
+            lambda connection: leases.fail(connection, lease, error, self._backend.now(connection), final=final)
         )
 
     def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
@@ -252,7 +252,7 @@ class JobTable:
             refused: this worker can never do it; the reason is shown until another has done it.
         """
         self._transact(
-            lambda connection: leases.release(connection, lease, reason, self._place.now(connection), refused=refused)
+            lambda connection: leases.release(connection, lease, reason, self._backend.now(connection), refused=refused)
         )
 
     def _let_go(self, superseded: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
@@ -262,7 +262,7 @@ class JobTable:
         """
         try:
             if superseded:
-                self._place.make_durable()
+                self._backend.make_durable()
         except HomeError:
             return ()
         return superseded
@@ -279,7 +279,7 @@ class JobTable:
 
     def refresh(self) -> None:
         """Have the next read show the newest state."""
-        self._place.forget_reads()
+        self._backend.forget_reads()
 
     def study(self) -> PlannedStudy | None:
         """The study that was published; None before the first `publish`."""
@@ -299,7 +299,7 @@ class JobTable:
     def overview(self) -> Overview:
         """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""
         with self._reading() as connection:
-            return overview(connection, self._place.now(connection))
+            return overview(connection, self._backend.now(connection))
 
     def lives(self) -> Lives:
         """How long workers live, summed up by the database: what a worker goes by to decide when to checkpoint."""
@@ -336,4 +336,4 @@ class JobTable:
         return self._transact(lambda connection: queries.is_named(connection, location))
 
     def close(self) -> None:
-        self._place.close()
+        self._backend.close()

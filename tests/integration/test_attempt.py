@@ -22,8 +22,8 @@ from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
-from tests.jobtable_places import artifact, plan_of, planned_job
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from tests.jobtable_backends import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import attempt, holding, messages
 from workers.attempt import Attempt
@@ -223,7 +223,7 @@ def chain() -> list[PlannedJob]:
 
 @pytest.fixture
 def table(tmp_path: Path, chain: list[PlannedJob]) -> Iterator[JobTable]:
-    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
+    with closing(SqliteBackend(tmp_path / "jobs.db")) as place:
         table = JobTable(place, "here")
         table.create()
         table.publish(plan_of(chain, seconds=3600))

@@ -17,8 +17,8 @@ from fast_motion.verdict import Wrong, judge, read
 from orchestrator.artifacts import LocalStore
 from orchestrator.jobs import Claimant, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
-from tests.jobtable_places import (
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from tests.jobtable_backends import (
     complete,
     plan_of,
     planned_job,
@@ -50,7 +50,7 @@ class Finished:
 @pytest.fixture(name="site")
 def fixture_site(tmp_path: Path) -> Iterator[Finished]:
     database, store = tmp_path / "jobs.db", LocalStore(tmp_path / "artifacts")
-    with closing(JobTable(SqlitePlace(database), "here")) as jobs:
+    with closing(JobTable(SqliteBackend(database), "here")) as jobs:
         jobs.create()
         jobs.publish(plan_of([planned_job("a", Stage.TRAIN)]))
         lease = jobs.claim(Claimant("w1"))

@@ -19,12 +19,12 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
-from tests.jobtable_places import (
-    SettablePlace,
+from tests.jobtable_backends import (
+    SettableBackend,
     artifact,
     complete,
-    fixture_place,  # noqa: F401
-    fixture_place_of,  # noqa: F401
+    fixture_backend,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     output_names,
     plan_of,
     planned_job,
@@ -35,8 +35,8 @@ WITH_GPU = Claimant("w2", "host", "T4", frozenset({Device.CPU, Device.GPU}))
 
 
 @pytest.fixture
-def table(place: SettablePlace) -> Iterator[JobTable]:
-    table = JobTable(place, "here")
+def table(backend: SettableBackend) -> Iterator[JobTable]:
+    table = JobTable(backend, "here")
     table.create()
     yield table
     table.close()
@@ -80,10 +80,10 @@ def test_a_worker_that_asks_for_no_job_is_given_none(table: JobTable) -> None:
     assert table.overview().counts == {JobState.DONE: 1, JobState.READY: 1}
 
 
-def test_a_lost_lease_costs_the_holder_nothing_and_claims_nothing(table: JobTable, place: SettablePlace) -> None:
+def test_a_lost_lease_costs_the_holder_nothing_and_claims_nothing(table: JobTable, backend: SettableBackend) -> None:
     table.publish(plan_of(independent(2)))
     late = claimed(table)
-    place.clock += 5.1
+    backend.clock += 5.1
     holder = claimed(table, WITH_GPU)
     assert holder.job == late.job
     table.renew(holder, {"step": 1}, Checkpoint(1, artifact("the holder's")))
@@ -195,11 +195,11 @@ def test_a_run_that_was_cut_in_the_middle_is_not_completed_at_all(table: JobTabl
     assert table.outputs(a.id) == {"state": artifact("state of a")}
 
 
-def test_the_run_of_a_lost_lease_changes_nothing(table: JobTable, place: SettablePlace) -> None:
+def test_the_run_of_a_lost_lease_changes_nothing(table: JobTable, backend: SettableBackend) -> None:
     a, b = jobs = chain("a", "b")
     table.publish(plan_of(jobs))
     late = claimed(table)
-    place.clock += 5.1
+    backend.clock += 5.1
     holder = claimed(table, WITH_GPU)
     with pytest.raises(LeaseLost):
         table.complete(late, [finished(a), finished(b, "state")], WORKER)

@@ -40,8 +40,8 @@ from tests.drive.signed_in import (
     fixture_client,  # noqa: F401
     fixture_drive,  # noqa: F401
 )
-from tests.jobtable_places import (
-    SettableSnapshotPlace,
+from tests.jobtable_backends import (
+    SettableSnapshotBackend,
     complete,
     output_names,
     plan_of,
@@ -62,7 +62,7 @@ class PlayedWorker:
     """Claims, fetches, computes what follows from its inputs, uploads and commits; tries again what failed."""
 
     def __init__(self, client: DriveClient, home: folder.StudyFolder, place: Path) -> None:
-        self.place = SettableSnapshotPlace(DriveFile(client, home.jobs, "the study"), pause=lambda _: None)
+        self.place = SettableSnapshotBackend(DriveFile(client, home.jobs, "the study"), pause=lambda _: None)
         self.table = JobTable(self.place, "the study")
         self._store = DriveStore(client, home.artifacts, "the study's folder")
         self._directory = place

@@ -29,7 +29,7 @@ from orchestrator.report.page import render
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.hostile import MARKER, columns, plant, values_for
-from tests.jobtable_places import complete
+from tests.jobtable_backends import complete
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 

@@ -42,14 +42,14 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planner import Plan
-from tests.jobtable_places import (
+from tests.jobtable_backends import (
+    BackendOf,
     Contents,
-    PlaceOf,
-    SettablePlace,
+    SettableBackend,
     artifact,
     complete,
     contents,
-    fixture_place_of,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     output_names,
     plan_of,
     planned_job,
@@ -65,12 +65,12 @@ picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
 
 
-def test_the_table_keeps_its_promises_in_every_order_of_events(place_of: PlaceOf) -> None:
+def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf) -> None:
     names = (f"example{number}" for number in itertools.count())
     run_state_machine_as_test(
-        lambda: JobTableMachine(place_of(next(names))),  # type: ignore[arg-type]  # any factory will do
+        lambda: JobTableMachine(backend_of(next(names))),  # type: ignore[arg-type]  # any factory will do
         settings=settings(
-            max_examples=int(os.environ.get(EXAMPLES, place_of.scale.orders)),
+            max_examples=int(os.environ.get(EXAMPLES, backend_of.scale.orders)),
             stateful_step_count=30,
             deadline=None,
             derandomize=EXAMPLES not in os.environ,
@@ -142,10 +142,10 @@ def graphs(draw: st.DrawFn) -> tuple[PlannedJob, ...]:
 
 
 class JobTableMachine(RuleBasedStateMachine):
-    def __init__(self, place: SettablePlace) -> None:
+    def __init__(self, backend: SettableBackend) -> None:
         super().__init__()
-        self.place = place
-        self.table = JobTable(place, "here")
+        self.backend = backend
+        self.table = JobTable(backend, "here")
         self.table.create()
         self.graph: tuple[PlannedJob, ...] = ()
         self.tries = 1
@@ -153,7 +153,7 @@ class JobTableMachine(RuleBasedStateMachine):
         self.live: dict[str, Lease] = {}
         """The leases that hold, by job."""
         self.stale: list[Lease] = []
-        self.seen: Contents = contents(place)
+        self.seen: Contents = contents(backend)
         """The table after the last event."""
 
     @initialize(graph=graphs(), chosen=st.sets(picks), tries=st.integers(1, 4))
@@ -208,7 +208,7 @@ class JobTableMachine(RuleBasedStateMachine):
         assert lease.job not in self.live
         job = self.expected[lease.job]
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
-        job.expires = self.place.clock + job.lease_seconds
+        job.expires = self.backend.clock + job.lease_seconds
         assert (lease.worker, lease.attempt, lease.seconds) == (worker, job.attempts, job.lease_seconds)
         assert lease.checkpoints == job.held
         assert lease.inputs == {
@@ -223,7 +223,7 @@ class JobTableMachine(RuleBasedStateMachine):
         job = self.expected[lease.job]
         checkpoint = None if saved is None else Checkpoint(saved, _state(job, saved, device))
         renewed = self.table.renew(lease, None if step is None else {"step": step}, checkpoint)
-        job.expires = self.place.clock + job.lease_seconds
+        job.expires = self.backend.clock + job.lease_seconds
         if checkpoint:
             job.save(checkpoint)
         assert (renewed.token, renewed.seconds, renewed.checkpoints) == (lease.token, job.lease_seconds, job.held)
@@ -291,7 +291,7 @@ class JobTableMachine(RuleBasedStateMachine):
         job.fail(self.tries)
         assert state is job.state
         job.not_before = self._row(lease.job).not_before
-        wait = job.not_before - self.place.clock
+        wait = job.not_before - self.backend.clock
         assert FIRST_BACK_OFF_SECONDS <= wait <= LONGEST_BACK_OFF_SECONDS
 
     @rule(misfortunes=st.lists(st.sampled_from(["fail", "die"]), min_size=2, max_size=6))
@@ -303,7 +303,7 @@ class JobTableMachine(RuleBasedStateMachine):
             if self.live and misfortune == "fail":
                 self.fail(len(self.live) - 1)
                 self.the_table_is_as_expected_and_its_promises_hold()
-            self.place.clock += FIRST_BACK_OFF_SECONDS * 8 + 1
+            self.backend.clock += FIRST_BACK_OFF_SECONDS * 8 + 1
 
     @precondition(lambda self: self.live)
     @rule(pick=picks)
@@ -328,7 +328,7 @@ class JobTableMachine(RuleBasedStateMachine):
         }
         with pytest.raises(LeaseLost):
             late[write]()
-        assert contents(self.place) == self.seen
+        assert contents(self.backend) == self.seen
 
     @rule(pick=picks)
     def retry(self, pick: int) -> None:
@@ -339,7 +339,7 @@ class JobTableMachine(RuleBasedStateMachine):
         else:
             with pytest.raises(UsageError, match="only a quarantined job"):
                 self.table.retry(job.job.id)
-            assert contents(self.place) == self.seen
+            assert contents(self.backend) == self.seen
 
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
@@ -347,22 +347,22 @@ class JobTableMachine(RuleBasedStateMachine):
         if job.state is JobState.DONE:
             with pytest.raises(UsageError, match="stays done"):
                 self.table.cancel(job.job.id)
-            assert contents(self.place) == self.seen
+            assert contents(self.backend) == self.seen
         else:
             cancelled = self.table.cancel(job.job.id)
             assert cancelled == sum(self._expect_cancelled(known) for known in self._with_descendants(job))
 
     @rule()
     def fall_silent_for_longer_than_every_lease(self) -> None:
-        self.place.clock += 5.1
+        self.backend.clock += 5.1
 
     @rule(seconds=st.floats(-3, 3))
     def clock_slips(self, seconds: float) -> None:
-        self.place.clock += seconds
+        self.backend.clock += seconds
 
     @invariant()
     def the_table_is_as_expected_and_its_promises_hold(self) -> None:
-        before, self.seen = self.seen, contents(self.place)
+        before, self.seen = self.seen, contents(self.backend)
         _check_jobs(self.seen)
         _check_attempts(self.seen)
         _check_nothing_settled_was_changed(before, self.seen)
@@ -384,7 +384,7 @@ class JobTableMachine(RuleBasedStateMachine):
     def _finish_everything(self) -> None:
         states = {JobState.READY}
         while not states <= {JobState.DONE, JobState.CANCELLED}:
-            self.place.clock += LONGEST_BACK_OFF_SECONDS + 1
+            self.backend.clock += LONGEST_BACK_OFF_SECONDS + 1
             self.claim("w1")
             self.the_table_is_as_expected_and_its_promises_hold()
             if self.live:
@@ -399,7 +399,7 @@ class JobTableMachine(RuleBasedStateMachine):
     # --- the model ---
 
     def _claimable(self, job: Expected) -> bool:
-        return job.state is JobState.READY and job.not_before <= self.place.clock and not self._undone_parents(job)
+        return job.state is JobState.READY and job.not_before <= self.backend.clock and not self._undone_parents(job)
 
     def _undone_parents(self, job: Expected) -> int:
         return sum(self.expected[parent].state is not JobState.DONE for parent in job.job.parents)
@@ -417,7 +417,7 @@ class JobTableMachine(RuleBasedStateMachine):
     def _expect_reaping(self) -> None:
         for id_ in list(self.live):
             job = self.expected[id_]
-            if job.expires < self.place.clock:
+            if job.expires < self.backend.clock:
                 self._lose(job)
                 job.die(self.tries)
 
@@ -446,11 +446,11 @@ class JobTableMachine(RuleBasedStateMachine):
     # --- the table ---
 
     def _row(self, id_: str) -> Row[Any]:
-        return next(row for row in contents(self.place)["jobs"] if row.id == id_)
+        return next(row for row in contents(self.backend)["jobs"] if row.id == id_)
 
     def _check_superseded(self, superseded: Collection[Artifact], offered: Collection[str] = ()) -> None:
         """What a worker may delete is exactly what was named before, or it offered just now, and is not named now."""
-        assert {file.sha256 for file in superseded} == _named(self.seen).union(offered) - _named(contents(self.place))
+        assert {file.sha256 for file in superseded} == _named(self.seen).union(offered) - _named(contents(self.backend))
 
 
 def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:

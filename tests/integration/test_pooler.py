@@ -14,8 +14,8 @@ from orchestrator.jobs import (
     JobState,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
-from tests.jobtable_places import (
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from tests.jobtable_backends import (
     artifact,
     complete,
     plan_of,
@@ -37,8 +37,8 @@ def pooler(postgres: str) -> Iterator[str]:
 
 
 def test_every_job_is_done_once_by_workers_that_share_a_poolers_connections(pooler: str) -> None:
-    with closing(PostgresqlPlace(pooler)) as place:
-        table = JobTable(place, "here")
+    with closing(PostgresqlBackend(pooler)) as backend:
+        table = JobTable(backend, "here")
         table.create()
         table.publish(plan_of([planned_job(f"job{number}") for number in range(JOBS)], seconds=60.0))
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -48,8 +48,8 @@ def test_every_job_is_done_once_by_workers_that_share_a_poolers_connections(pool
 
 
 def _work(url: str, name: str) -> None:
-    with closing(PostgresqlPlace(url)) as place:
-        table = JobTable(place, "here")
+    with closing(PostgresqlBackend(url)) as backend:
+        table = JobTable(backend, "here")
         while lease := table.claim(Claimant(name)):
             lease = table.renew(lease, {"step": 1})
             complete(table, lease, {"model": artifact(lease.name)}, {"top1": 0.5})

@@ -27,8 +27,8 @@ from orchestrator.jobtable.backends import snapshot
 from orchestrator.jobtable.backends.conditional_file import Version
 from orchestrator.jobtable.backends.snapshot_format import EMPTY, REMEMBERED_SWAPS, Snapshot, decoded, encoded
 from tests.conditional_files import Fault, Faulty, FileOnDisk
-from tests.jobtable_places import (
-    SettableSnapshotPlace,
+from tests.jobtable_backends import (
+    SettableSnapshotBackend,
     artifact,
     complete,
     output_names,
@@ -55,16 +55,16 @@ def chain() -> list[PlannedJob]:
 
 @pytest.fixture
 def planned(file: FileOnDisk, chain: list[PlannedJob]) -> JobTable:
-    table = JobTable(SettableSnapshotPlace(file), "here")
+    table = JobTable(SettableSnapshotBackend(file), "here")
     table.create()
     table.publish(plan_of(chain, seconds=LEASE_SECONDS))
     return table
 
 
-def through(file: FileOnDisk, faults: Iterable[Fault]) -> tuple[JobTable, SettableSnapshotPlace, Faulty]:
+def through(file: FileOnDisk, faults: Iterable[Fault]) -> tuple[JobTable, SettableSnapshotBackend, Faulty]:
     faulty = Faulty(file, faults)
-    place = SettableSnapshotPlace(faulty, pause=lambda _: None)
-    return JobTable(place, "here"), place, faulty
+    backend = SettableSnapshotBackend(faulty, pause=lambda _: None)
+    return JobTable(backend, "here"), backend, faulty
 
 
 def outputs_of(lease: Lease) -> dict[str, Artifact]:
@@ -75,13 +75,13 @@ def completed(table: JobTable, lease: Lease) -> Completed:
     return table.complete(lease, [Finished(lease.job, outputs_of(lease), {})], WORKER, or_best=True)
 
 
-def worked_off(table: JobTable, place: SettableSnapshotPlace) -> None:
+def worked_off(table: JobTable, backend: SettableSnapshotBackend) -> None:
     """What a worker does, and does again when the table cannot be reached."""
     following: Lease | None = None
     while again(lambda: table.unfinished()):
         lease, following = following or again(lambda: table.claim(WORKER)), None
         if lease is None:
-            place.clock += LEASE_SECONDS + 1
+            backend.clock += LEASE_SECONDS + 1
             continue
         try:
             lease = again(lambda held=lease: table.renew(held, {"step": 1}))  # type: ignore[misc]
@@ -106,10 +106,10 @@ def test_whichever_request_meets_a_fault_every_job_is_done_once(
     content = (tmp_path / "jobs").read_bytes()
     for number in itertools.count():
         (tmp_path / "jobs").write_bytes(content)
-        table, place, faulty = through(file, [*[Fault.NONE] * number, fault])
-        worked_off(table, place)
+        table, backend, faulty = through(file, [*[Fault.NONE] * number, fault])
+        worked_off(table, backend)
         requests = faulty.requests
-        table = JobTable(SettableSnapshotPlace(file), "here")
+        table = JobTable(SettableSnapshotBackend(file), "here")
         assert {job.state for job in table.jobs()} == {JobState.DONE}
         done = [attempt.job for attempt in table.attempts() if attempt.outcome is Ending.DONE]
         assert sorted(done) == sorted(job.id for job in chain)
@@ -133,16 +133,16 @@ def test_a_claim_whose_answer_was_lost_is_the_claim_that_counts(fault: Fault, fi
 @pytest.mark.usefixtures("planned")
 def test_whoever_was_second_decides_again_on_what_the_first_left(file: FileOnDisk, chain: list[PlannedJob]) -> None:
     """The other's claim comes between this one's reading and its swap."""
-    other = JobTable(SettableSnapshotPlace(file), "here")
-    table, place, _ = through(file, [])
-    read = place._load
+    other = JobTable(SettableSnapshotBackend(file), "here")
+    table, backend, _ = through(file, [])
+    read = backend._load
 
     def and_meanwhile(content: bytes, version: Version) -> None:
         read(content, version)
-        place._load = read  # type: ignore[method-assign]
+        backend._load = read  # type: ignore[method-assign]
         assert other.claim(Claimant("quicker")) is not None
 
-    place._load = and_meanwhile  # type: ignore[method-assign]
+    backend._load = and_meanwhile  # type: ignore[method-assign]
     assert table.claim(Claimant("slower")) is None
     assert table.job(chain[0].id).worker == "quicker"
 
@@ -164,7 +164,7 @@ def test_what_changes_nothing_swaps_nothing(file: FileOnDisk) -> None:
 @pytest.mark.usefixtures("planned")
 def test_a_reader_asks_again_only_when_what_it_knows_is_old(file: FileOnDisk) -> None:
     faulty = Faulty(file, [])
-    table = JobTable(SettableSnapshotPlace(faulty, reads_good_for=3600), "here")
+    table = JobTable(SettableSnapshotBackend(faulty, reads_good_for=3600), "here")
     table.jobs()
     first = faulty.requests
     for _ in range(10):
@@ -184,7 +184,7 @@ def test_against_others_who_are_always_quicker_it_is_given_up_in_a_sentence(
     table, _, _ = through(file, itertools.chain([Fault.NONE], itertools.repeat(Fault.CONFLICT)))
     with pytest.raises(HomeError, match="longer leases"):
         table.claim(Claimant("w1"))
-    assert file.read()[0] and JobTable(SettableSnapshotPlace(file), "here").attempts() == []
+    assert file.read()[0] and JobTable(SettableSnapshotBackend(file), "here").attempts() == []
 
 
 def test_a_state_older_than_the_one_known_is_not_believed(file: FileOnDisk, planned: JobTable) -> None:
@@ -208,7 +208,7 @@ def test_who_begins_while_others_work_is_not_told_of_a_rollback(file: FileOnDisk
         def note(self, generation: int) -> None:
             assert generation == decoded(file.read()[0]).generation
 
-    beginning = JobTable(SettableSnapshotPlace(file, sightings=Notes()), "here")
+    beginning = JobTable(SettableSnapshotBackend(file, sightings=Notes()), "here")
     assert [job.state for job in beginning.jobs()].count(JobState.RUNNING) == 1
 
 
@@ -220,7 +220,7 @@ def test_who_begins_while_others_work_is_not_told_of_a_rollback(file: FileOnDisk
 def test_what_is_no_snapshot_is_told_in_a_sentence(content: bytes, file: FileOnDisk) -> None:
     file.replace(content, file.version())
     with pytest.raises(HomeError, match="cannot be used"):
-        JobTable(SettableSnapshotPlace(file), "here").jobs()
+        JobTable(SettableSnapshotBackend(file), "here").jobs()
 
 
 def test_a_snapshot_comes_back_as_it_was_and_remembers_the_last_swaps() -> None:

@@ -19,12 +19,12 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.transactions.overview import overview
 from orchestrator.jobtable.transactions.speculation import FEWEST_SECONDS, LATE_FACTOR
 from orchestrator.progress import snapshot
-from tests.jobtable_places import (
-    SettablePlace,
+from tests.jobtable_backends import (
+    SettableBackend,
     artifact,
     complete,
-    fixture_place,  # noqa: F401
-    fixture_place_of,  # noqa: F401
+    fixture_backend,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     planned_job,
 )
 from tests.late_trainings import (
@@ -57,68 +57,68 @@ def test_an_idle_worker_is_given_a_late_training_beside_its_holder(table: JobTab
     assert told == {SLOW: late.name, IDLE: late.name, "quick": None}
 
 
-def test_a_training_is_not_late_before_twice_what_its_siblings_took(table: JobTable, place: SettablePlace) -> None:
+def test_a_training_is_not_late_before_twice_what_its_siblings_took(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
-    begun_late(table, place)
-    place.clock -= 2
+    begun_late(table, backend)
+    backend.clock -= 2
     assert table.claim(Claimant(IDLE)) is None
-    place.clock += 2
+    backend.clock += 2
     assert table.claim(Claimant(IDLE)) is not None
 
 
-def test_what_siblings_took_is_their_median(table: JobTable, place: SettablePlace) -> None:
+def test_what_siblings_took_is_their_median(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(4)))
     claimed(table, SLOW)
     for worker, seconds in (("a", 1.0), ("b", 50.0), ("c", 300.0)):
-        place.clock = 1_000_000.0
+        backend.clock = 1_000_000.0
         lease = claimed(table, worker)
-        place.clock += seconds
+        backend.clock += seconds
         done(table, lease)
-    place.clock = 1_000_000.0 + 99
+    backend.clock = 1_000_000.0 + 99
     assert table.claim(Claimant(IDLE)) is None
-    place.clock += 2
+    backend.clock += 2
     assert table.claim(Claimant(IDLE)) is not None
 
 
 def test_a_holder_that_began_at_a_checkpoint_is_judged_by_the_steps_it_has_to_do(
-    table: JobTable, place: SettablePlace
+    table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, with_merge(shards(2)))
     first, quick = claimed(table, "first"), claimed(table, "quick")
     table.renew(first, checkpoint=Checkpoint(20, artifact("half")))
-    place.clock += QUICK
+    backend.clock += QUICK
     done(table, quick)
     table.release(first)
     assert claimed(table, SLOW).checkpoints == (Checkpoint(20, artifact("half")),)
-    place.clock += LATE_FACTOR * QUICK / 2 - 1
+    backend.clock += LATE_FACTOR * QUICK / 2 - 1
     assert table.claim(Claimant(IDLE)) is None
-    place.clock += 2
+    backend.clock += 2
     assert claimed(table, IDLE).checkpoints == (Checkpoint(20, artifact("half")),)
 
 
-def test_very_short_trainings_are_given_time_to_begin(table: JobTable, place: SettablePlace) -> None:
+def test_very_short_trainings_are_given_time_to_begin(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
     claimed(table, SLOW)
     quick = claimed(table, "quick")
-    place.clock += 1
+    backend.clock += 1
     done(table, quick)
-    place.clock += FEWEST_SECONDS - 1
+    backend.clock += FEWEST_SECONDS - 1
     assert table.claim(Claimant(IDLE)) is None
-    place.clock += 1
+    backend.clock += 1
     assert table.claim(Claimant(IDLE)) is not None
 
 
-def test_while_no_sibling_is_done_nothing_is_late(table: JobTable, place: SettablePlace) -> None:
+def test_while_no_sibling_is_done_nothing_is_late(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
     claimed(table, SLOW), claimed(table, "slow too")
-    place.clock += 900
+    backend.clock += 900
     assert table.claim(Claimant(IDLE)) is None
 
 
-def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, place: SettablePlace) -> None:
+def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, backend: SettableBackend) -> None:
     first, second = shards(2)
     publish(table, [first, second, planned_job("compress", Stage.COMPRESS, [first, second])])
-    begun_late(table, place)
+    begun_late(table, backend)
     assert table.claim(Claimant(IDLE)) is None
 
 
@@ -138,29 +138,29 @@ def test_of_many_idle_workers_one_becomes_the_twin(table: JobTable, late: Lease)
     assert [lease.job for lease in leases if lease] == [late.job]
 
 
-def test_the_longest_running_of_late_trainings_is_run_twice_first(table: JobTable, place: SettablePlace) -> None:
+def test_the_longest_running_of_late_trainings_is_run_twice_first(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(3)))
     slowest = claimed(table, "slowest")
-    place.clock += 1
-    slow = begun_late(table, place)
+    backend.clock += 1
+    slow = begun_late(table, backend)
     assert (claimed(table, IDLE).job, claimed(table, THIRD).job) == (slowest.job, slow.job)
 
 
-def test_what_is_ready_goes_before_what_is_late(table: JobTable, place: SettablePlace) -> None:
+def test_what_is_ready_goes_before_what_is_late(table: JobTable, backend: SettableBackend) -> None:
     publish(table, [*with_merge(shards(2)), planned_job("other")])
-    late = begun_late(table, place)
+    late = begun_late(table, backend)
     assert claimed(table, IDLE).name == "other"
     assert claimed(table, THIRD).job == late.job
 
 
 def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
-    table: JobTable, place: SettablePlace
+    table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, with_merge(shards(2)))
     slow, idle = claimed(table, SLOW), claimed(table, IDLE)
     table.renew(idle, checkpoint=Checkpoint(20, artifact("half")))
     table.release(idle)
-    place.clock += QUICK
+    backend.clock += QUICK
     again = claimed(table, IDLE)
     finished = [Finished(again.job, {"state": artifact("state"), "log": artifact("log")}, {})]
     twin = table.complete(again, finished, Claimant(IDLE), or_best=True).next
@@ -169,10 +169,10 @@ def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
 
 
 def test_a_late_training_that_needs_a_gpu_is_left_to_workers_that_have_one(
-    table: JobTable, place: SettablePlace
+    table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, with_merge(shards(2, needs=Device.GPU)))
-    late = begun_late(table, place)
+    late = begun_late(table, backend)
     assert table.claim(Claimant(IDLE, has=frozenset({Device.CPU}))) is None
     assert claimed(table, IDLE, has=GPU).job == late.job
 
@@ -203,32 +203,34 @@ def test_a_worker_is_given_what_comes_after_the_jobs_that_it_cannot_do(table: Jo
     assert table.claim(Claimant(THIRD)) is not None
 
 
-def problems(place: SettablePlace) -> tuple[str, ...]:
-    with place.reading() as connection:
-        return snapshot("s", "h", overview(connection, place.clock)).problems
+def problems(backend: SettableBackend) -> tuple[str, ...]:
+    with backend.reading() as connection:
+        return snapshot("s", "h", overview(connection, backend.clock)).problems
 
 
-def test_a_refused_job_is_told_with_the_reason_until_another_takes_it(table: JobTable, place: SettablePlace) -> None:
+def test_a_refused_job_is_told_with_the_reason_until_another_takes_it(
+    table: JobTable, backend: SettableBackend
+) -> None:
     publish(table, [planned_job("job")])
     table.release(claimed(table, IDLE), "it needs 9 GB and there are 4", refused=True)
-    (problem,) = problems(place)
+    (problem,) = problems(backend)
     assert problem == "job waits for another worker: idle cannot do it: it needs 9 GB and there are 4"
     job = table.job("job")
     assert (job.state, job.failures) == (JobState.READY, 0)
     lease = claimed(table, THIRD)
-    assert problems(place) == ()
+    assert problems(backend) == ()
     complete(table, lease, {}, {})
     assert table.job("job").error is None
 
 
-def test_a_job_that_is_given_back_for_another_reason_is_no_problem(table: JobTable, place: SettablePlace) -> None:
+def test_a_job_that_is_given_back_for_another_reason_is_no_problem(table: JobTable, backend: SettableBackend) -> None:
     publish(table, [planned_job("job")])
     table.release(claimed(table, IDLE), "the session ends")
-    assert problems(place) == ()
+    assert problems(backend) == ()
 
 
-def test_what_a_twin_cannot_do_its_holder_does(table: JobTable, place: SettablePlace, late: Lease) -> None:
+def test_what_a_twin_cannot_do_its_holder_does(table: JobTable, backend: SettableBackend, late: Lease) -> None:
     table.release(claimed(table, IDLE), "too little memory", refused=True)
     assert table.job(late.job).error is None
-    assert problems(place) == ()
+    assert problems(backend) == ()
     done(table, late)

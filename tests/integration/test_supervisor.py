@@ -27,8 +27,8 @@ from orchestrator.jobs import (
     Stage,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
-from tests.jobtable_places import (
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from tests.jobtable_backends import (
     artifact,
     complete,
     plan_of,
@@ -57,8 +57,8 @@ class PlayedRunner:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
-        table = JobTable(place, "here")
+    with closing(SqliteBackend(tmp_path / "jobs.db")) as backend:
+        table = JobTable(backend, "here")
         table.create()
         store, leases = LocalStore(tmp_path / "artifacts"), LeaseSeconds(60.0, 30.0)
         yield Home("here", table, store, tmp_path, shares_artifacts=False, leases=leases)

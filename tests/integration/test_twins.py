@@ -19,12 +19,12 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.schema.tables import attempts, jobs
 from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
-from tests.jobtable_places import (
-    SettablePlace,
-    SettablePostgresqlPlace,
+from tests.jobtable_backends import (
+    SettableBackend,
+    SettablePostgresqlBackend,
     artifact,
-    fixture_place,  # noqa: F401
-    fixture_place_of,  # noqa: F401
+    fixture_backend,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     planned_job,
 )
 from tests.late_trainings import (
@@ -68,25 +68,25 @@ def test_the_first_to_be_done_wins_and_the_other_is_told(winner: str, table: Job
     assert claimed(table, THIRD).stage is Stage.MERGE
 
 
-def test_an_outrun_worker_is_not_counted_as_heard_of(table: JobTable, place: SettablePlace, late: Lease) -> None:
-    heard = place.clock
+def test_an_outrun_worker_is_not_counted_as_heard_of(table: JobTable, backend: SettableBackend, late: Lease) -> None:
+    heard = backend.clock
     table.renew(late, {"step": 5})
     twin = claimed(table, IDLE)
-    place.clock += 20
+    backend.clock += 20
     done(table, twin)
     outrun, winner = table.attempts(late.job)
-    assert (outrun.ended, outrun.last_sign, outrun.to_step) == (place.clock, heard, 5)
-    assert (winner.last_sign, winner.to_step) == (place.clock, 40)
+    assert (outrun.ended, outrun.last_sign, outrun.to_step) == (backend.clock, heard, 5)
+    assert (winner.last_sign, winner.to_step) == (backend.clock, 40)
     assert {worker.name: worker.seen for worker in table.overview().workers}[SLOW] == heard
 
 
 def test_a_holder_that_died_before_its_twin_was_done_is_a_death(
-    table: JobTable, place: SettablePlace, late: Lease
+    table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
     twin = claimed(table, IDLE)
-    place.clock += LEASE_SECONDS - 10
+    backend.clock += LEASE_SECONDS - 10
     twin = table.renew(twin)
-    place.clock += 20
+    backend.clock += 20
     done(table, twin)
     assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, Ending.DONE)]
 
@@ -94,11 +94,11 @@ def test_a_holder_that_died_before_its_twin_was_done_is_a_death(
 # --- what else may end ---
 
 
-def test_a_twin_goes_on_alone_when_its_holder_dies(table: JobTable, place: SettablePlace) -> None:
+def test_a_twin_goes_on_alone_when_its_holder_dies(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)), seconds=LATE_FACTOR * QUICK + 10)
-    late = begun_late(table, place)
+    late = begun_late(table, backend)
     twin = claimed(table, IDLE)
-    place.clock += 10
+    backend.clock += 10
     assert table.claim(Claimant(THIRD)) is None, "nobody runs it a third time"
     assert is_lost(table, late)
     twin = table.renew(twin)
@@ -112,51 +112,51 @@ def test_a_twin_goes_on_alone_when_its_holder_dies(table: JobTable, place: Setta
 
 
 def test_a_job_that_kills_holder_after_holder_is_quarantined_when_the_last_has_died(
-    table: JobTable, place: SettablePlace, late: Lease
+    table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
     for number in range(5):
         twin = claimed(table, f"idle{number}")
-        place.clock += LEASE_SECONDS
+        backend.clock += LEASE_SECONDS
         table.renew(twin)
-        place.clock += 1
+        backend.clock += 1
     assert table.claim(Claimant(SLOW)) is None
     assert [outcome for _, outcome in outcomes(table, late)] == [Ending.EXPIRED] * 5 + [None]
     assert table.job(late.job).state is JobState.RUNNING, "the one that is left may yet do it"
-    place.clock += LEASE_SECONDS + 1
+    backend.clock += LEASE_SECONDS + 1
     assert table.claim(Claimant(THIRD)) is None
     assert table.job(late.job).state is JobState.QUARANTINED
 
 
 def test_a_twin_that_dies_where_its_holder_dies_later_counts(
-    table: JobTable, place: SettablePlace, late: Lease
+    table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
     claimed(table, IDLE)
-    place.clock += LEASE_SECONDS / 2
+    backend.clock += LEASE_SECONDS / 2
     table.renew(late)
-    place.clock += LEASE_SECONDS / 2 + 1
+    backend.clock += LEASE_SECONDS / 2 + 1
     assert table.claim(Claimant(IDLE)) is None, "it died at this job before"
-    place.clock += LEASE_SECONDS
+    backend.clock += LEASE_SECONDS
     assert table.claim(Claimant(IDLE)) is None
     assert table.job(late.job).state is JobState.QUARANTINED
 
 
 def test_a_checkpoint_gained_by_either_takes_the_deaths_before_it_back(
-    table: JobTable, place: SettablePlace, late: Lease
+    table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
     for number in range(3):
         twin = claimed(table, f"idle{number}")
-        place.clock += LEASE_SECONDS
+        backend.clock += LEASE_SECONDS
         table.renew(twin, None, Checkpoint(5 + number, artifact(f"step {5 + number}")))
-        place.clock += 1
-    place.clock += LEASE_SECONDS
+        backend.clock += 1
+    backend.clock += LEASE_SECONDS
     assert claimed(table, SLOW).job == late.job
 
 
-def test_the_death_of_a_twin_is_nothing_to_the_job(table: JobTable, place: SettablePlace, late: Lease) -> None:
+def test_the_death_of_a_twin_is_nothing_to_the_job(table: JobTable, backend: SettableBackend, late: Lease) -> None:
     twin = claimed(table, IDLE)
-    place.clock += LEASE_SECONDS / 2
+    backend.clock += LEASE_SECONDS / 2
     table.renew(late)
-    place.clock += LEASE_SECONDS / 2 + 1
+    backend.clock += LEASE_SECONDS / 2 + 1
     assert table.claim(Claimant(IDLE)) is None, "it died at this job before"
     assert outcomes(table, late) == [(SLOW, None), (IDLE, Ending.EXPIRED)]
     assert is_lost(table, twin)
@@ -166,30 +166,30 @@ def test_the_death_of_a_twin_is_nothing_to_the_job(table: JobTable, place: Setta
 
 
 def test_when_both_have_died_the_job_is_ready_after_one_death(
-    table: JobTable, place: SettablePlace, late: Lease
+    table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
     twin = claimed(table, IDLE)
-    place.clock += LEASE_SECONDS + 1
+    backend.clock += LEASE_SECONDS + 1
     again = claimed(table, THIRD)
     assert (again.job, again.twin, again.attempt) == (late.job, False, 3)
     assert outcomes(table, late) == [(SLOW, Ending.EXPIRED), (IDLE, Ending.EXPIRED), (THIRD, None)]
     assert is_lost(table, late) and is_lost(table, twin)
-    with place.reading() as connection:
+    with backend.reading() as connection:
         assert connection.execute(select(jobs.c.stuck_deaths).where(jobs.c.id == late.job)).scalar_one() == 1
 
 
 def test_a_twin_from_before_the_clock_was_set_back_stands_in_nobodys_way(
-    table: JobTable, place: SettablePlace, late: Lease
+    table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
-    place.clock += 7200
+    backend.clock += 7200
     table.renew(late)
     claimed(table, IDLE)
-    place.clock -= 7200
+    backend.clock -= 7200
     table.renew(late)
     assert table.claim(Claimant(THIRD)) is None
-    place.clock += LEASE_SECONDS - 1
+    backend.clock += LEASE_SECONDS - 1
     table.renew(late)
-    place.clock += 2
+    backend.clock += 2
     assert claimed(table, THIRD).job == late.job
 
 
@@ -224,9 +224,9 @@ def test_a_final_failure_of_one_leaves_the_job_to_the_other(table: JobTable, lat
     assert table.job(late.job).state is JobState.DONE
 
 
-def test_a_job_is_quarantined_when_its_last_worker_has_failed(table: JobTable, place: SettablePlace) -> None:
+def test_a_job_is_quarantined_when_its_last_worker_has_failed(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)), tries=1)
-    late = begun_late(table, place)
+    late = begun_late(table, backend)
     twin = claimed(table, IDLE)
     assert table.fail(late, "no") is JobState.RUNNING
     assert table.fail(twin, "no again") is JobState.QUARANTINED
@@ -271,16 +271,18 @@ def test_the_one_that_is_further_along_is_shown(table: JobTable, late: Lease) ->
     assert [attempt.to_step for attempt in table.attempts(late.job)] == [11, 12]
 
 
-def test_a_renewal_of_either_counts_for_its_own_lease_alone(table: JobTable, place: SettablePlace, late: Lease) -> None:
+def test_a_renewal_of_either_counts_for_its_own_lease_alone(
+    table: JobTable, backend: SettableBackend, late: Lease
+) -> None:
     twin = claimed(table, IDLE)
-    begun = place.clock
-    place.clock += 100
+    begun = backend.clock
+    backend.clock += 100
     table.renew(twin)
-    with place.reading() as connection:
+    with backend.reading() as connection:
         expires = select(jobs.c.lease_expires, jobs.c.twin_expires).where(jobs.c.id == late.job)
         held, beside = connection.execute(expires).one()
     assert held < begun + LEASE_SECONDS
-    assert beside == place.clock + LEASE_SECONDS
+    assert beside == backend.clock + LEASE_SECONDS
 
 
 def test_a_twin_begins_at_the_newest_checkpoint(table: JobTable, late: Lease) -> None:
@@ -337,32 +339,32 @@ def test_the_winner_deletes_the_checkpoints_of_both(table: JobTable, late: Lease
     ],
     ids=["half a twin", "its own twin", "a twin without a holder"],
 )
-def test_the_schema_refuses(values: dict[str, object], table: JobTable, place: SettablePlace, late: Lease) -> None:
+def test_the_schema_refuses(values: dict[str, object], table: JobTable, backend: SettableBackend, late: Lease) -> None:
     if "token" in values:
         claimed(table, IDLE)
     change = update(jobs).where(jobs.c.id == late.job).values(**values)
     with pytest.raises(HomeError, match="holds what no Orch writes"):
-        place.transact(lambda connection: connection.execute(change))
+        backend.transact(lambda connection: connection.execute(change))
 
 
-def test_the_schema_refuses_a_third_open_attempt(table: JobTable, place: SettablePlace, late: Lease) -> None:
+def test_the_schema_refuses_a_third_open_attempt(table: JobTable, backend: SettableBackend, late: Lease) -> None:
     claimed(table, IDLE)
     change = update(attempts).where(attempts.c.job == late.job).values(twin=False)
     with pytest.raises(HomeError, match="holds what no Orch writes"):
-        place.transact(lambda connection: connection.execute(change))
+        backend.transact(lambda connection: connection.execute(change))
 
 
 def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> None:
     """It may be waiting for a row that the idle worker has locked by handing in a sibling."""
     with (
         fresh_database(postgres) as url,
-        closing(SettablePostgresqlPlace(url)) as place,
-        closing(SettablePostgresqlPlace(url)) as other,
+        closing(SettablePostgresqlBackend(url)) as backend,
+        closing(SettablePostgresqlBackend(url)) as other,
     ):
-        table = JobTable(place, "here")
+        table = JobTable(backend, "here")
         table.create()
         publish(table, with_merge(shards(2)))
-        late = begun_late(table, place)
+        late = begun_late(table, backend)
 
         def meanwhile(writing: Connection) -> Lease | None:
             writing.execute(select(jobs.c.id).where(jobs.c.id == late.job).with_for_update())

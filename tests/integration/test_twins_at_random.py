@@ -16,14 +16,14 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import KEPT_CHECKPOINTS
-from tests.jobtable_places import (
+from tests.jobtable_backends import (
     Contents,
-    SettablePlace,
+    SettableBackend,
     artifact,
     complete,
     contents,
-    fixture_place,  # noqa: F401
-    fixture_place_of,  # noqa: F401
+    fixture_backend,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
 )
 from tests.late_trainings import (
     WRITES,
@@ -53,7 +53,7 @@ class Walk:
     """Workers that each do what chance says, on a round of three trainings."""
 
     table: JobTable
-    place: SettablePlace
+    backend: SettableBackend
     chance: random.Random
     held: dict[str, Lease] = dataclasses.field(default_factory=dict)
     stored: set[str] = dataclasses.field(default_factory=set)
@@ -62,7 +62,7 @@ class Walk:
 
     def step(self) -> None:
         worker = f"w{self.chance.randrange(5)}"
-        self.place.clock += self.chance.choice([0, 5, 10, 20])
+        self.backend.clock += self.chance.choice([0, 5, 10, 20])
         try:
             if worker in self.held:
                 self._work(worker, self.held[worker])
@@ -102,10 +102,10 @@ class Walk:
         self.stored -= {file.sha256 for file in files}
 
     def until_the_end(self) -> None:
-        before = contents(self.place)
+        before = contents(self.backend)
         while self.table.unfinished():
             self.step()
-            now = contents(self.place)
+            now = contents(self.backend)
             check_promises(now)
             ended = {attempt for attempt in before["attempts"] if attempt.ended is not None}
             assert ended <= set(now["attempts"]), "history is only added to"
@@ -114,8 +114,8 @@ class Walk:
             before = now
 
 
-def test_each_job_is_done_once_in_every_order_of_events(table: JobTable, place: SettablePlace) -> None:
-    walk = Walk(table, place, random.Random(9))
+def test_each_job_is_done_once_in_every_order_of_events(table: JobTable, backend: SettableBackend) -> None:
+    walk = Walk(table, backend, random.Random(9))
     for number in range(6):
         publish(table, with_merge(shards(3, f"round{number}.")), seconds=120.0, tries=50)
         walk.held.clear()

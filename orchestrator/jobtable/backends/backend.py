@@ -1,4 +1,4 @@
-"""What a place is: somewhere the job table's database lives, with a clock that all its workers share."""
+"""The contract of a backend: where the job table's database lives, with a clock that all its workers share."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 T = TypeVar("T")
 
 
-class Place(Protocol):
+class Backend(Protocol):
     """Runs transactions; knows nothing of jobs."""
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
         """What `change` does on a connection is committed together, or not at all after an exception.
 
-        A place where another was quicker runs `change` again on what that one left: it must do nothing besides.
+        A backend where another was quicker runs `change` again on what that one left: it must do nothing besides.
 
         Args:
             exclusive: nobody else writes meanwhile; otherwise others may, but not the rows that this one locks.
@@ -48,7 +48,7 @@ class Place(Protocol):
         ...
 
     def now(self, connection: Connection) -> float:
-        """Seconds since 1970 by the place's clock: leases are judged by it, never by a worker's own."""
+        """Seconds since 1970 by the backend's clock: leases are judged by it, never by a worker's own."""
         ...
 
     def close(self) -> None: ...

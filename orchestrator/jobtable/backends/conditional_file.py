@@ -1,4 +1,4 @@
-"""The contract of a file that is replaced by compare-and-set: all that the snapshot place needs of a service."""
+"""The contract of a file that is replaced by compare-and-set: all that the snapshot backend needs of a service."""
 
 from __future__ import annotations
 

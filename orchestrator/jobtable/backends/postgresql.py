@@ -52,7 +52,7 @@ _WRITE = b"BEGIN; SET LOCAL enable_seqscan = off"
 _WRITE_ALONE = b"BEGIN"
 
 
-class PostgresqlPlace:
+class PostgresqlBackend:
     """A database on a server.  Claims take different rows at once (`FOR UPDATE SKIP LOCKED`) instead of waiting.
 
     Every transaction reads what was committed before each of its statements (READ COMMITTED) and locks the rows

@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Sightings(Protocol):
-    """What is remembered, and where, is for who makes it.  Called on the thread that has the place."""
+    """What is remembered, and where, is for who makes it.  Called on the thread that has the backend."""
 
     accept_rollback: bool
     """Whether a person has said that an older state is meant."""

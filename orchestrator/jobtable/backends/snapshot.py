@@ -40,7 +40,7 @@ class RolledBack(HomeError):
     """The table is in an older state than one that was seen before."""
 
 
-class SnapshotPlace:
+class SnapshotBackend:
     """A database in memory, behind which stands a `ConditionalFile`.
 
     A swap whose answer was lost is looked for in the next snapshot that is read: every swap has a name, and a snapshot

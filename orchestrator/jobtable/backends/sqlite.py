@@ -27,7 +27,7 @@ BUSY_SECONDS = 10.0
 _PAGES_OF_LOG = 8000
 
 
-class SqlitePlace:
+class SqliteBackend:
     """A database file on a disk of this machine.  WAL: readers and the one writer do not wait for each other.
 
     `synchronous=NORMAL` survives any death of a process; a power cut may lose the last commits, which costs

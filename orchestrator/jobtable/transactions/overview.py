@@ -51,7 +51,7 @@ class Overview:
     """One moment of the table."""
 
     now: float
-    """By the place's clock."""
+    """By the backend's clock."""
     counts: Counter[JobState]
     trainings: tuple[TrainingSums, ...]
     workers: tuple[WorkerSeen, ...]

@@ -1,8 +1,7 @@
 """What proofs of the job table start from: fresh databases with a clock that the test sets, and plans made by hand.
 
-A test module that imports `fixture_place_of` has the fixture `place_of`, once for every kind of place, and with
-`fixture_place` one database of it.  The proofs
-themselves stand in `tests/integration`.
+A test module that imports `fixture_backend_of` has the fixture `backend_of`, once for every kind of backend, and with
+`fixture_backend` one database of it.  The proofs themselves stand in `tests/integration`.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from orchestrator.drive import signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.jobs import Artifact, Claimant, Finished, InputRef, Lease, PlannedJob, Stage
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.backend import Place
+from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.drive_file import DriveFile
-from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
-from orchestrator.jobtable.backends.snapshot import SnapshotPlace
-from orchestrator.jobtable.backends.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.snapshot import SnapshotBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
@@ -38,8 +37,8 @@ from tests.drive import DriveServer
 from tests.postgres_server import fresh_database
 
 
-class SettablePlace(Place, Protocol):
-    """A place whose clock the test moves."""
+class SettableBackend(Backend, Protocol):
+    """A backend whose clock the test moves."""
 
     clock: float
     """Seconds since 1970."""
@@ -47,7 +46,7 @@ class SettablePlace(Place, Protocol):
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of a race a kind of place is asked for."""
+    """How much of a race a kind of backend is asked for."""
 
     jobs: int
     lease_seconds: float
@@ -58,7 +57,7 @@ class Scale:
     beats: int
     """Heartbeats of a lease, of which every other one meets nobody."""
     skew_seconds: float = 0.0
-    """By how much two processes may read the place's clock differently."""
+    """By how much two processes may read the backend's clock differently."""
 
 
 AT_ONCE = Scale(jobs=2_000, lease_seconds=1.0, orders=30, rounds=50, beats=1_000)
@@ -68,21 +67,21 @@ ON_DRIVE = dataclasses.replace(IN_TURN, skew_seconds=1.0)
 """Its clock is told in whole seconds."""
 
 
-class PlaceOf(Protocol):
+class BackendOf(Protocol):
     """Opens databases by name, new ones empty.  Can be pickled, so that other processes open the same database."""
 
     @property
     def scale(self) -> Scale: ...
 
-    def __call__(self, database: str) -> SettablePlace: ...
+    def __call__(self, database: str) -> SettableBackend: ...
 
-    def in_real_time(self, database: str) -> Place:
-        """With the clock that the place has outside tests."""
+    def in_real_time(self, database: str) -> Backend:
+        """With the clock that the backend has outside tests."""
         ...
 
 
 class _Settable:
-    """Before a place among a class's bases: the clock of that place becomes the test's."""
+    """Before a backend among a class's bases: the clock of that backend becomes the test's."""
 
     clock = 1_000_000.0
 
@@ -90,40 +89,40 @@ class _Settable:
         return self.clock
 
 
-class SettableSqlitePlace(_Settable, SqlitePlace):
+class SettableSqliteBackend(_Settable, SqliteBackend):
     pass
 
 
-class SettablePostgresqlPlace(_Settable, PostgresqlPlace):
+class SettablePostgresqlBackend(_Settable, PostgresqlBackend):
     pass
 
 
 @dataclass(frozen=True)
-class SqlitePlaceOf:
+class SqliteBackendOf:
     """A file for each database."""
 
     directory: Path
     scale: Scale = AT_ONCE
 
-    def __call__(self, database: str) -> SettableSqlitePlace:
-        return SettableSqlitePlace(self.directory / f"{database}.db")
+    def __call__(self, database: str) -> SettableSqliteBackend:
+        return SettableSqliteBackend(self.directory / f"{database}.db")
 
-    def in_real_time(self, database: str) -> SqlitePlace:
-        return SqlitePlace(self.directory / f"{database}.db")
+    def in_real_time(self, database: str) -> SqliteBackend:
+        return SqliteBackend(self.directory / f"{database}.db")
 
 
 @dataclass(frozen=True)
-class PostgresqlPlaceOf:
+class PostgresqlBackendOf:
     """A schema for each, in one database: PostgreSQL makes it a hundred times quicker than a database."""
 
     url: str
     scale: Scale = AT_ONCE
 
-    def __call__(self, database: str) -> SettablePostgresqlPlace:
-        return SettablePostgresqlPlace(self.schema(database))
+    def __call__(self, database: str) -> SettablePostgresqlBackend:
+        return SettablePostgresqlBackend(self.schema(database))
 
-    def in_real_time(self, database: str) -> PostgresqlPlace:
-        return PostgresqlPlace(self.schema(database))
+    def in_real_time(self, database: str) -> PostgresqlBackend:
+        return PostgresqlBackend(self.schema(database))
 
     def schema(self, name: str) -> str:
         """The URL of a schema, made if it is not there yet."""
@@ -134,41 +133,41 @@ class PostgresqlPlaceOf:
 
 
 @contextmanager
-def _sqlite(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
-    yield SqlitePlaceOf(request.getfixturevalue("tmp_path"))
+def _sqlite(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    yield SqliteBackendOf(request.getfixturevalue("tmp_path"))
 
 
 @contextmanager
-def _postgresql(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
+def _postgresql(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
     with fresh_database(request.getfixturevalue("postgres")) as url:
-        yield PostgresqlPlaceOf(url)
+        yield PostgresqlBackendOf(url)
 
 
-class SettableSnapshotPlace(_Settable, SnapshotPlace):
+class SettableSnapshotBackend(_Settable, SnapshotBackend):
     pass
 
 
 @dataclass(frozen=True)
-class SnapshotPlaceOf:
+class SnapshotBackendOf:
     """A snapshot for each, in a file of this machine."""
 
     directory: Path
     scale: Scale = IN_TURN
 
-    def __call__(self, database: str) -> SettableSnapshotPlace:
-        return SettableSnapshotPlace(FileOnDisk(self.directory / database))
+    def __call__(self, database: str) -> SettableSnapshotBackend:
+        return SettableSnapshotBackend(FileOnDisk(self.directory / database))
 
-    def in_real_time(self, database: str) -> SnapshotPlace:
-        return SnapshotPlace(FileOnDisk(self.directory / database))
+    def in_real_time(self, database: str) -> SnapshotBackend:
+        return SnapshotBackend(FileOnDisk(self.directory / database))
 
 
 @contextmanager
-def _snapshot(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
-    yield SnapshotPlaceOf(request.getfixturevalue("tmp_path"))
+def _snapshot(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    yield SnapshotBackendOf(request.getfixturevalue("tmp_path"))
 
 
 @dataclass(frozen=True)
-class DrivePlaceOf:
+class DriveBackendOf:
     """A snapshot for each, in a file on the Drive server of the tests."""
 
     url: str
@@ -177,11 +176,11 @@ class DrivePlaceOf:
     """A directory with a file for each database: its id on Drive."""
     scale: Scale = ON_DRIVE
 
-    def __call__(self, database: str) -> SettableSnapshotPlace:
-        return SettableSnapshotPlace(self._file(database))
+    def __call__(self, database: str) -> SettableSnapshotBackend:
+        return SettableSnapshotBackend(self._file(database))
 
-    def in_real_time(self, database: str) -> SnapshotPlace:
-        return SnapshotPlace(self._file(database))
+    def in_real_time(self, database: str) -> SnapshotBackend:
+        return SnapshotBackend(self._file(database))
 
     def _file(self, database: str) -> DriveFile:
         client = DriveClient(signin.of_token_file(self.token_file), self.url)
@@ -194,32 +193,32 @@ class DrivePlaceOf:
 
 
 @contextmanager
-def _drive(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
+def _drive(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
     directory: Path = request.getfixturevalue("tmp_path")
     with DriveServer() as drive:
         account = drive.account("ann@example.org")
-        yield DrivePlaceOf(drive.url, account.token_file(directory / "token"), directory)
+        yield DriveBackendOf(drive.url, account.token_file(directory / "token"), directory)
 
 
-PLACES: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[PlaceOf]]] = {
+BACKENDS: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[BackendOf]]] = {
     "sqlite": _sqlite,
     "snapshot": _snapshot,
     "postgresql": _postgresql,
     "drive": _drive,
 }
-"""Every kind of place: a new one joins all proofs by one entry here."""
+"""Every kind of backend: a new one joins all proofs by one entry here."""
 
 
-@pytest.fixture(name="place_of", params=PLACES)
-def fixture_place_of(request: pytest.FixtureRequest) -> Iterator[PlaceOf]:
-    with PLACES[request.param](request) as place_of:
-        yield place_of
+@pytest.fixture(name="backend_of", params=BACKENDS)
+def fixture_backend_of(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    with BACKENDS[request.param](request) as backend_of:
+        yield backend_of
 
 
-@pytest.fixture(name="place")
-def fixture_place(place_of: PlaceOf) -> Iterator[SettablePlace]:
-    with closing(place_of("jobs")) as place:
-        yield place
+@pytest.fixture(name="backend")
+def fixture_backend(backend_of: BackendOf) -> Iterator[SettableBackend]:
+    with closing(backend_of("jobs")) as backend:
+        yield backend
 
 
 def planned_job(name: str, stage: Stage = Stage.BENCHMARK, parents: Iterable[PlannedJob] = ()) -> PlannedJob:
@@ -294,9 +293,9 @@ Contents = Mapping[str, tuple[Row[Any], ...]]
 """All rows of all tables, by table."""
 
 
-def contents(place: Place) -> Contents:
+def contents(backend: Backend) -> Contents:
     """One moment of the database: two that are equal say that nothing changed between them."""
-    with place.reading() as connection:
+    with backend.reading() as connection:
         return {
             table.name: tuple(connection.execute(select(table).order_by(*table.primary_key)).all())
             for table in tables.metadata.sorted_tables

@@ -20,9 +20,9 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql
-from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.planner import Plan
-from tests.jobtable_places import artifact
+from tests.jobtable_backends import artifact
 from tests.postgres_server import fresh_database
 from tests.processes import PATIENCE_SECONDS, wait_until
 
@@ -35,8 +35,8 @@ def database(postgres: str) -> Iterator[str]:
 
 @contextmanager
 def opened(database: str) -> Iterator[JobTable]:
-    with closing(PostgresqlPlace(database)) as place:
-        yield JobTable(place, "the database")
+    with closing(PostgresqlBackend(database)) as backend:
+        yield JobTable(backend, "the database")
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_what_others_hold_for_long_is_told_and_can_be_used_afterwards(
 INTERRUPTED = """
 import sys
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.backends.postgresql import PostgresqlPlace
-table = JobTable(PostgresqlPlace(sys.argv[1]), "the database")
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+table = JobTable(PostgresqlBackend(sys.argv[1]), "the database")
 table.release(table.claim(Claimant("w1")))
 print("ready", flush=True)
 sys.stdin.readline()
