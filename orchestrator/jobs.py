@@ -154,7 +154,7 @@ class Lease:
     worker: str
     attempt: int
     token: str
-    """A fencing token: fresh with every claim, so that a holder who fell silent cannot write over the next one."""
+    """The lease token: fresh with every claim, so that a holder who fell silent cannot write over the next one."""
     seconds: float
     """How long the backend lets the holder be silent, counted from the claim or the last renewal."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
