@@ -34,7 +34,7 @@ from models import datasets
 from orchestrator.artifacts.drive import DriveStore
 from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
-from orchestrator.jobs import Checkpoint, Claimant, Finished, Lease, PlannedJob, Stage
+from orchestrator.jobs import Checkpoint, Finished, Lease, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.drive_file import DriveFile
@@ -50,7 +50,7 @@ REQUEST_SECONDS = 0.15
 JOB_SECONDS = 120.0
 CHECKPOINT_SECONDS = 60.0
 LEASE_SECONDS = 900.0
-WORKER = Claimant("w1")
+WORKER = WorkerInfo("w1")
 BEAT_SECONDS = LEASE_SECONDS / 3
 T = TypeVar("T")
 CREWS = (2, 8, 16, 32, 64)
@@ -101,7 +101,7 @@ def seconds_of_a_claim(drive: DriveServer, place: Path) -> None:
     drive.latency_seconds = REQUEST_SECONDS
     stale, fresh_ones = [], []
     for _ in range(10):
-        other.claim(Claimant("other"))
+        other.claim(WorkerInfo("other"))
         stale.append(timed(table))
         fresh_ones.append(timed(table))
     drive.latency_seconds = 0.0
@@ -111,11 +111,11 @@ def seconds_of_a_claim(drive: DriveServer, place: Path) -> None:
 
 def timed(table: JobTable) -> float:
     began = time.monotonic()
-    assert table.claim(Claimant("w1")) is not None
+    assert table.claim(WorkerInfo("w1")) is not None
     return time.monotonic() - began
 
 
-def claimed(table: JobTable, worker: Claimant) -> Lease:
+def claimed(table: JobTable, worker: WorkerInfo) -> Lease:
     lease = table.claim(worker)
     assert lease is not None, "there are more jobs than workers"
     return lease
@@ -267,7 +267,7 @@ class Crew:
         table = JobTable(SnapshotBackend(self._file, pause=self._time.sleep), "here")
         chance = random.Random(name)
         self._time.sleep(chance.uniform(0, JOB_SECONDS))
-        worker = Claimant(name)
+        worker = WorkerInfo(name)
         lease: Lease | None = self._timed(partial(claimed, table, worker))
         while lease is not None and self._time.now < self.seconds:
             lease = self._computed(table, lease, chance)

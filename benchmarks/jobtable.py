@@ -24,7 +24,7 @@ from jobtable_peers import Huey, LeaseTable, Litequeue, Optuna, PersistQueue, Pg
 from jobtable_race import Outcome, Peer, Race, measure
 
 from models import datasets
-from orchestrator.jobs import Claimant, Finished, InputRef, PlannedJob, Stage
+from orchestrator.jobs import Finished, InputRef, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
@@ -76,7 +76,7 @@ class Orch:
         with closing(self._backend()) as backend:
             table = JobTable(backend, self.where)
             table.unfinished()
-            worker = Claimant("w")
+            worker = WorkerInfo("w")
             with race:
                 lease = table.claim(worker)
                 while lease is not None:

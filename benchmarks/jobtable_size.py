@@ -22,10 +22,10 @@ from jobtable import STUDY
 
 from models import datasets
 from orchestrator.jobs import (
-    Claimant,
     InputRef,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
@@ -64,7 +64,7 @@ def _measure(name: str, backend: Backend, jobs: int) -> None:
         table.create()
         publishing = _seconds(lambda: table.publish(plan))
         again = _seconds(lambda: table.publish(plan))
-        claims = [_seconds(lambda: table.claim(Claimant("w"))) for _ in range(CLAIMS)]
+        claims = [_seconds(lambda: table.claim(WorkerInfo("w"))) for _ in range(CLAIMS)]
         overview = _seconds(table.overview)
     claim = f"{median(claims) * 1e6:11.0f} us"
     print(f"{name:10} {jobs:10,} {publishing:8.2f} s {again:8.2f} s {claim} {overview:8.3f} s", flush=True)

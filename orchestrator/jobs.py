@@ -167,8 +167,8 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Claimant:
-    """A worker as it asks for jobs."""
+class WorkerInfo:
+    """A worker as it asks for jobs: who it is, and what it can be given."""
 
     name: str
     host: str = ""

@@ -21,7 +21,7 @@ from sqlalchemy import Row, make_url, select
 
 from orchestrator.drive import signin
 from orchestrator.drive.client import DriveClient
-from orchestrator.jobs import Artifact, Claimant, Finished, InputRef, Lease, PlannedJob, Stage
+from orchestrator.jobs import Artifact, Finished, InputRef, Lease, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.drive_file import DriveFile
@@ -260,7 +260,7 @@ def complete(
 ) -> tuple[Artifact, ...]:
     """The lease's job alone, with nothing claimed after it; returns what `JobTable.complete` says is superseded."""
     finished = [Finished(lease.job, outputs, metrics)]
-    return table.complete(lease, finished, Claimant(lease.worker, "host", "CPU")).superseded
+    return table.complete(lease, finished, WorkerInfo(lease.worker, "host", "CPU")).superseded
 
 
 def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2) -> Plan:

@@ -14,12 +14,12 @@ import pytest
 from orchestrator.jobs import (
     Attempt,
     Checkpoint,
-    Claimant,
     Device,
     Ending,
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
@@ -63,7 +63,7 @@ def publish(
 
 
 def claimed(table: JobTable, worker: str, has: Collection[Device] = GPU) -> Lease:
-    lease = table.claim(Claimant(worker, "host", "CPU", frozenset(has)))
+    lease = table.claim(WorkerInfo(worker, "host", "CPU", frozenset(has)))
     assert lease is not None
     return lease
 

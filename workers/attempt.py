@@ -60,7 +60,7 @@ class Attempt:
     def __init__(self, jobs: JobTable, lease: Lease, worker: Worker) -> None:
         self._jobs = jobs
         self._worker = worker
-        self._holding = Holding(jobs, lease, worker.claimant, worker.stopping, worker.outage, worker.transfers.delete)
+        self._holding = Holding(jobs, lease, worker.info, worker.stopping, worker.outage, worker.transfers.delete)
         self.next: Lease | None = None
         """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
         self._chain = Chain(self._link(lease))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from orchestrator.errors import HomeError, StoreError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState, Lease
+from orchestrator.jobs import Artifact, Checkpoint, Finished, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable
 from workers.outage import Outage
 
@@ -33,14 +33,14 @@ class Holding:
         self,
         jobs: JobTable,
         lease: Lease,
-        claimant: Claimant,
+        info: WorkerInfo,
         stopping: Callable[[], bool],
         outage: Outage,
         delete: Callable[[tuple[Artifact, ...]], None],
     ) -> None:
         self._jobs = jobs
         self.lease = lease
-        self._claimant = claimant
+        self._info = info
         self._stopping = stopping
         self._outage = outage
         self._delete = delete
@@ -71,7 +71,7 @@ class Holding:
 
     def complete(self, finished: Sequence[Finished], then: str | None, *, or_best: bool) -> Lease | None:
         """Complete, and hold the job that goes on from there, or the best, if there is one.  Raises ChainBroken."""
-        complete = functools.partial(self._jobs.complete, self.lease, finished, self._claimant)
+        complete = functools.partial(self._jobs.complete, self.lease, finished, self._info)
         try:
             completed = self._insist(lambda: complete(then=then, or_best=or_best))
         except StoreError:

@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
+from orchestrator.jobs import Device, JobState, Lease, Lives, Stage, WorkerInfo
 from orchestrator.jobtable import LeaseLost
 from workers import messages
 from workers.attempt import Attempt
@@ -253,7 +253,7 @@ class Supervisor:
                 self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _claim(self) -> Lease | None:
-        return self._home.jobs.claim(self._claimant())
+        return self._home.jobs.claim(self._info())
 
     def _give_back(self, lease: Lease, reason: str | None = None) -> None:
         """At no cost to the job; one that cannot be given back now is left to its lease."""
@@ -265,8 +265,8 @@ class Supervisor:
             self._give_back(self._next)
             self._next = None
 
-    def _claimant(self) -> Claimant:
-        return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
+    def _info(self) -> WorkerInfo:
+        return WorkerInfo(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
 
     def _say_what_is_short(self) -> None:
         """Before the first job is done for nothing.  No store need be able to tell of its room."""
@@ -295,7 +295,7 @@ class Supervisor:
         # An inbox of its own: what an attempt left behind on its way is not read by the next one.
         self._inbox = Inbox()
         worker = Worker(
-            claimant=self._claimant(),
+            info=self._info(),
             runner=runner,
             transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,

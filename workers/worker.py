@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from orchestrator.jobs import Claimant
+from orchestrator.jobs import WorkerInfo
 from workers.console import Console
 from workers.inbox import Inbox
 from workers.intervals import Pace
@@ -23,7 +23,7 @@ from workers.transfers import Transfers
 class Worker:
     """What an attempt has of its worker."""
 
-    claimant: Claimant
+    info: WorkerInfo
     runner: RunnerProcess
     transfers: Transfers
     inbox: Inbox

@@ -15,7 +15,6 @@ from orchestrator.jobs import (
     Artifact,
     Attempt,
     Checkpoint,
-    Claimant,
     Completed,
     Finished,
     Job,
@@ -23,6 +22,7 @@ from orchestrator.jobs import (
     Lease,
     Lives,
     Upcoming,
+    WorkerInfo,
 )
 from orchestrator.jobtable.backends.backend import Backend, T
 from orchestrator.jobtable.schema import creation, rows
@@ -163,7 +163,7 @@ class JobTable:
 
     # --- for a worker ---
 
-    def claim(self, worker: Claimant) -> Lease | None:
+    def claim(self, worker: WorkerInfo) -> Lease | None:
         """Lease the best ready job, after taking back the expired ones, or a late one; None if there is none just now.
 
         Raises:
@@ -175,7 +175,7 @@ class JobTable:
         self,
         lease: Lease,
         finished: Sequence[Finished],
-        worker: Claimant,
+        worker: WorkerInfo,
         *,
         then: str | None = None,
         or_best: bool = False,

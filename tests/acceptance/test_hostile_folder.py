@@ -25,7 +25,7 @@ from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import (
     Checkpoint,
-    Claimant,
+    WorkerInfo,
 )
 from orchestrator.jobtable.backends.snapshot_format import Snapshot, decoded, encoded
 from tests.conftest import SMALL
@@ -201,7 +201,7 @@ def work(scene: Scene) -> None:
     """What a worker of Ann's does with a lease but for computing: fetch, upload, name checkpoints, delete old ones."""
     at = address.known(None, None)
     home = Home.open(at.url, at.artifacts)
-    lease = home.jobs.claim(Claimant("ann"))
+    lease = home.jobs.claim(WorkerInfo("ann"))
     if lease is None:
         return
     (scene.place / "work").mkdir()

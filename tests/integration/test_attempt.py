@@ -20,7 +20,7 @@ import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError, StoreError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
+from orchestrator.jobs import Artifact, Checkpoint, Ending, InputRef, JobState, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from tests.jobtable_backends import artifact, plan_of, planned_job
@@ -37,7 +37,7 @@ from workers.store_trouble import StoreTrouble
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
 
-WORKER = Claimant("w1")
+WORKER = WorkerInfo("w1")
 
 
 class GatedStore(LocalStore):
@@ -156,7 +156,7 @@ class Scene:
         cache = InputCache(place / "cache", self.store)
         console = Console("w1", (place / "console").open("w"))
         worker = Worker(
-            claimant=WORKER,
+            info=WORKER,
             runner=cast(RunnerProcess, self.runner),
             transfers=Transfers(self.store, cache, self.threads, self.inbox.put),
             inbox=self.inbox,
@@ -300,7 +300,7 @@ def test_beside_a_holder_that_has_gone_on_a_second_attempt_begins_at_the_newest_
     begin: Callable[[], Scene], table: JobTable, chain: list[PlannedJob], tmp_path: Path
 ) -> None:
     """What was named when it was claimed is gone by now: the other has named newer ones, and deleted those."""
-    before = table.claim(Claimant("w0"))
+    before = table.claim(WorkerInfo("w0"))
     assert before is not None
     for step in (10, 20):
         before = table.renew(before, {"step": step}, Checkpoint(step, artifact(f"at {step}")))

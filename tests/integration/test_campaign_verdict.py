@@ -15,7 +15,7 @@ from fast_motion.schedule import Blow
 from fast_motion.verdict import Wrong, judge, read
 
 from orchestrator.artifacts import LocalStore
-from orchestrator.jobs import Claimant, Stage
+from orchestrator.jobs import Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from tests.jobtable_backends import (
@@ -53,7 +53,7 @@ def fixture_site(tmp_path: Path) -> Iterator[Finished]:
     with closing(JobTable(SqliteBackend(database), "here")) as jobs:
         jobs.create()
         jobs.publish(plan_of([planned_job("a", Stage.TRAIN)]))
-        lease = jobs.claim(Claimant("w1"))
+        lease = jobs.claim(WorkerInfo("w1"))
         assert lease is not None
         (tmp_path / "state").write_text("the state of a")
         complete(jobs, lease, {"state": store.put(tmp_path / "state")}, {"weights_sha256": "right"})

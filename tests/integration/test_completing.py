@@ -9,7 +9,6 @@ import pytest
 
 from orchestrator.jobs import (
     Checkpoint,
-    Claimant,
     Device,
     Ending,
     Finished,
@@ -17,6 +16,7 @@ from orchestrator.jobs import (
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from tests.jobtable_backends import (
@@ -30,8 +30,8 @@ from tests.jobtable_backends import (
     planned_job,
 )
 
-WORKER = Claimant("w1", "host", "CPU")
-WITH_GPU = Claimant("w2", "host", "T4", frozenset({Device.CPU, Device.GPU}))
+WORKER = WorkerInfo("w1", "host", "CPU")
+WITH_GPU = WorkerInfo("w2", "host", "T4", frozenset({Device.CPU, Device.GPU}))
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def table(backend: SettableBackend) -> Iterator[JobTable]:
     table.close()
 
 
-def claimed(table: JobTable, worker: Claimant = WORKER) -> Lease:
+def claimed(table: JobTable, worker: WorkerInfo = WORKER) -> Lease:
     lease = table.claim(worker)
     assert lease is not None
     return lease
@@ -113,9 +113,9 @@ def test_a_worker_with_a_gpu_takes_what_needs_one_before_what_others_could_do(ta
 def test_a_study_that_lets_any_worker_train_frees_jobs_that_waited_for_a_gpu(table: JobTable) -> None:
     (job,) = independent(1)
     table.publish(plan_of([dataclasses.replace(job, needs=Device.GPU)]))
-    assert table.claim(Claimant("w1")) is None
+    assert table.claim(WorkerInfo("w1")) is None
     table.publish(plan_of([job]))
-    assert table.claim(Claimant("w1")) is not None
+    assert table.claim(WorkerInfo("w1")) is not None
 
 
 @pytest.mark.parametrize("said", ['{"quoted"}', "back\\slash", "comma, and NULL", "ü – ✓", "new\nline", ""])

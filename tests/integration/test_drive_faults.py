@@ -21,12 +21,12 @@ from orchestrator.errors import HomeError, OrchError, StoreError
 from orchestrator.home import Home
 from orchestrator.jobs import (
     Artifact,
-    Claimant,
     Ending,
     JobState,
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.drive_file import DriveFile
@@ -69,7 +69,7 @@ class PlayedWorker:
 
     def work_everything_off(self) -> None:
         while again(self.table.unfinished):
-            lease = again(lambda: self.table.claim(Claimant("w1")))
+            lease = again(lambda: self.table.claim(WorkerInfo("w1")))
             if lease is None:
                 self.place.clock += LEASE_SECONDS + 1
             else:
@@ -156,7 +156,7 @@ def looks(url: str, place: Path) -> None:
     assert home.artifacts.shortage() is None
     assert folder.published_wheel(drive.connect(), drive_folder(url)) is not None
     home.artifacts.fetch(home.jobs.data()["shard"], place / "fetched")
-    assert home.jobs.claim(Claimant("w1")) is not None
+    assert home.jobs.claim(WorkerInfo("w1")) is not None
 
 
 @pytest.mark.parametrize("fault", PASSING)

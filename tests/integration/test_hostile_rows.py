@@ -19,8 +19,8 @@ from orchestrator.home import Home
 from orchestrator.jobs import (
     Artifact,
     Checkpoint,
-    Claimant,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.planning import publish
 from orchestrator.progress import snapshot
@@ -40,7 +40,7 @@ def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("homes")
     home = Home.open(publish(Study.parse(SMALL), directory / "home", None).home)
     with closing(home.jobs):
-        while lease := home.jobs.claim(Claimant("w1", "host", "CPU")):
+        while lease := home.jobs.claim(WorkerInfo("w1", "host", "CPU")):
             lease = home.jobs.renew(lease, {"step": 1, "steps": 6}, Checkpoint(1, kept(home, directory, lease.job)))
             if lease.stage is Stage.BENCHMARK:
                 home.jobs.fail(lease, "it did not work\nTraceback")
@@ -48,7 +48,7 @@ def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
             name = "state" if lease.stage is Stage.TRAIN else "model"
             outputs = {name: kept(home, directory, lease.name), "log": kept(home, directory, f"log {lease.name}")}
             complete(home.jobs, lease, outputs, {"step": 6, "loss": 1.5, "weights_sha256": "ab" * 32, "device": "CPU"})
-        lease = home.jobs.claim(Claimant("w1", "host", "CPU"))
+        lease = home.jobs.claim(WorkerInfo("w1", "host", "CPU"))
         assert lease is not None
         latencies = [{"batch": 1, "threads": 1, "p50": 1.0, "p90": 1.1, "p99": 1.2, "runs": 200, "speedup": 1.0}]
         measured = {"device": "CPU", "runtime": "LiteRT", "top1": 0.5, "top5": 0.9, "latencies": latencies}
@@ -87,7 +87,7 @@ def everything(home: Home, place: Path) -> None:
         assert reporting.default_directory(home, results.study).is_relative_to(place)
 
     def claim() -> None:
-        lease = jobs.claim(Claimant("w3", "host", "CPU"))
+        lease = jobs.claim(WorkerInfo("w3", "host", "CPU"))
         if lease is None:
             return
         assert (place / lease.job).parent == place

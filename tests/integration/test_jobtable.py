@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, JobState, Lease, Lives
+from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Lives, WorkerInfo
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
@@ -44,7 +44,7 @@ def data_of(plan: Plan) -> dict[str, Artifact]:
 
 
 def claimed(table: JobTable, worker: str = "w1") -> Lease:
-    lease = table.claim(Claimant(worker, "host", "CPU"))
+    lease = table.claim(WorkerInfo(worker, "host", "CPU"))
     assert lease is not None, "there should be a job to claim"
     return lease
 
@@ -55,7 +55,7 @@ def outputs_of(lease: Lease) -> dict[str, Artifact]:
 
 def finish_everything(table: JobTable) -> list[str]:
     order = []
-    while (lease := table.claim(Claimant("w1"))) is not None:
+    while (lease := table.claim(WorkerInfo("w1"))) is not None:
         complete(table, lease, outputs_of(lease), {"top1": 0.5})
         order.append(lease.name)
     return order
@@ -67,7 +67,7 @@ def states(table: JobTable) -> dict[str, JobState]:
 
 def test_only_the_first_of_a_chain_can_be_claimed(table: JobTable) -> None:
     assert claimed(table).name.endswith("train/r00.s0")
-    assert table.claim(Claimant("w2")) is None
+    assert table.claim(WorkerInfo("w2")) is None
 
 
 def test_a_child_gets_its_parents_output_and_its_shard(table: JobTable, small_plan: Plan) -> None:
@@ -107,7 +107,7 @@ def test_a_renewed_lease_does_not_expire(table: JobTable, backend: SettableBacke
     for _ in range(3):
         backend.clock += 4.9
         lease = table.renew(lease, {"step": 1})
-        assert table.claim(Claimant("w2")) is None
+        assert table.claim(WorkerInfo("w2")) is None
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_held_no_longer_than_a_lease(
@@ -116,7 +116,7 @@ def test_a_lease_from_before_the_clock_was_set_back_is_held_no_longer_than_a_lea
     backend.clock += 7200
     dead = claimed(table, "dead")
     backend.clock -= 7200
-    assert table.claim(Claimant("w2")) is None
+    assert table.claim(WorkerInfo("w2")) is None
     backend.clock += 5.1
     assert claimed(table, "w2").job == dead.job
 
@@ -126,7 +126,7 @@ def test_who_lives_keeps_its_job_when_the_clock_is_set_back(table: JobTable, bac
     lease = claimed(table)
     backend.clock -= 7200
     for _ in range(3):
-        assert table.claim(Claimant("w2")) is None
+        assert table.claim(WorkerInfo("w2")) is None
         backend.clock += 4.9
         lease = table.renew(lease, {"step": 1})
     complete(table, lease, outputs_of(lease), {})
@@ -151,12 +151,12 @@ def test_a_failing_job_waits_longer_each_time_and_is_then_quarantined_with_its_e
     table: JobTable, backend: SettableBackend
 ) -> None:
     assert table.fail(claimed(table), "first") is JobState.READY
-    assert table.claim(Claimant("w1")) is None
+    assert table.claim(WorkerInfo("w1")) is None
     backend.clock += 5.1
     lease = claimed(table)
     assert table.fail(lease, "second") is JobState.QUARANTINED
     backend.clock += 10_000
-    assert table.claim(Claimant("w1")) is None
+    assert table.claim(WorkerInfo("w1")) is None
     assert not table.unfinished()
     job = table.job(lease.job)
     assert (job.failures, job.error) == (2, "second")
@@ -238,7 +238,7 @@ def test_deaths_without_a_new_checkpoint_quarantine_the_job_with_the_reason(
 ) -> None:
     die(table, backend, step=12, saved=10)
     lease = die(table, backend, step=17)
-    assert table.claim(Claimant("w1")) is None
+    assert table.claim(WorkerInfo("w1")) is None
     job = table.job(lease.job)
     assert job.state is JobState.QUARANTINED
     assert "without getting past the checkpoint at step 10" in (job.error or "")
@@ -266,7 +266,7 @@ def test_a_quarantined_job_that_is_cancelled_and_planned_again_begins_afresh(
 
     end_badly()
     end_badly()
-    assert table.claim(Claimant("w1")) is None
+    assert table.claim(WorkerInfo("w1")) is None
     first = "alexnet-tiny/seed0/train/r00.s0"
     assert table.job(first).state is JobState.QUARANTINED
     table.cancel(first)
@@ -426,7 +426,7 @@ def test_the_states_of_a_round_are_handed_back_when_all_that_read_them_are_done(
     table.publish(plan, data_of(plan))
     handed_back: dict[str, set[str]] = {}
     names = {artifact(job.id[:8]): job.name.partition("seed0/")[2] for job in plan.jobs}
-    while (lease := table.claim(Claimant("w1"))) is not None:
+    while (lease := table.claim(WorkerInfo("w1"))) is not None:
         superseded = complete(table, lease, outputs_of(lease), {})
         handed_back[lease.name.partition("seed0/")[2]] = {names[file] for file in superseded}
     trained = sorted(name for name in handed_back if name.startswith("train/r01"))

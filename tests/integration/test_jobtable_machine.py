@@ -31,13 +31,13 @@ from orchestrator.errors import UsageError
 from orchestrator.jobs import (
     Artifact,
     Checkpoint,
-    Claimant,
     Ending,
     Finished,
     JobState,
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
@@ -192,7 +192,7 @@ class JobTableMachine(RuleBasedStateMachine):
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
         best = self._best()
-        lease = self.table.claim(Claimant(worker, "host", "CPU"))
+        lease = self.table.claim(WorkerInfo(worker, "host", "CPU"))
         assert (lease.job if lease else None) in (best or (None,))
         if lease is not None:
             self._expect_claimed(lease, worker)
@@ -247,7 +247,11 @@ class JobTableMachine(RuleBasedStateMachine):
         run, then = self._run(self.expected[lease.job], most, follow)
         finished = [Finished(job.job.id, _outputs(job, device, last=job is run[-1]), {}) for job in run]
         completed = self.table.complete(
-            lease, finished, Claimant(lease.worker, "host", "CPU"), then=then.job.id if then else None, or_best=or_best
+            lease,
+            finished,
+            WorkerInfo(lease.worker, "host", "CPU"),
+            then=then.job.id if then else None,
+            or_best=or_best,
         )
         self._lose(run[0])
         for job, done in zip(run, finished, strict=True):

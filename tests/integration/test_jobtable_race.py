@@ -23,12 +23,12 @@ from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Artifact,
     Attempt,
-    Claimant,
     Ending,
     Finished,
     JobState,
     Lease,
     PlannedJob,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.backend import Backend
@@ -148,18 +148,18 @@ class Race:
 def _work(backend_of: BackendOf, worker: str, told: Path, pause: float) -> None:
     """Do nothing for each job, and write down what the table said to it; in a process of its own."""
     table = JobTable(backend_of.in_real_time("jobs"), "here")
-    claimant = Claimant(worker)
+    info = WorkerInfo(worker)
     following: Lease | None = None
     with told.open("a") as file:
         while table.unfinished():
-            lease, following = following or table.claim(claimant), None
+            lease, following = following or table.claim(info), None
             if lease is None:
                 time.sleep(0.02)
                 continue
             time.sleep(pause)
             try:
                 done = [Finished(lease.job, _outputs(lease), {})]
-                following = table.complete(lease, done, claimant, or_best=True).next
+                following = table.complete(lease, done, info, or_best=True).next
                 file.write(f"done {lease.job}\n")
             except LeaseLost:
                 file.write(f"lost {lease.job}\n")
@@ -231,7 +231,7 @@ def test_of_two_that_reap_a_job_together_and_its_late_holder_one_gets_it(
     won = []
     for _ in range(rounds):
         backend.clock += SECONDS_OF_A_ROUND
-        lease = table.claim(Claimant("holder"))
+        lease = table.claim(WorkerInfo("holder"))
         assert lease is not None
         together.wait(PATIENCE_SECONDS)
         if comes_back:
@@ -268,7 +268,7 @@ def _reap(backend_of: BackendOf, won: Path, together: Barrier) -> None:
         for number in range(backend_of.scale.rounds):
             backend.clock += SECONDS_OF_A_ROUND
             together.wait(PATIENCE_SECONDS)
-            lease = table.claim(Claimant(won.stem))
+            lease = table.claim(WorkerInfo(won.stem))
             together.wait(PATIENCE_SECONDS)
             if lease is not None and lease.name == f"round{number}":
                 complete(table, lease, _outputs(lease), {})
@@ -287,7 +287,7 @@ def test_a_table_that_is_reached_every_other_time_costs_no_run(
     table: JobTable, backend: SettableBackend, backend_of: BackendOf
 ) -> None:
     table.publish(plan_of(_chain(1), seconds=LEASE))
-    lease = table.claim(Claimant("w1"))
+    lease = table.claim(WorkerInfo("w1"))
     assert lease is not None
     for beat in range(backend_of.scale.beats):
         backend.clock += LEASE / 3
@@ -296,7 +296,7 @@ def test_a_table_that_is_reached_every_other_time_costs_no_run(
         else:
             with _unreachable(backend, after_the_commit=beat % 4 == 0), pytest.raises(HomeError):
                 table.renew(lease, {"step": beat})
-            assert table.claim(Claimant("w2")) is None
+            assert table.claim(WorkerInfo("w2")) is None
     complete(table, lease, _outputs(lease), {})
     assert [attempt.outcome for attempt in table.attempts()] == [Ending.DONE]
 
@@ -305,14 +305,14 @@ def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(
     table: JobTable, backend: SettableBackend
 ) -> None:
     table.publish(plan_of(_chain(1), seconds=LEASE))
-    silent = table.claim(Claimant("w1"))
+    silent = table.claim(WorkerInfo("w1"))
     assert silent is not None
     with _unreachable(backend), pytest.raises(HomeError):
         table.renew(silent)
     taken: list[Lease] = []
     for _ in range(100):
         backend.clock += LEASE / 10
-        claims = [table.claim(Claimant(worker)) for worker in ("w2", "w3")]
+        claims = [table.claim(WorkerInfo(worker)) for worker in ("w2", "w3")]
         taken = [table.renew(lease) for lease in (*taken, *claims) if lease is not None]
     with pytest.raises(LeaseLost):
         table.renew(silent)

@@ -28,8 +28,8 @@ from sqlalchemy.exc import ProgrammingError
 
 from orchestrator.errors import HomeError
 from orchestrator.jobs import (
-    Claimant,
     JobState,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
@@ -186,7 +186,7 @@ def test_a_migrated_schema_is_the_one_that_a_new_home_gets(backend: Backend, new
 def test_a_study_goes_on_in_a_migrated_home(backend: Backend) -> None:
     table = JobTable(backend, "here")
     table.check()
-    lease = table.claim(Claimant("w9"))
+    lease = table.claim(WorkerInfo("w9"))
     assert lease is not None
     assert lease.name == "vit-tiny/seed0/train/r00.s0", "the worker that had it in schema 1 is long gone"
     assert [checkpoint.step for checkpoint in lease.checkpoints] == [3]
@@ -288,9 +288,9 @@ def open_with_another(address: str, other: Barrier, told: SimpleQueue[str]) -> N
         table = JobTable(backend, "here")
         with mock.patch.object(backend, "transact", together), at_the_new_number(lambda: told.put("migrated")):
             table.check()
-        lease = table.claim(Claimant(f"worker {os.getpid()}"))
+        lease = table.claim(WorkerInfo(f"worker {os.getpid()}"))
         while lease is None:  # the other is just now taking back the expired job
-            lease = table.claim(Claimant(f"worker {os.getpid()}"))
+            lease = table.claim(WorkerInfo(f"worker {os.getpid()}"))
         told.put(lease.name)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.jobs import Artifact, Claimant, Finished, JobState, Lease
+from orchestrator.jobs import Artifact, Finished, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.planner import Plan
 from orchestrator.progress import snapshot
@@ -30,7 +30,7 @@ def artifact(name: str) -> Artifact:
 
 
 def claimed(table: JobTable, worker: str = "w1") -> Lease:
-    lease = table.claim(Claimant(worker, "host", "CPU"))
+    lease = table.claim(WorkerInfo(worker, "host", "CPU"))
     assert lease is not None
     return lease
 
@@ -51,7 +51,7 @@ def test_a_job_that_was_given_another_chance_waits_for_nobody_and_shows_no_old_e
 def test_a_worker_that_completed_a_run_of_jobs_is_listed_once(table: JobTable, small_plan: Plan) -> None:
     *first_three, fourth = (job for job in small_plan.jobs if job.stage == "train")
     done = [Finished(job.id, {"state": artifact(job.name), "log": artifact("log")}, {}) for job in first_three]
-    table.complete(claimed(table), done, Claimant("w1"), then=fourth.id)
+    table.complete(claimed(table), done, WorkerInfo("w1"), then=fourth.id)
     (worker,) = table.overview().workers
     assert (worker.name, worker.job) == ("w1", fourth.name)
 

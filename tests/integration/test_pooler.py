@@ -9,9 +9,9 @@ from contextlib import closing
 import pytest
 
 from orchestrator.jobs import (
-    Claimant,
     Ending,
     JobState,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
@@ -50,6 +50,6 @@ def test_every_job_is_done_once_by_workers_that_share_a_poolers_connections(pool
 def _work(url: str, name: str) -> None:
     with closing(PostgresqlBackend(url)) as backend:
         table = JobTable(backend, "here")
-        while lease := table.claim(Claimant(name)):
+        while lease := table.claim(WorkerInfo(name)):
             lease = table.renew(lease, {"step": 1})
             complete(table, lease, {"model": artifact(lease.name)}, {"top1": 0.5})

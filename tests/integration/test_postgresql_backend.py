@@ -14,9 +14,9 @@ import pytest
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobs import (
-    Claimant,
     JobState,
     Lease,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql
@@ -48,7 +48,7 @@ def table(database: str, small_plan: Plan) -> Iterator[JobTable]:
 
 
 def claimed(table: JobTable) -> Lease:
-    lease = table.claim(Claimant("w1"))
+    lease = table.claim(WorkerInfo("w1"))
     assert lease is not None, "there should be a job to claim"
     return lease
 
@@ -131,7 +131,7 @@ def test_what_others_hold_for_long_is_told_and_can_be_used_afterwards(
     with opened(database) as table:
         other.lock()
         with pytest.raises(HomeError, match=r"others have held it for 0\.2 s; run the command again"):
-            table.claim(Claimant("w1"))
+            table.claim(WorkerInfo("w1"))
         other.let_go()
         claimed(table)
 
@@ -141,15 +141,15 @@ import sys
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 table = JobTable(PostgresqlBackend(sys.argv[1]), "the database")
-table.release(table.claim(Claimant("w1")))
+table.release(table.claim(WorkerInfo("w1")))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    table.claim(Claimant("w1"))
+    table.claim(WorkerInfo("w1"))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     sys.stdin.readline()
-    print(table.claim(Claimant("w1")) is not None)
+    print(table.claim(WorkerInfo("w1")) is not None)
 """
 
 
@@ -190,5 +190,5 @@ def test_a_table_that_was_changed_under_a_connection_is_told_and_can_be_used_aft
         newer.execute("ALTER TABLE data ALTER size TYPE numeric")
         newer.execute("ALTER TABLE data ALTER size TYPE integer")
     with pytest.raises(HomeError, match="newer Orch has changed the table meanwhile; run the command again"):
-        table.claim(Claimant("w1"))
+        table.claim(WorkerInfo("w1"))
     claimed(table)

@@ -13,7 +13,6 @@ import pytest
 from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Artifact,
-    Claimant,
     Completed,
     Ending,
     Finished,
@@ -21,6 +20,7 @@ from orchestrator.jobs import (
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends import snapshot
@@ -37,7 +37,7 @@ from tests.jobtable_backends import (
 )
 
 LEASE_SECONDS = 5.0
-WORKER = Claimant("w1")
+WORKER = WorkerInfo("w1")
 T = TypeVar("T")
 
 
@@ -123,7 +123,7 @@ def test_whichever_request_meets_a_fault_every_job_is_done_once(
 @pytest.mark.usefixtures("planned")
 def test_a_claim_whose_answer_was_lost_is_the_claim_that_counts(fault: Fault, file: FileOnDisk) -> None:
     table, _, _ = through(file, [Fault.NONE, fault])
-    lease = table.claim(Claimant("w1"))
+    lease = table.claim(WorkerInfo("w1"))
     assert lease is not None
     assert [attempt.number for attempt in table.attempts()] == [1]
     complete(table, lease, outputs_of(lease), {})
@@ -140,19 +140,19 @@ def test_whoever_was_second_decides_again_on_what_the_first_left(file: FileOnDis
     def and_meanwhile(content: bytes, version: Version) -> None:
         read(content, version)
         backend._load = read  # type: ignore[method-assign]
-        assert other.claim(Claimant("quicker")) is not None
+        assert other.claim(WorkerInfo("quicker")) is not None
 
     backend._load = and_meanwhile  # type: ignore[method-assign]
-    assert table.claim(Claimant("slower")) is None
+    assert table.claim(WorkerInfo("slower")) is None
     assert table.job(chain[0].id).worker == "quicker"
 
 
 @pytest.mark.usefixtures("planned")
 def test_what_changes_nothing_swaps_nothing(file: FileOnDisk) -> None:
     table, _, _ = through(file, [])
-    lease = table.claim(Claimant("w1"))
+    lease = table.claim(WorkerInfo("w1"))
     before = file.version()
-    assert table.claim(Claimant("w2")) is None
+    assert table.claim(WorkerInfo("w2")) is None
     assert table.unfinished()
     assert table.study() is not None
     assert file.version() == before
@@ -170,7 +170,7 @@ def test_a_reader_asks_again_only_when_what_it_knows_is_old(file: FileOnDisk) ->
     for _ in range(10):
         table.jobs()
     assert faulty.requests == first
-    assert table.claim(Claimant("w1")) is not None
+    assert table.claim(WorkerInfo("w1")) is not None
     asked = faulty.requests
     assert [job.state for job in table.jobs()].count(JobState.RUNNING) == 1, "what was written is read"
     assert faulty.requests == asked
@@ -183,13 +183,13 @@ def test_against_others_who_are_always_quicker_it_is_given_up_in_a_sentence(
     monkeypatch.setattr(snapshot, "PATIENCE_SECONDS", 0.0)
     table, _, _ = through(file, itertools.chain([Fault.NONE], itertools.repeat(Fault.CONFLICT)))
     with pytest.raises(HomeError, match="longer leases"):
-        table.claim(Claimant("w1"))
+        table.claim(WorkerInfo("w1"))
     assert file.read()[0] and JobTable(SettableSnapshotBackend(file), "here").attempts() == []
 
 
 def test_a_state_older_than_the_one_known_is_not_believed(file: FileOnDisk, planned: JobTable) -> None:
     old, _ = file.read()
-    assert planned.claim(Claimant("w1")) is not None
+    assert planned.claim(WorkerInfo("w1")) is not None
     file.replace(old, file.version())
     with pytest.raises(HomeError, match="state 2, and was in state 3 before"):
         planned.jobs()
@@ -202,7 +202,7 @@ def test_who_begins_while_others_work_is_not_told_of_a_rollback(file: FileOnDisk
         accept_rollback = False
 
         def highest(self) -> int:
-            assert planned.claim(Claimant("w1")) is not None
+            assert planned.claim(WorkerInfo("w1")) is not None
             return decoded(file.read()[0]).generation
 
         def note(self, generation: int) -> None:

@@ -18,7 +18,6 @@ import sqlalchemy
 from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Checkpoint,
-    Claimant,
     Completed,
     Ending,
     Finished,
@@ -26,6 +25,7 @@ from orchestrator.jobs import (
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
@@ -44,7 +44,7 @@ from tests.jobtable_backends import (
 )
 from tests.postgres_server import fresh_database, own_postgres_server
 
-WORKER = Claimant("w1")
+WORKER = WorkerInfo("w1")
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
 
@@ -178,7 +178,7 @@ def test_after_a_disk_was_full_at_a_commit_the_worker_keeps_what_it_has_done(tmp
         table = JobTable(backend, "here")
         table.create()
         table.publish(plan_of(chain(), seconds=60.0))
-        lease = table.claim(Claimant("w1"))
+        lease = table.claim(WorkerInfo("w1"))
         assert lease is not None
         with full_disk(tmp_path / "jobs.db-wal"), pytest.raises(HomeError, match="cannot be used"):
             _complete(table, lease)
@@ -284,8 +284,8 @@ def test_a_server_that_was_restarted_between_two_transactions_is_told_and_used_a
         table.publish(plan_of(chain()))
         server.crash()
         with pytest.raises(HomeError):
-            table.claim(Claimant("w1"))
-        assert again(lambda: table.claim(Claimant("w1"))) is not None
+            table.claim(WorkerInfo("w1"))
+        assert again(lambda: table.claim(WorkerInfo("w1"))) is not None
 
 
 def _always() -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from orchestrator.jobs import (
     Checkpoint,
-    Claimant,
     Device,
     Finished,
     JobState,
     Lease,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.transactions.overview import overview
@@ -61,9 +61,9 @@ def test_a_training_is_not_late_before_twice_what_its_siblings_took(table: JobTa
     publish(table, with_merge(shards(2)))
     begun_late(table, backend)
     backend.clock -= 2
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     backend.clock += 2
-    assert table.claim(Claimant(IDLE)) is not None
+    assert table.claim(WorkerInfo(IDLE)) is not None
 
 
 def test_what_siblings_took_is_their_median(table: JobTable, backend: SettableBackend) -> None:
@@ -75,9 +75,9 @@ def test_what_siblings_took_is_their_median(table: JobTable, backend: SettableBa
         backend.clock += seconds
         done(table, lease)
     backend.clock = 1_000_000.0 + 99
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     backend.clock += 2
-    assert table.claim(Claimant(IDLE)) is not None
+    assert table.claim(WorkerInfo(IDLE)) is not None
 
 
 def test_a_holder_that_began_at_a_checkpoint_is_judged_by_the_steps_it_has_to_do(
@@ -91,7 +91,7 @@ def test_a_holder_that_began_at_a_checkpoint_is_judged_by_the_steps_it_has_to_do
     table.release(first)
     assert claimed(table, SLOW).checkpoints == (Checkpoint(20, artifact("half")),)
     backend.clock += LATE_FACTOR * QUICK / 2 - 1
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     backend.clock += 2
     assert claimed(table, IDLE).checkpoints == (Checkpoint(20, artifact("half")),)
 
@@ -103,38 +103,38 @@ def test_very_short_trainings_are_given_time_to_begin(table: JobTable, backend: 
     backend.clock += 1
     done(table, quick)
     backend.clock += FEWEST_SECONDS - 1
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     backend.clock += 1
-    assert table.claim(Claimant(IDLE)) is not None
+    assert table.claim(WorkerInfo(IDLE)) is not None
 
 
 def test_while_no_sibling_is_done_nothing_is_late(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
     claimed(table, SLOW), claimed(table, "slow too")
     backend.clock += 900
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
 
 
 def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, backend: SettableBackend) -> None:
     first, second = shards(2)
     publish(table, [first, second, planned_job("compress", Stage.COMPRESS, [first, second])])
     begun_late(table, backend)
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
 
 
 def test_a_job_has_one_twin_at_most(table: JobTable, late: Lease) -> None:
     assert claimed(table, IDLE).job == late.job
-    assert table.claim(Claimant(THIRD)) is None
+    assert table.claim(WorkerInfo(THIRD)) is None
 
 
 def test_a_holder_is_not_its_own_twin(table: JobTable, late: Lease) -> None:
-    assert table.claim(Claimant(SLOW)) is None
+    assert table.claim(WorkerInfo(SLOW)) is None
     assert table.renew(late).twin is False
 
 
 def test_of_many_idle_workers_one_becomes_the_twin(table: JobTable, late: Lease) -> None:
     with ThreadPoolExecutor(4) as threads:
-        leases = list(threads.map(table.claim, [Claimant(f"idle{number}") for number in range(8)]))
+        leases = list(threads.map(table.claim, [WorkerInfo(f"idle{number}") for number in range(8)]))
     assert [lease.job for lease in leases if lease] == [late.job]
 
 
@@ -163,7 +163,7 @@ def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
     backend.clock += QUICK
     again = claimed(table, IDLE)
     finished = [Finished(again.job, {"state": artifact("state"), "log": artifact("log")}, {})]
-    twin = table.complete(again, finished, Claimant(IDLE), or_best=True).next
+    twin = table.complete(again, finished, WorkerInfo(IDLE), or_best=True).next
     assert twin is not None
     assert (twin.job, twin.twin) == (slow.job, True)
 
@@ -173,19 +173,19 @@ def test_a_late_training_that_needs_a_gpu_is_left_to_workers_that_have_one(
 ) -> None:
     publish(table, with_merge(shards(2, needs=Device.GPU)))
     late = begun_late(table, backend)
-    assert table.claim(Claimant(IDLE, has=frozenset({Device.CPU}))) is None
+    assert table.claim(WorkerInfo(IDLE, has=frozenset({Device.CPU}))) is None
     assert claimed(table, IDLE, has=GPU).job == late.job
 
 
 def test_a_late_training_is_not_given_to_a_worker_that_cannot_do_it(table: JobTable, late: Lease) -> None:
-    assert table.claim(Claimant(IDLE, cannot=frozenset({late.job}))) is None
+    assert table.claim(WorkerInfo(IDLE, cannot=frozenset({late.job}))) is None
     assert claimed(table, THIRD).job == late.job
 
 
 @pytest.mark.parametrize("end", ["fail", "release"])
 def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, table: JobTable, late: Lease) -> None:
     WRITES[end](table, claimed(table, IDLE))
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     assert claimed(table, THIRD).job == late.job
 
 
@@ -195,12 +195,12 @@ def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, t
 def test_a_worker_is_given_what_comes_after_the_jobs_that_it_cannot_do(table: JobTable) -> None:
     first, second, third = planned = [planned_job(f"job{number}") for number in range(3)]
     publish(table, planned)
-    worker = Claimant(IDLE, cannot=frozenset({first.id, second.id}))
+    worker = WorkerInfo(IDLE, cannot=frozenset({first.id, second.id}))
     lease = table.claim(worker)
     assert lease is not None
     assert lease.job == third.id
     assert table.claim(worker) is None
-    assert table.claim(Claimant(THIRD)) is not None
+    assert table.claim(WorkerInfo(THIRD)) is not None
 
 
 def problems(backend: SettableBackend) -> tuple[str, ...]:

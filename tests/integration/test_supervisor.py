@@ -19,12 +19,12 @@ from orchestrator.errors import ExitCode, HomeClosed
 from orchestrator.home import Home, LeaseSeconds
 from orchestrator.jobs import (
     Artifact,
-    Claimant,
     Ending,
     Finished,
     JobState,
     Lease,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
@@ -90,7 +90,7 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
 
         def run(self) -> Result:
             finished = Finished(self.job, {"model": artifact(self.job)}, {})
-            self.next = self._jobs.complete(self._lease, [finished], self._of.claimant, or_best=True).next
+            self.next = self._jobs.complete(self._lease, [finished], self._of.info, or_best=True).next
             names.append(self._lease.name)
             if self._lease.name == ENDS_AFTER:
                 worker._notice.give("the session is over")
@@ -178,7 +178,7 @@ def test_a_worker_that_leaves_only_what_failed_for_good_and_what_waits_for_it_sa
 ) -> None:
     first = planned_job("first", Stage.TRAIN)
     home.jobs.publish(plan_of([first, *(planned_job(name, Stage.COMPRESS, [first]) for name in "ab")], seconds=3600))
-    lease = home.jobs.claim(Claimant("another"))
+    lease = home.jobs.claim(WorkerInfo("another"))
     assert lease is not None
     home.jobs.fail(lease, "the loss became nan", final=True)
     assert served(worker) is ExitCode.FAILED

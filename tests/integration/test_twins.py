@@ -10,11 +10,11 @@ from sqlalchemy import Connection, select, update
 from orchestrator.errors import HomeError
 from orchestrator.jobs import (
     Checkpoint,
-    Claimant,
     Ending,
     JobState,
     Lease,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.schema.tables import attempts, jobs
@@ -99,7 +99,7 @@ def test_a_twin_goes_on_alone_when_its_holder_dies(table: JobTable, backend: Set
     late = begun_late(table, backend)
     twin = claimed(table, IDLE)
     backend.clock += 10
-    assert table.claim(Claimant(THIRD)) is None, "nobody runs it a third time"
+    assert table.claim(WorkerInfo(THIRD)) is None, "nobody runs it a third time"
     assert is_lost(table, late)
     twin = table.renew(twin)
     assert not twin.twin
@@ -119,11 +119,11 @@ def test_a_job_that_kills_holder_after_holder_is_quarantined_when_the_last_has_d
         backend.clock += LEASE_SECONDS
         table.renew(twin)
         backend.clock += 1
-    assert table.claim(Claimant(SLOW)) is None
+    assert table.claim(WorkerInfo(SLOW)) is None
     assert [outcome for _, outcome in outcomes(table, late)] == [Ending.EXPIRED] * 5 + [None]
     assert table.job(late.job).state is JobState.RUNNING, "the one that is left may yet do it"
     backend.clock += LEASE_SECONDS + 1
-    assert table.claim(Claimant(THIRD)) is None
+    assert table.claim(WorkerInfo(THIRD)) is None
     assert table.job(late.job).state is JobState.QUARANTINED
 
 
@@ -134,9 +134,9 @@ def test_a_twin_that_dies_where_its_holder_dies_later_counts(
     backend.clock += LEASE_SECONDS / 2
     table.renew(late)
     backend.clock += LEASE_SECONDS / 2 + 1
-    assert table.claim(Claimant(IDLE)) is None, "it died at this job before"
+    assert table.claim(WorkerInfo(IDLE)) is None, "it died at this job before"
     backend.clock += LEASE_SECONDS
-    assert table.claim(Claimant(IDLE)) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     assert table.job(late.job).state is JobState.QUARANTINED
 
 
@@ -157,7 +157,7 @@ def test_the_death_of_a_twin_is_nothing_to_the_job(table: JobTable, backend: Set
     backend.clock += LEASE_SECONDS / 2
     table.renew(late)
     backend.clock += LEASE_SECONDS / 2 + 1
-    assert table.claim(Claimant(IDLE)) is None, "it died at this job before"
+    assert table.claim(WorkerInfo(IDLE)) is None, "it died at this job before"
     assert outcomes(table, late) == [(SLOW, None), (IDLE, Ending.EXPIRED)]
     assert is_lost(table, twin)
     assert claimed(table, THIRD).attempt == 3
@@ -186,7 +186,7 @@ def test_a_twin_from_before_the_clock_was_set_back_stands_in_nobodys_way(
     claimed(table, IDLE)
     backend.clock -= 7200
     table.renew(late)
-    assert table.claim(Claimant(THIRD)) is None
+    assert table.claim(WorkerInfo(THIRD)) is None
     backend.clock += LEASE_SECONDS - 1
     table.renew(late)
     backend.clock += 2
@@ -368,7 +368,7 @@ def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> No
 
         def meanwhile(writing: Connection) -> Lease | None:
             writing.execute(select(jobs.c.id).where(jobs.c.id == late.job).with_for_update())
-            return table.claim(Claimant(IDLE))
+            return table.claim(WorkerInfo(IDLE))
 
         assert other.transact(meanwhile) is None
         assert claimed(table, IDLE).job == late.job

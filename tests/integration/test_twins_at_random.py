@@ -9,10 +9,10 @@ from collections.abc import Collection
 from orchestrator.jobs import (
     Artifact,
     Checkpoint,
-    Claimant,
     Ending,
     JobState,
     Lease,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import KEPT_CHECKPOINTS
@@ -72,7 +72,7 @@ class Walk:
             self.held.pop(worker, None)
 
     def _claim(self, worker: str) -> None:
-        lease = self.table.claim(Claimant(worker))
+        lease = self.table.claim(WorkerInfo(worker))
         if lease is not None:
             self.held[worker] = lease
             self.twins += lease.twin

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from orchestrator import untrusted
 from orchestrator.errors import StoreError
-from orchestrator.jobs import Artifact, Claimant, Device, InputRef, JobState, Lease
+from orchestrator.jobs import Artifact, Device, InputRef, JobState, Lease, WorkerInfo
 from orchestrator.jobtable.backends.prepared import Asked, Prepared, deferred, together
 from orchestrator.jobtable.schema.rows import as_artifact, as_stage, inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
@@ -141,19 +141,19 @@ _OUTPUT_OF = Prepared(
 )
 
 
-def claim(connection: Connection, claimant: Claimant, now: float) -> Lease | None:
+def claim(connection: Connection, worker: WorkerInfo, now: float) -> Lease | None:
     """Lease the ready job with the longest remaining path; None if there is none to be had just now.
 
     A worker for which none is ready is given one that is late, beside its holder.
     """
-    ready = _best_ready(connection, claimant, now)
+    ready = _best_ready(connection, worker, now)
     if ready is not None:
-        return _leased(connection, ready, claimant, now)
-    return _twin(connection, claimant, now)
+        return _leased(connection, ready, worker, now)
+    return _twin(connection, worker, now)
 
 
 def claim_one(
-    connection: Connection, claimant: Claimant, job: str, now: float, without: Collection[str] = ()
+    connection: Connection, worker: WorkerInfo, job: str, now: float, without: Collection[str] = ()
 ) -> Lease | None:
     """Lease this very job; None if it is not ready.
 
@@ -161,11 +161,11 @@ def claim_one(
         without: inputs that the worker needs no file of.
     """
     row = THIS_READY.first(connection, job=job, now=now)
-    return None if row is None else _leased(connection, row, claimant, now, without)
+    return None if row is None else _leased(connection, row, worker, now, without)
 
 
-def _leased(connection: Connection, row: Any, claimant: Claimant, now: float, without: Collection[str] = ()) -> Lease:
-    lease = _lease(connection, row, claimant, without)
+def _leased(connection: Connection, row: Any, worker: WorkerInfo, now: float, without: Collection[str] = ()) -> Lease:
+    lease = _lease(connection, row, worker, without)
     step = _first_step(lease)
     deferred(
         connection,
@@ -178,38 +178,38 @@ def _leased(connection: Connection, row: Any, claimant: Claimant, now: float, wi
             at=step,
             said=json.dumps({"step": step}),
         ),
-        _opened(lease, claimant, now),
+        _opened(lease, worker, now),
     )
     return lease
 
 
-def _twin(connection: Connection, claimant: Claimant, now: float) -> Lease | None:
+def _twin(connection: Connection, worker: WorkerInfo, now: float) -> Lease | None:
     """A lease beside the holder's of the latest job, if any is late and nobody is writing to it just now."""
-    for late in speculation.late_jobs(connection, claimant, now):
+    for late in speculation.late_jobs(connection, worker, now):
         row = _THIS_LATE.first(connection, job=late.id, held=late.token)
         if row is None:
             continue
-        lease = dataclasses.replace(_lease(connection, row, claimant, ()), twin=True)
+        lease = dataclasses.replace(_lease(connection, row, worker, ()), twin=True)
         deferred(
             connection,
             _LEASE_TWIN.with_values(
                 job=lease.job, new_token=lease.token, new_worker=lease.worker, now=now, count=lease.attempt
             ),
-            _opened(lease, claimant, now),
+            _opened(lease, worker, now),
         )
         return lease
     return None
 
 
-def _opened(lease: Lease, claimant: Claimant, now: float) -> Asked:
+def _opened(lease: Lease, worker: WorkerInfo, now: float) -> Asked:
     """The attempt that a lease begins."""
     return OPEN_ATTEMPT.with_values(
         of=lease.job,
         which=lease.attempt,
         at=_first_step(lease),
-        by=claimant.name,
-        on_host=claimant.host,
-        on_device=claimant.device,
+        by=worker.name,
+        on_host=worker.host,
+        on_device=worker.device,
         now=now,
         as_twin=lease.twin,
     )
@@ -219,14 +219,14 @@ def _first_step(lease: Lease) -> int:
     return lease.checkpoints[0].step if lease.checkpoints else 0
 
 
-def _best_ready(connection: Connection, claimant: Claimant, now: float) -> Any | None:
+def _best_ready(connection: Connection, worker: WorkerInfo, now: float) -> Any | None:
     """The longest remaining paths first; among equals those whose inputs this worker holds already.
 
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """
-    here = {"now": now, "most": 1 + len(claimant.cannot)}
-    asked = [BEST_READY.with_values(need=device.value, **here) for device in claimant.has]
-    asked += [OWN_READY.with_values(need=device.value, worker=claimant.name, **here) for device in claimant.has]
+    here = {"now": now, "most": 1 + len(worker.cannot)}
+    asked = [BEST_READY.with_values(need=device.value, **here) for device in worker.has]
+    asked += [OWN_READY.with_values(need=device.value, worker=worker.name, **here) for device in worker.has]
     longest, expired, *ready = together(connection, LONGEST_LEASE.with_values(), EXPIRED.with_values(now=now), *asked)
     if longest and longest[0].lease_expires > now + longest[0].lease_seconds + CLOCK_SKEW_SECONDS:
         shorten_leases(connection, jobs.c.lease_expires, now)
@@ -234,16 +234,16 @@ def _best_ready(connection: Connection, claimant: Claimant, now: float) -> Any |
         for row in expired:
             expire(connection, row, now)
         ready = together(connection, *asked)
-    found = {row.id: row for rows in ready for row in rows if row.id not in claimant.cannot}
-    return min(found.values(), key=lambda row: _rank(row, claimant), default=None)
+    found = {row.id: row for rows in ready for row in rows if row.id not in worker.cannot}
+    return min(found.values(), key=lambda row: _rank(row, worker), default=None)
 
 
-def _rank(row: Any, claimant: Claimant) -> tuple[int, bool, bool, str]:
+def _rank(row: Any, worker: WorkerInfo) -> tuple[int, bool, bool, str]:
     """Least is best.  A worker with a GPU takes what needs one before what others could do."""
-    return -row.remaining_path, row.affinity != claimant.name, row.needs == Device.CPU, row.id
+    return -row.remaining_path, row.affinity != worker.name, row.needs == Device.CPU, row.id
 
 
-def _lease(connection: Connection, row: Any, claimant: Claimant, without: Collection[str]) -> Lease:
+def _lease(connection: Connection, row: Any, worker: WorkerInfo, without: Collection[str]) -> Lease:
     stage, name = as_stage(row.stage), job_name(row.name)
     refs = inputs_of(untrusted.parsed("a job's inputs", row.inputs))
     return Lease(
@@ -251,7 +251,7 @@ def _lease(connection: Connection, row: Any, claimant: Claimant, without: Collec
         name=name,
         stage=stage,
         spec=spec_of(stage, untrusted.parsed("a job's spec", row.spec)),
-        worker=claimant.name,
+        worker=worker.name,
         attempt=row.attempts + 1,
         token=secrets.token_hex(16),
         seconds=untrusted.number("a lease's length", row.lease_seconds),

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from orchestrator.errors import OrchError
-from orchestrator.jobs import Artifact, Claimant, Completed, Ending, Finished, JobState, Lease, Stage
+from orchestrator.jobs import Artifact, Completed, Ending, Finished, JobState, Lease, Stage, WorkerInfo
 from orchestrator.jobtable.backends.prepared import Prepared, PreparedRows, together
 from orchestrator.jobtable.schema.rows import as_artifact
 from orchestrator.jobtable.schema.tables import attempts, checkpoints, edges, jobs, outputs
@@ -108,7 +108,7 @@ def complete(
     connection: Connection,
     lease: Lease,
     finished: Sequence[Finished],
-    claimant: Claimant,
+    worker: WorkerInfo,
     now: float,
     *,
     then: str | None,
@@ -131,9 +131,9 @@ def complete(
         after = then if is_last else finished[number + 1].job
         # Whoever completes the next one too needs no file of the state in between, and has not kept one.
         without = () if is_last else ("state",)
-        held = None if after is None else claim.claim_one(connection, claimant, after, now, without)
+        held = None if after is None else claim.claim_one(connection, worker, after, now, without)
     if held is None and or_best:
-        held = claim.claim(connection, claimant, now)
+        held = claim.claim(connection, worker, now)
     return Completed(held, superseded)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, false, or_, select, text
 
-from orchestrator.jobs import Claimant, Device, Ending, JobState, Stage
+from orchestrator.jobs import Device, Ending, JobState, Stage, WorkerInfo
 from orchestrator.jobtable.backends.prepared import Prepared, together
 from orchestrator.jobtable.schema.tables import attempts, edges, jobs
 from orchestrator.jobtable.transactions.leases import EXPIRED_TWINS, expire_twin, shorten_leases
@@ -64,17 +64,17 @@ SIBLINGS = Prepared(
 )
 
 
-def late_jobs(connection: Connection, claimant: Claimant, now: float) -> list[Any]:
+def late_jobs(connection: Connection, worker: WorkerInfo, now: float) -> list[Any]:
     """Rows of `CANDIDATES` that this worker could do, the longest running first; twins that died are reaped before."""
     expired, running = together(
         connection,
         EXPIRED_TWINS.with_values(now=now),
-        CANDIDATES.with_values(now=now, begun_before=now - FEWEST_SECONDS, worker=claimant.name),
+        CANDIDATES.with_values(now=now, begun_before=now - FEWEST_SECONDS, worker=worker.name),
     )
     shorten_leases(connection, jobs.c.twin_expires, now)
     for row in expired:
         expire_twin(connection, row, now)
-    mine = [row for row in running if row.id not in claimant.cannot and Device(row.needs) in claimant.has]
+    mine = [row for row in running if row.id not in worker.cannot and Device(row.needs) in worker.has]
     paces = {merge: _seconds_per_step(connection, merge) for merge in {row.merge for row in mine}}
     return sorted((row for row in mine if _is_late(row, paces[row.merge], now)), key=lambda row: row.started)
 
