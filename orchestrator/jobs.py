@@ -108,8 +108,8 @@ class PlannedJob:
     parents: tuple[str, ...]
     remaining_path: int
     """Jobs on the longest path from here to the end of the graph, this one counted."""
-    needs: Device = Device.CPU
-    """What a worker must have to be given it.  Decides where it runs and not what comes out: no part of the id."""
+    requires: Device = Device.CPU
+    """The capability that a worker must have.  It decides where the job runs, not what comes out: no part of the id."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,9 @@ class WorkerInfo:
     host: str = ""
     device: str = ""
     """What the report calls the device that it computes on."""
-    has: frozenset[Device] = frozenset({Device.CPU})
-    cannot: frozenset[str] = frozenset()
+    capabilities: frozenset[Device] = frozenset({Device.CPU})
+    """What it can compute on."""
+    excluded: frozenset[str] = frozenset()
     """Jobs (by id) that it was given before and that turned out not to be for its machine."""
 
 

@@ -45,9 +45,9 @@ def fixture_table(backend: SettableBackend) -> JobTable:
     return table
 
 
-def shards(count: int, prefix: str = "", needs: Device = Device.CPU) -> list[PlannedJob]:
+def shards(count: int, prefix: str = "", requires: Device = Device.CPU) -> list[PlannedJob]:
     named = [planned_job(f"{prefix}s{number}", Stage.TRAIN) for number in range(count)]
-    return [dataclasses.replace(job, needs=needs) for job in named]
+    return [dataclasses.replace(job, requires=requires) for job in named]
 
 
 def with_merge(trainings: Collection[PlannedJob]) -> list[PlannedJob]:
@@ -62,8 +62,8 @@ def publish(
     table.publish(plan_of(planned, seconds=seconds, tries=tries))
 
 
-def claimed(table: JobTable, worker: str, has: Collection[Device] = GPU) -> Lease:
-    lease = table.claim(WorkerInfo(worker, "host", "CPU", frozenset(has)))
+def claimed(table: JobTable, worker: str, capabilities: Collection[Device] = GPU) -> Lease:
+    lease = table.claim(WorkerInfo(worker, "host", "CPU", frozenset(capabilities)))
     assert lease is not None
     return lease
 

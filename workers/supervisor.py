@@ -96,13 +96,13 @@ class Supervisor:
         self._transferring = Threads()
         self._runner: RunnerProcess | None = None
         self._device = ""
-        self._has = frozenset({Device.CPU})
+        self._capabilities = frozenset({Device.CPU})
         self._told_what_is_missing = False
         self._load_seconds = 0.0
-        self._cannot: frozenset[str] = frozenset()
+        self._excluded: frozenset[str] = frozenset()
         """Jobs that turned out not to be for this machine."""
         self._next: Lease | None = None
-        """Of the job that was claimed as the one before was handed in."""
+        """Of the job that was claimed as the one before was completed."""
         self._lives = Lives(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
@@ -161,7 +161,7 @@ class Supervisor:
 
     def _serve(self) -> ExitCode:
         while not self._stopping():
-            if self._next is None and not self._is_left(besides=self._cannot):
+            if self._next is None and not self._is_left(besides=self._excluded):
                 return self._nothing_left()
             self._have_a_directory()
             if self._room.is_lacking():
@@ -266,7 +266,9 @@ class Supervisor:
             self._next = None
 
     def _info(self) -> WorkerInfo:
-        return WorkerInfo(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
+        return WorkerInfo(
+            self._settings.name, self._settings.host.name, self._device, self._capabilities, self._excluded
+        )
 
     def _say_what_is_short(self) -> None:
         """Before the first job is done for nothing.  No store need be able to tell of its room."""
@@ -277,7 +279,7 @@ class Supervisor:
 
     def _say_what_is_missing(self) -> None:
         """Once: a worker that waits for what it can never do must not look as if it hung."""
-        if self._told_what_is_missing or Device.GPU in self._has:
+        if self._told_what_is_missing or Device.GPU in self._capabilities:
             return
         if self._reached(self._home.jobs.overview).waiting_for_gpu:
             self._told_what_is_missing = True
@@ -310,7 +312,7 @@ class Supervisor:
         attempt = Attempt(self._home.jobs, lease, worker)
         result = attempt.run()
         if result is Result.REFUSED:
-            self._cannot |= {attempt.job}
+            self._excluded |= {attempt.job}
         if result is Result.UNKEPT and attempt.lacking is not None:
             self._room.lacks(attempt.lacking)
             self._console.say("This worker takes no more jobs until there is room.")
@@ -358,7 +360,7 @@ class Supervisor:
             match event:
                 case messages.Ready(device, seconds, gpu):
                     self._device, self._load_seconds = device, seconds
-                    self._has = frozenset({Device.CPU, Device.GPU} if gpu else {Device.CPU})
+                    self._capabilities = frozenset({Device.CPU, Device.GPU} if gpu else {Device.CPU})
                     return True
                 case RunnerDied(reason):
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]

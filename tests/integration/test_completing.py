@@ -97,7 +97,7 @@ def test_a_lost_lease_costs_the_holder_nothing_and_claims_nothing(table: JobTabl
 
 def test_a_job_that_needs_a_gpu_is_left_to_a_worker_that_has_one(table: JobTable) -> None:
     small, large = independent(2)
-    table.publish(plan_of([small, dataclasses.replace(large, needs=Device.GPU)]))
+    table.publish(plan_of([small, dataclasses.replace(large, requires=Device.GPU)]))
     assert table.overview().waiting_for_gpu == 1
     assert (claimed(table).name, table.claim(WORKER)) == (small.name, None)
     assert claimed(table, WITH_GPU).name == large.name
@@ -106,13 +106,13 @@ def test_a_job_that_needs_a_gpu_is_left_to_a_worker_that_has_one(table: JobTable
 
 def test_a_worker_with_a_gpu_takes_what_needs_one_before_what_others_could_do(table: JobTable) -> None:
     small, large = independent(2)
-    table.publish(plan_of([small, dataclasses.replace(large, needs=Device.GPU)]))
+    table.publish(plan_of([small, dataclasses.replace(large, requires=Device.GPU)]))
     assert [claimed(table, WITH_GPU).name for _ in range(2)] == [large.name, small.name]
 
 
 def test_a_study_that_lets_any_worker_train_frees_jobs_that_waited_for_a_gpu(table: JobTable) -> None:
     (job,) = independent(1)
-    table.publish(plan_of([dataclasses.replace(job, needs=Device.GPU)]))
+    table.publish(plan_of([dataclasses.replace(job, requires=Device.GPU)]))
     assert table.claim(WorkerInfo("w1")) is None
     table.publish(plan_of([job]))
     assert table.claim(WorkerInfo("w1")) is not None

@@ -171,14 +171,14 @@ def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
 def test_a_late_training_that_needs_a_gpu_is_left_to_workers_that_have_one(
     table: JobTable, backend: SettableBackend
 ) -> None:
-    publish(table, with_merge(shards(2, needs=Device.GPU)))
+    publish(table, with_merge(shards(2, requires=Device.GPU)))
     late = begun_late(table, backend)
-    assert table.claim(WorkerInfo(IDLE, has=frozenset({Device.CPU}))) is None
-    assert claimed(table, IDLE, has=GPU).job == late.job
+    assert table.claim(WorkerInfo(IDLE, capabilities=frozenset({Device.CPU}))) is None
+    assert claimed(table, IDLE, capabilities=GPU).job == late.job
 
 
 def test_a_late_training_is_not_given_to_a_worker_that_cannot_do_it(table: JobTable, late: Lease) -> None:
-    assert table.claim(WorkerInfo(IDLE, cannot=frozenset({late.job}))) is None
+    assert table.claim(WorkerInfo(IDLE, excluded=frozenset({late.job}))) is None
     assert claimed(table, THIRD).job == late.job
 
 
@@ -195,7 +195,7 @@ def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, t
 def test_a_worker_is_given_what_comes_after_the_jobs_that_it_cannot_do(table: JobTable) -> None:
     first, second, third = planned = [planned_job(f"job{number}") for number in range(3)]
     publish(table, planned)
-    worker = WorkerInfo(IDLE, cannot=frozenset({first.id, second.id}))
+    worker = WorkerInfo(IDLE, excluded=frozenset({first.id, second.id}))
     lease = table.claim(worker)
     assert lease is not None
     assert lease.job == third.id

@@ -189,7 +189,7 @@ def test_a_worker_that_cannot_do_what_is_left_says_so_and_leaves_it_to_others(
     home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
-    monkeypatch.setattr(worker, "_cannot", frozenset(job.id for job in JOBS))
+    monkeypatch.setattr(worker, "_excluded", frozenset(job.id for job in JOBS))
     assert served(worker) is ExitCode.TRY_LATER
     assert "cannot be done on this machine; orch status tells why" in said(worker)
 

@@ -78,7 +78,7 @@ jobs = Table(
     Column("steps", Integer, nullable=False),
     Column("spec", JsonText, nullable=False),
     Column("inputs", JsonText, nullable=False),
-    # What a worker must have to be given the job.
+    # The capability that a worker must have to be given the job: `PlannedJob.requires`.
     Column("needs", String(8), nullable=False, server_default=Device.CPU.value),
     # False for a job that is done but no longer asked for: its result is kept, not shown.
     Column("planned", Boolean, nullable=False),

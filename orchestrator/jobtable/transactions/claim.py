@@ -58,7 +58,7 @@ _NOW: ColumnElement[float] = bindparam("now", type_=Double)
 # Much further ahead than any back-off: the clock was wrong when the job failed, and has been set back since.
 _HAS_WAITED = or_(jobs.c.not_before <= _NOW, jobs.c.not_before > _NOW + 2 * LONGEST_BACK_OFF_SECONDS)
 _READY = (
-    _READY_COLUMNS.where(IS_READY, jobs.c.needs == bindparam("need"), _HAS_WAITED)
+    _READY_COLUMNS.where(IS_READY, jobs.c.needs == bindparam("capability"), _HAS_WAITED)
     .order_by(jobs.c.remaining_path.desc(), jobs.c.id)
     .limit(bindparam("most"))
     # Where several claim at once (SQLite does not let them) each takes another job, and nobody waits.
@@ -75,7 +75,7 @@ _THIS_LATE = Prepared(
         jobs.c.token == bindparam("held"),
         jobs.c.twin_token.is_(None),
     )
-    # Whoever has it is just now writing.  To wait for that, having handed in another job, could be to wait in a circle.
+    # Whoever has it is just now writing.  To wait for that, having completed another job, could be to wait in a circle.
     .with_for_update(skip_locked=True)
 )
 OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker")))
@@ -224,9 +224,11 @@ def _best_ready(connection: Connection, worker: WorkerInfo, now: float) -> Any |
 
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """
-    here = {"now": now, "most": 1 + len(worker.cannot)}
-    asked = [BEST_READY.with_values(need=device.value, **here) for device in worker.has]
-    asked += [OWN_READY.with_values(need=device.value, worker=worker.name, **here) for device in worker.has]
+    here = {"now": now, "most": 1 + len(worker.excluded)}
+    asked = [BEST_READY.with_values(capability=device.value, **here) for device in worker.capabilities]
+    asked += [
+        OWN_READY.with_values(capability=device.value, worker=worker.name, **here) for device in worker.capabilities
+    ]
     longest, expired, *ready = together(connection, LONGEST_LEASE.with_values(), EXPIRED.with_values(now=now), *asked)
     if longest and longest[0].lease_expires > now + longest[0].lease_seconds + CLOCK_SKEW_SECONDS:
         shorten_leases(connection, jobs.c.lease_expires, now)
@@ -234,7 +236,7 @@ def _best_ready(connection: Connection, worker: WorkerInfo, now: float) -> Any |
         for row in expired:
             expire(connection, row, now)
         ready = together(connection, *asked)
-    found = {row.id: row for rows in ready for row in rows if row.id not in worker.cannot}
+    found = {row.id: row for rows in ready for row in rows if row.id not in worker.excluded}
     return min(found.values(), key=lambda row: _rank(row, worker), default=None)
 
 

@@ -74,7 +74,7 @@ def late_jobs(connection: Connection, worker: WorkerInfo, now: float) -> list[An
     shorten_leases(connection, jobs.c.twin_expires, now)
     for row in expired:
         expire_twin(connection, row, now)
-    mine = [row for row in running if row.id not in worker.cannot and Device(row.needs) in worker.has]
+    mine = [row for row in running if row.id not in worker.excluded and Device(row.needs) in worker.capabilities]
     paces = {merge: _seconds_per_step(connection, merge) for merge in {row.merge for row in mine}}
     return sorted((row for row in mine if _is_late(row, paces[row.merge], now)), key=lambda row: row.started)
 
