@@ -243,7 +243,7 @@ def _read_of(parent: PlannedJob, stage: Stage) -> str:
 
 
 def output_names(stage: Stage) -> tuple[str, ...]:
-    """What a job of a stage has to hand in for `planned_job`'s inputs."""
+    """What a job of a stage has to make for `planned_job`'s inputs."""
     return ("state", "log") if stage is Stage.TRAIN else ("model",)
 
 

@@ -4,7 +4,7 @@ Runs in the supervisor's process, on one thread, over one inbox: what the runner
 finish and the wish to stop arrive there in order.  Each event is noted, then `_settle` does what has become possible.
 
 The next job of a chain is sent to the runner before the one at hand is done, and computes while the state between them
-is on its way to the store.  It is claimed when that one is handed in: until then it is this worker's own risk.
+is on its way to the store.  It is claimed when that one is completed: until then it is this worker's own risk.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Attempt:
         self._worker = worker
         self._holding = Holding(jobs, lease, worker.info, worker.stopping, worker.outage, worker.transfers.delete)
         self.next: Lease | None = None
-        """Of a job that has nothing to do with this chain, claimed as its last was handed in."""
+        """Of a job that has nothing to do with this chain, claimed as its last was completed."""
         self._chain = Chain(self._link(lease))
         self._states = [*(checkpoint.artifact for checkpoint in lease.checkpoints), lease.inputs.get("state")]
         """What the first job may begin with, best first; None is its very beginning, where nothing comes before it."""

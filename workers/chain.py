@@ -1,4 +1,4 @@
-"""The jobs that a worker has under way: the one it holds, and those that go on from it before it is handed in.
+"""The jobs that a worker has under way: the one it holds, and those that go on from it before it is completed.
 
 Pure bookkeeping; what is done about it is `workers.attempt`.
 """
@@ -25,7 +25,7 @@ class Standing(Enum):
     AT_RUNNER = "at the runner"
     """It computes, or is next."""
     FINISHED = "finished"
-    """Computed; its outputs are to be uploaded and handed in."""
+    """Computed; its outputs are to be uploaded, and it is to be completed."""
     STOPPED = "stopped"
     """The runner has left it undone."""
     FAILED = "failed"
@@ -114,7 +114,7 @@ class Chain:
         self._links.append(link)
 
     def finished(self) -> Sequence[Link]:
-        """Those from the held one on that can be handed in together."""
+        """Those from the held one on that can be completed together."""
         return list(takewhile(lambda link: link.standing is Standing.FINISHED, self._links))
 
     def after(self, count: int) -> Link | None:
@@ -122,7 +122,7 @@ class Chain:
         return self._links[count] if count < len(self._links) else None
 
     def drop(self, count: int) -> Sequence[Link]:
-        """Take the first `count` off: they are handed in."""
+        """Take the first `count` off: they are completed."""
         dropped, self._links = self._links[:count], self._links[count:]
         return dropped
 
@@ -139,7 +139,7 @@ class Chain:
 
 
 def uploads(run: Sequence[Link]) -> dict[str, dict[str, Path]]:
-    """The files to keep of links that are handed in together, by job and name.
+    """The files to keep of links that are completed together, by job and name.
 
     The state between two of them is of no use to anybody: the next is done when the one before it is.
     """

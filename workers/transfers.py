@@ -143,7 +143,7 @@ class Transfers:
         return OutputsUploaded(kept, self._shortage())
 
     def _adopt(self, files: Mapping[str, Path], kept: Mapping[str, Artifact]) -> None:
-        """A log is no job's input; and it must stay where it is until its job is handed in, perhaps at a second try."""
+        """A log is no job's input; and it must stay where it is until its job is completed, perhaps at a second try."""
         for name, artifact in kept.items():
             if name != LOG:
                 with suppress(OSError):  # it is in the store, and can be fetched

@@ -1,4 +1,4 @@
-"""A worker at a chain of trainings: what computes while what is uploaded, what is handed in when, and what is left.
+"""A worker at a chain of trainings: what computes while what is uploaded, what is completed when, and what is left.
 
 Table, store, transfers and attempt are real; the runner is played by the test, which so decides the order of events.
 """
@@ -260,7 +260,7 @@ def test_the_next_training_computes_while_the_state_before_it_is_uploaded(
     assert scene.table.job(b.id).worker == WORKER.name
 
 
-def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_one_state(
+def test_trainings_that_are_shorter_than_an_upload_are_completed_as_a_run_with_one_state(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene = begin()
@@ -277,7 +277,7 @@ def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_o
     assert {job.id: scene.table.job(job.id).metrics for job in chain} == {job.id: {"of": job.id} for job in chain}
 
 
-def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_handed_in_with_all_that_is_its(
+def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_completed_with_all_that_is_its(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (_, b, c, _) = begin(), chain
@@ -328,7 +328,7 @@ def test_a_checkpoint_that_was_taken_ahead_of_the_claim_is_kept_once_the_job_is_
     assert scene.state(a) is JobState.DONE
 
 
-def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was_at_with_its_checkpoint(
+def test_asked_to_stop_a_worker_completes_what_is_done_and_gives_back_what_it_was_at_with_its_checkpoint(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (a, b, *_) = begin(), chain
@@ -510,7 +510,7 @@ def test_of_a_chain_the_job_that_was_refused_is_the_one_that_is_told(
     assert scene.attempt.job == b.id
 
 
-def test_as_the_last_of_a_chain_is_handed_in_another_job_is_claimed(
+def test_as_the_last_of_a_chain_is_completed_another_job_is_claimed(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene = begin()

@@ -492,7 +492,7 @@ def _check_attempts(now: Contents) -> None:
 
 
 def _check_nothing_settled_was_changed(before: Contents, now: Contents) -> None:
-    """History is only added to, done stays done, and what a done job handed in is never replaced."""
+    """History is only added to, done stays done, and what a done job made is never replaced."""
     ended = {attempt for attempt in before["attempts"] if attempt.ended is not None}
     assert ended <= set(now["attempts"])
     after = {row.id: row for row in now["jobs"]}

@@ -113,7 +113,7 @@ def served(worker: Supervisor) -> ExitCode:
         worker._give_back_next()
 
 
-def test_a_job_that_was_claimed_as_another_was_handed_in_is_the_next_one(
+def test_a_job_that_was_claimed_as_another_was_completed_is_the_next_one(
     home: Home, worker: Supervisor, done: list[str]
 ) -> None:
     both = [job for job in JOBS if job.name != ENDS_AFTER]

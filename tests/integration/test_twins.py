@@ -355,7 +355,7 @@ def test_the_schema_refuses_a_third_open_attempt(table: JobTable, backend: Setta
 
 
 def test_nobody_waits_for_a_holder_that_is_just_now_writing(postgres: str) -> None:
-    """It may be waiting for a row that the idle worker has locked by handing in a sibling."""
+    """It may be waiting for a row that the idle worker has locked by completing a sibling."""
     with (
         fresh_database(postgres) as url,
         closing(SettablePostgresqlBackend(url)) as backend,

@@ -173,7 +173,7 @@ _ATTEMPTS_AT_JOBS = select(
 
 
 def _last_begun(connection: Connection) -> Sequence[Row[Any]]:
-    """By each worker.  Jobs that were handed in as a run began at the same moment, so it may be several."""
+    """The latest attempts of each worker: jobs that were completed as a run began at the same moment."""
     last = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
     begun = last.subquery()
     alike = and_(begun.c.worker == attempts.c.worker, begun.c.started == attempts.c.started)
