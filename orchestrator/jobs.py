@@ -35,7 +35,7 @@ class JobState(StrEnum):
     blocked         ready           the last parent is done
     ready           running         claim: one more attempt, a fresh token
     running         done            complete, with the token
-    running         running         release, expiry or fail while a twin is at work: the job is the twin's now
+    running         running         release, expiry or fail beside a speculative attempt: its worker holds the job now
     running         ready           release; the lease expired; fail with tries left (after a back-off)
     running         quarantined     fail or expiry with no try left
     quarantined     ready           `orch retry`
@@ -122,11 +122,11 @@ class Job:
     state: JobState
     spec: Mapping[str, Any]
     attempts: int
-    """How often it was claimed, by twins too."""
+    """How often it was claimed, speculative attempts included."""
     failures: int
     """How many attempts failed; deaths of workers do not count here."""
     worker: str | None
-    """Who holds it; None unless running.  A twin is not told here."""
+    """Who holds it; None unless running.  A speculative attempt beside it is not told here."""
     progress: Mapping[str, Any]
     """What its worker said last: step, loss, images_per_second."""
     metrics: Mapping[str, Any] | None
@@ -162,7 +162,7 @@ class Lease:
     """Newest first, at most two."""
     superseded: tuple[Artifact, ...] = ()
     """Files that no row names any more since the last renewal, for their owner to delete."""
-    twin: bool = False
+    speculative: bool = False
     """Whether another worker, which is late, holds the job too; the first of them that is done has done it."""
 
 
@@ -239,7 +239,7 @@ class Attempt:
     outcome: Ending | None
     """None while it runs."""
     error: str | None
-    twin: bool = False
+    speculative: bool = False
     """Whether it runs, or ended, beside another worker that held the job and was late."""
 
     @property

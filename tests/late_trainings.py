@@ -1,4 +1,4 @@
-"""Rounds of trainings of which one is late: what the proofs of stragglers and twins start from.
+"""Rounds of trainings of which one is late: what the proofs of speculation start from.
 
 A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every backend of
 `tests.jobtable_backends`.

@@ -41,12 +41,13 @@ __all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange",
 
 
 class JobTable:
-    """Jobs that are handed out one holder at a time, with a twin beside one that is late, and done once.
+    """Jobs that are handed out one holder at a time, with a speculative attempt beside one that is late, and done once.
 
     Promises, whatever dies and whenever:
 
-    - A job has at most one live token, and a second one while a twin runs it beside a holder that is late.  Every
-      write of a worker carries its lease's token; one that is no longer the job's gets `LeaseLost` and changes nothing.
+    - A job has at most one live token, and a second one while a speculative attempt runs beside a holder that is late.
+      Every write of a worker carries its lease's token; one that is no longer the job's gets `LeaseLost` and changes
+      nothing.
     - `done` is never undone, and a job is never claimable before its parents are done.
     - Only a lease that expired by the backend's clock takes a job from a worker that did not give it back.
     - Each operation is one transaction: it has happened wholly or not at all.

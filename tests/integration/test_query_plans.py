@@ -24,7 +24,7 @@ STATEMENTS = {
     "the best of a worker's own": (claim.OWN_READY, "ready_by_affinity"),
     "expired leases": (leases.EXPIRED, "running_by_expiry"),
     "longest lease": (leases.LONGEST_LEASE, "running_by_expiry"),
-    "expired twins": (leases.EXPIRED_TWINS, "running_by_expiry"),
+    "expired speculative attempts": (leases.EXPIRED_SPECULATION, "running_by_expiry"),
     "what could be late": (speculation.CANDIDATES, "running_by_expiry"),
 }
 BY_KEY = {

@@ -48,9 +48,9 @@ from tests.late_trainings import (
 
 
 def test_an_idle_worker_is_given_a_late_training_beside_its_holder(table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    assert (twin.job, twin.attempt, twin.twin) == (late.job, late.attempt + 1, True)
-    assert twin.token != late.token
+    other = claimed(table, IDLE)
+    assert (other.job, other.attempt, other.speculative) == (late.job, late.attempt + 1, True)
+    assert other.token != late.token
     job = table.job(late.job)
     assert (job.state, job.worker, job.attempts) == (JobState.RUNNING, SLOW, 2)
     told = {worker.name: worker.job for worker in table.overview().workers}
@@ -122,17 +122,17 @@ def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, backend: Sett
     assert table.claim(WorkerInfo(IDLE)) is None
 
 
-def test_a_job_has_one_twin_at_most(table: JobTable, late: Lease) -> None:
+def test_a_job_has_one_speculative_attempt_at_most(table: JobTable, late: Lease) -> None:
     assert claimed(table, IDLE).job == late.job
     assert table.claim(WorkerInfo(THIRD)) is None
 
 
-def test_a_holder_is_not_its_own_twin(table: JobTable, late: Lease) -> None:
+def test_a_holder_is_given_no_speculative_attempt_at_its_own_job(table: JobTable, late: Lease) -> None:
     assert table.claim(WorkerInfo(SLOW)) is None
-    assert table.renew(late).twin is False
+    assert table.renew(late).speculative is False
 
 
-def test_of_many_idle_workers_one_becomes_the_twin(table: JobTable, late: Lease) -> None:
+def test_of_many_idle_workers_one_makes_the_speculative_attempt(table: JobTable, late: Lease) -> None:
     with ThreadPoolExecutor(4) as threads:
         leases = list(threads.map(table.claim, [WorkerInfo(f"idle{number}") for number in range(8)]))
     assert [lease.job for lease in leases if lease] == [late.job]
@@ -153,7 +153,7 @@ def test_what_is_ready_goes_before_what_is_late(table: JobTable, backend: Settab
     assert claimed(table, THIRD).job == late.job
 
 
-def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
+def test_a_speculative_attempt_is_leased_in_the_transaction_that_completes_the_last_sibling(
     table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, with_merge(shards(2)))
@@ -163,9 +163,9 @@ def test_a_twin_is_leased_in_the_transaction_that_completes_the_last_sibling(
     backend.clock += QUICK
     again = claimed(table, IDLE)
     finished = [Finished(again.job, {"state": artifact("state"), "log": artifact("log")}, {})]
-    twin = table.complete(again, finished, WorkerInfo(IDLE), or_best=True).next
-    assert twin is not None
-    assert (twin.job, twin.twin) == (slow.job, True)
+    other = table.complete(again, finished, WorkerInfo(IDLE), or_best=True).next
+    assert other is not None
+    assert (other.job, other.speculative) == (slow.job, True)
 
 
 def test_a_late_training_that_needs_a_gpu_is_left_to_workers_that_have_one(
@@ -229,7 +229,9 @@ def test_a_job_that_is_given_back_for_another_reason_is_no_problem(table: JobTab
     assert problems(backend) == ()
 
 
-def test_what_a_twin_cannot_do_its_holder_does(table: JobTable, backend: SettableBackend, late: Lease) -> None:
+def test_what_a_speculative_attempt_cannot_do_its_holder_does(
+    table: JobTable, backend: SettableBackend, late: Lease
+) -> None:
     table.release(claimed(table, IDLE), "too little memory", refused=True)
     assert table.job(late.job).error is None
     assert problems(backend) == ()

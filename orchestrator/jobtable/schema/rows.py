@@ -47,7 +47,7 @@ def as_attempt(row: Any) -> Attempt:
         to_step=untrusted.whole("a step", row.to_step),
         outcome=None if row.outcome is None else _one_of(Ending, "an attempt's outcome", row.outcome),
         error=optional_text("an error", row.error),
-        twin=bool(row.twin),
+        speculative=bool(row.twin),
     )
 
 

@@ -98,7 +98,7 @@ jobs = Table(
     Column("token", String(32)),
     Column("worker", Text),
     Column("lease_expires", Double),
-    # Of a second worker on the same job, because the first is late.
+    # Of a speculative attempt: a second worker on the same job, because the first is late.
     Column("twin_token", String(32)),
     Column("twin_worker", Text),
     Column("twin_expires", Double),
@@ -188,13 +188,13 @@ attempts = Table(
     Column("to_step", Integer, nullable=False),
     Column("outcome", String(16)),
     Column("error", Text),
-    # The one whose token is, or was when it ended, the twin's.
+    # Whether its token is, or was when it ended, `twin_token`: a speculative attempt.
     Column("twin", Boolean, nullable=False, server_default=false()),
     CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended_means_an_outcome"),
     _one_of("outcome", Ending),
     sqlite_with_rowid=False,
 )
-# A job has one holder and one twin at most: another open attempt would be another live token.
+# A job has one holder and one speculative attempt at most: another open attempt would be another live token.
 Index(
     "one_open_attempt",
     attempts.c.job,

@@ -92,7 +92,7 @@ LEASE = Prepared(
         progress=bindparam("said"),
     )
 )
-_LEASE_TWIN = Prepared(
+_LEASE_LATE = Prepared(
     update(jobs)
     .where(jobs.c.id == bindparam("job"))
     .values(
@@ -129,7 +129,7 @@ OPEN_ATTEMPT = Prepared(
             bindparam("on_device", type_=Text),
             _NOT_BEFORE_IT_COULD,
             _NOT_BEFORE_IT_COULD,
-            bindparam("as_twin", type_=Boolean),
+            bindparam("speculative", type_=Boolean),
         ),
     )
 )
@@ -149,7 +149,7 @@ def claim(connection: Connection, worker: WorkerInfo, now: float) -> Lease | Non
     ready = _best_ready(connection, worker, now)
     if ready is not None:
         return _leased(connection, ready, worker, now)
-    return _twin(connection, worker, now)
+    return _claim_late(connection, worker, now)
 
 
 def claim_one(
@@ -183,16 +183,16 @@ def _leased(connection: Connection, row: Any, worker: WorkerInfo, now: float, wi
     return lease
 
 
-def _twin(connection: Connection, worker: WorkerInfo, now: float) -> Lease | None:
+def _claim_late(connection: Connection, worker: WorkerInfo, now: float) -> Lease | None:
     """A lease beside the holder's of the latest job, if any is late and nobody is writing to it just now."""
     for late in speculation.late_jobs(connection, worker, now):
         row = _THIS_LATE.first(connection, job=late.id, held=late.token)
         if row is None:
             continue
-        lease = dataclasses.replace(_lease(connection, row, worker, ()), twin=True)
+        lease = dataclasses.replace(_lease(connection, row, worker, ()), speculative=True)
         deferred(
             connection,
-            _LEASE_TWIN.with_values(
+            _LEASE_LATE.with_values(
                 job=lease.job, new_token=lease.token, new_worker=lease.worker, now=now, count=lease.attempt
             ),
             _opened(lease, worker, now),
@@ -211,7 +211,7 @@ def _opened(lease: Lease, worker: WorkerInfo, now: float) -> Asked:
         on_host=worker.host,
         on_device=worker.device,
         now=now,
-        as_twin=lease.twin,
+        speculative=lease.speculative,
     )
 
 

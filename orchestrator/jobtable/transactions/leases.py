@@ -3,8 +3,8 @@
 Every function that acts for a worker takes its lease and raises `LeaseLost` when the token is no longer the
 job's: the row is then another worker's, and is not touched.
 
-A job that is late may be held twice, by its holder and by a twin (`speculation` says when).  What is said
-here of a job that is let go holds for the last of them: until then the other goes on with it.
+A job that is late may be held twice, by its holder and by a speculative attempt (`speculation` says when).  What is
+said here of a job that is let go holds for the last of them: until then the other goes on with it.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ FEWEST_DEATHS = 2
 CLOCK_SKEW_SECONDS = 30.0
 """By how much a lease may outlast now and its length: another's transaction may have read the clock that much later."""
 
-NO_TWIN: Mapping[str, None] = {"twin_token": None, "twin_worker": None, "twin_expires": None}
-CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None, **NO_TWIN}
+NO_SPECULATION: Mapping[str, None] = {"twin_token": None, "twin_worker": None, "twin_expires": None}
+CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None, **NO_SPECULATION}
 
 
 def is_held_under(token: Any) -> ColumnElement[bool]:
@@ -94,13 +94,13 @@ EXPIRED = Prepared(
     select(
         *_OF_DEATHS,
         jobs.c.worker,
-        (jobs.c.twin_expires >= bindparam("now")).label("twin_lives"),
+        (jobs.c.twin_expires >= bindparam("now")).label("other_lives"),
     )
     .where(IS_RUNNING, jobs.c.lease_expires < bindparam("now"))
     # Somebody else is reaping, or its holder is just now renewing: either way it is not ours to take.
     .with_for_update(skip_locked=True)
 )
-EXPIRED_TWINS = Prepared(
+EXPIRED_SPECULATION = Prepared(
     select(*_OF_DEATHS).where(IS_RUNNING, jobs.c.twin_expires < bindparam("now")).with_for_update(skip_locked=True)
 )
 LONGEST_LEASE = Prepared(
@@ -109,7 +109,7 @@ LONGEST_LEASE = Prepared(
 
 
 class LeaseLost(OrchError):
-    """The job is no longer this worker's: the lease expired and was taken, the job was cancelled, or a twin did it."""
+    """The job is no longer this worker's: the lease expired and was taken, the job was cancelled, or another did it."""
 
 
 def renew(
@@ -121,13 +121,13 @@ def renew(
 ) -> Lease:
     """Count the lease from now on again; the new one tells which checkpoints are superseded."""
     held = _held(connection, lease)
-    is_twin = held.twin_token == lease.token
-    expires = {"twin_expires" if is_twin else "lease_expires": now + held.lease_seconds}
+    is_speculative = held.twin_token == lease.token
+    expires = {"twin_expires" if is_speculative else "lease_expires": now + held.lease_seconds}
     shown, reached = _reached(held, progress, checkpoint)
     connection.execute(update(jobs).where(jobs.c.id == lease.job).values(**expires, **shown))
     connection.execute(_attempt_of(lease).values(seen=now, **reached))
     # A study that was planned again may have changed the lease: its holder must know how often to renew.
-    lease = dataclasses.replace(lease, seconds=held.lease_seconds, superseded=(), twin=is_twin)
+    lease = dataclasses.replace(lease, seconds=held.lease_seconds, superseded=(), speculative=is_speculative)
     if checkpoint is None:
         return lease
     dropped = _add_checkpoint(connection, lease.job, checkpoint)
@@ -175,8 +175,8 @@ def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Leas
 def fail(connection: Connection, lease: Lease, error: str, now: float, *, final: bool = False) -> JobState:
     """One failure more: try again after a back-off, or quarantine; at once, if the failure is final.
 
-    A twin's failure costs the job nothing, since its holder may be as well as it was.  The holder's costs a try, but
-    quarantines nothing that a twin may still bring to an end.
+    A speculative attempt's failure costs the job nothing, since its holder may be as well as it was.  The holder's
+    costs a try, but quarantines nothing that the other may still bring to an end.
     """
     held = _held(connection, lease)
     error = _storable(error)
@@ -229,8 +229,8 @@ def expire(connection: Connection, row: Any, now: float) -> None:
 
     A death counts also while another worker is at the job beside it: only the quarantine waits for the last of them.
     """
-    if row.twin_lives:
-        _close_attempts(connection, _open_attempt(row.id, twin=False), Ending.EXPIRED, now)
+    if row.other_lives:
+        _close_attempts(connection, _open_attempt(row.id, speculative=False), Ending.EXPIRED, now)
         _hand_over(connection, row.id, _one_more_death(connection, row))
         return
     values = _one_more_death(connection, row)
@@ -268,11 +268,11 @@ def close_attempts(connection: Connection, ids: Sequence[str], ending: Ending, n
         _close_attempts(connection, (attempts.c.job == job) & attempts.c.ended.is_(None), ending, now)
 
 
-def expire_twin(connection: Connection, row: Any, now: float) -> None:
+def expire_speculation(connection: Connection, row: Any, now: float) -> None:
     """A worker died, and the job's holder goes on."""
-    _close_attempts(connection, _open_attempt(row.id, twin=True), Ending.EXPIRED, now)
+    _close_attempts(connection, _open_attempt(row.id, speculative=True), Ending.EXPIRED, now)
     deaths = _one_more_death(connection, row)
-    connection.execute(update(jobs).where(jobs.c.id == row.id).values(**NO_TWIN, **deaths))
+    connection.execute(update(jobs).where(jobs.c.id == row.id).values(**NO_SPECULATION, **deaths))
 
 
 def _left_to_the_other(
@@ -286,21 +286,21 @@ def _left_to_the_other(
     if held.twin_token is None:
         return False
     if held.twin_token == lease.token:
-        connection.execute(update(jobs).where(jobs.c.id == lease.job).values(**NO_TWIN))
+        connection.execute(update(jobs).where(jobs.c.id == lease.job).values(**NO_SPECULATION))
     else:
         _hand_over(connection, lease.job, of_the_holder or {})
     return True
 
 
 def _hand_over(connection: Connection, job: str, values: Mapping[str, Any] | None = None) -> None:
-    """The twin becomes the holder; the holder's attempt is closed already."""
+    """The speculative attempt becomes the holder's; the holder's own is closed already."""
     holder = {"token": jobs.c.twin_token, "worker": jobs.c.twin_worker, "lease_expires": jobs.c.twin_expires}
-    connection.execute(update(jobs).where(jobs.c.id == job).values(**holder, **NO_TWIN, **(values or {})))
-    connection.execute(update(attempts).where(_open_attempt(job, twin=True)).values(twin=False))
+    connection.execute(update(jobs).where(jobs.c.id == job).values(**holder, **NO_SPECULATION, **(values or {})))
+    connection.execute(update(attempts).where(_open_attempt(job, speculative=True)).values(twin=False))
 
 
-def _open_attempt(job: str, *, twin: bool) -> ColumnElement[bool]:
-    return and_(attempts.c.job == job, attempts.c.twin == twin, attempts.c.ended.is_(None))
+def _open_attempt(job: str, *, speculative: bool) -> ColumnElement[bool]:
+    return and_(attempts.c.job == job, attempts.c.twin == speculative, attempts.c.ended.is_(None))
 
 
 def _close_attempts(connection: Connection, which: ColumnElement[bool], ending: Ending, now: float) -> None:

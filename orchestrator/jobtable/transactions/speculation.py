@@ -1,4 +1,6 @@
-"""Which jobs are late, so that an idle worker may do them a second time beside their holders.
+"""Which jobs are late, so that an idle worker may begin a speculative attempt beside their holders.
+
+MapReduce calls it a backup task (Dean and Ghemawat, OSDI 2004, section 3.6).
 
 A merge waits for all trainings of its round, and so does every worker that has done its own.  Only there is a second
 run worth its cost; where nobody waits it is not.  What lives here: how late is late.  What does not: what becomes of
@@ -15,7 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, false, or_, select, text
 from orchestrator.jobs import Device, Ending, JobState, Stage, WorkerInfo
 from orchestrator.jobtable.backends.prepared import Prepared, together
 from orchestrator.jobtable.schema.tables import attempts, edges, jobs
-from orchestrator.jobtable.transactions.leases import EXPIRED_TWINS, expire_twin, shorten_leases
+from orchestrator.jobtable.transactions.leases import EXPIRED_SPECULATION, expire_speculation, shorten_leases
 
 LATE_FACTOR = 2.0
 """Times what its siblings took, in the median: workers of one kind differ by less, and a second run that begins then
@@ -65,15 +67,18 @@ SIBLINGS = Prepared(
 
 
 def late_jobs(connection: Connection, worker: WorkerInfo, now: float) -> list[Any]:
-    """Rows of `CANDIDATES` that this worker could do, the longest running first; twins that died are reaped before."""
+    """Rows of `CANDIDATES` that this worker could do, the longest running first.
+
+    Speculative attempts whose workers died are reaped before.
+    """
     expired, running = together(
         connection,
-        EXPIRED_TWINS.with_values(now=now),
+        EXPIRED_SPECULATION.with_values(now=now),
         CANDIDATES.with_values(now=now, begun_before=now - FEWEST_SECONDS, worker=worker.name),
     )
     shorten_leases(connection, jobs.c.twin_expires, now)
     for row in expired:
-        expire_twin(connection, row, now)
+        expire_speculation(connection, row, now)
     mine = [row for row in running if row.id not in worker.excluded and Device(row.needs) in worker.capabilities]
     paces = {merge: _seconds_per_step(connection, merge) for merge in {row.merge for row in mine}}
     return sorted((row for row in mine if _is_late(row, paces[row.merge], now)), key=lambda row: row.started)

@@ -1,4 +1,4 @@
-"""Holders and twins under random orders of events: every job is done once, and no file that is named is deleted."""
+"""Holders and speculative attempts in random orders of events: each job is done once, no file in use is deleted."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Walk:
     held: dict[str, Lease] = dataclasses.field(default_factory=dict)
     stored: set[str] = dataclasses.field(default_factory=set)
     """Files that were put and not deleted, by digest."""
-    twins: int = 0
+    speculations: int = 0
 
     def step(self) -> None:
         worker = f"w{self.chance.randrange(5)}"
@@ -75,7 +75,7 @@ class Walk:
         lease = self.table.claim(WorkerInfo(worker))
         if lease is not None:
             self.held[worker] = lease
-            self.twins += lease.twin
+            self.speculations += lease.speculative
 
     def _work(self, worker: str, lease: Lease) -> None:
         step = self.chance.randrange(1, 41)
@@ -121,6 +121,6 @@ def test_each_job_is_done_once_in_every_order_of_events(table: JobTable, backend
         walk.held.clear()
         walk.until_the_end()
         assert {job.state for job in table.jobs()} <= {JobState.DONE, JobState.QUARANTINED, JobState.BLOCKED}
-    assert walk.twins > 10, "what is proved here happened"
+    assert walk.speculations > 10, "what is proved here happened"
     endings = [attempt.outcome for attempt in table.attempts()]
     assert all(endings.count(ending) > 1 for ending in (Ending.OUTRUN, Ending.EXPIRED, Ending.FAILED, Ending.RELEASED))
