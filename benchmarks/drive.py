@@ -79,11 +79,11 @@ def requests_of_an_hour(drive: DriveServer, place: Path) -> None:
     for _ in range(int(3600 / JOB_SECONDS)):
         for step in range(int(JOB_SECONDS / CHECKPOINT_SECONDS)):
             lease = table.renew(lease, {"step": step}, Checkpoint(step, store.put(fresh(state))))
-            for artifact in lease.superseded:
+            for artifact in lease.obsolete:
                 store.delete(artifact)
         outputs = {name: store.put(fresh(state)) for name in ("state", "log")}
         completed = table.complete(lease, [Finished(lease.job, outputs, {})], WORKER, or_best=True)
-        for artifact in completed.superseded:
+        for artifact in completed.obsolete:
             store.delete(artifact)
         store.fetch(outputs["state"], place / "fetched")
         assert completed.next is not None, "there is a job more than there is time"

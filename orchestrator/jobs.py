@@ -160,7 +160,7 @@ class Lease:
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
     """Newest first, at most two."""
-    superseded: tuple[Artifact, ...] = ()
+    obsolete: tuple[Artifact, ...] = ()
     """Files that no row names any more since the last renewal, for their owner to delete."""
     speculative: bool = False
     """Whether another worker, which is late, holds the job too; the first of them that is done has done it."""
@@ -207,7 +207,7 @@ class Completed:
 
     next: Lease | None
     """Of the job that was claimed in the same transaction; None if none was asked for, or to be had."""
-    superseded: tuple[Artifact, ...]
+    obsolete: tuple[Artifact, ...]
     """Files that no row names any more, for their owner to delete."""
 
 

@@ -258,9 +258,9 @@ def artifact(name: str) -> Artifact:
 def complete(
     table: JobTable, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
 ) -> tuple[Artifact, ...]:
-    """The lease's job alone, with nothing claimed after it; returns what `JobTable.complete` says is superseded."""
+    """The lease's job alone, with nothing claimed after it; returns what `JobTable.complete` says is obsolete."""
     finished = [Finished(lease.job, outputs, metrics)]
-    return table.complete(lease, finished, WorkerInfo(lease.worker, "host", "CPU")).superseded
+    return table.complete(lease, finished, WorkerInfo(lease.worker, "host", "CPU")).obsolete
 
 
 def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2) -> Plan:

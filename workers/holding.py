@@ -61,7 +61,7 @@ class Holding:
         self._outage.over()
         self._unnamed = None
         self._beat_within(self.lease.seconds)
-        self._delete(self.lease.superseded)
+        self._delete(self.lease.obsolete)
 
     def refuse(self, artifact: Artifact | None) -> None:
         """Forget the checkpoint of this file, if it is one."""
@@ -77,7 +77,7 @@ class Holding:
         except StoreError:
             # Something is wrong with the job that would have been claimed: whoever claims it by itself will say so.
             completed = self._insist(complete)
-        self._delete(completed.superseded)
+        self._delete(completed.obsolete)
         self._unnamed = None
         if completed.next is not None:
             self.lease = completed.next

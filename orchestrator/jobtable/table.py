@@ -202,7 +202,7 @@ class JobTable:
                 connection, lease, finished, worker, self._backend.now(connection), then=then, or_best=or_best
             )
         )
-        return dataclasses.replace(completed, superseded=self._let_go(completed.superseded))
+        return dataclasses.replace(completed, obsolete=self._let_go(completed.obsolete))
 
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
@@ -215,7 +215,7 @@ class JobTable:
         """Count the lease from now on again, and tell how far the job is.
 
         Returns:
-            the lease with the checkpoints it has now, and those that no row names any more as `superseded`: the one
+            the lease with the checkpoints it has now, and those that no row names any more as `obsolete`: the one
             that was given, too, if another worker at the job has named two newer ones.
 
         Raises:
@@ -224,7 +224,7 @@ class JobTable:
         renewed = self._transact(
             lambda connection: leases.renew(connection, lease, progress, checkpoint, self._backend.now(connection))
         )
-        return dataclasses.replace(renewed, superseded=self._let_go(renewed.superseded))
+        return dataclasses.replace(renewed, obsolete=self._let_go(renewed.obsolete))
 
     def refuse(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
         """Forget a checkpoint that turned out damaged; the lease that is returned has the ones that are left.
@@ -256,17 +256,17 @@ class JobTable:
             lambda connection: leases.release(connection, lease, reason, self._backend.now(connection), refused=refused)
         )
 
-    def _let_go(self, superseded: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+    def _let_go(self, obsolete: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
         """Those of them that may be deleted: a power cut that took the commit back would leave rows that name them.
 
         The commit stands whatever happens here, so nothing is raised: files that stay are garbage, and swept later.
         """
         try:
-            if superseded:
+            if obsolete:
                 self._backend.make_durable()
         except HomeError:
             return ()
-        return superseded
+        return obsolete
 
     def unfinished(self, besides: Collection[str] = ()) -> bool:
         """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
@@ -327,14 +327,14 @@ class JobTable:
         with self._reading() as connection:
             return queries.published_data(connection)
 
-    def named_locations(self) -> set[str]:
+    def referenced_locations(self) -> set[str]:
         """Where the store has all files that any row names."""
         with self._reading() as connection:
-            return queries.named_locations(connection)
+            return queries.referenced_locations(connection)
 
-    def is_named(self, location: str) -> bool:
+    def is_referenced(self, location: str) -> bool:
         """Whether any row names a file of the store at this moment, and not at one that a reader may still be shown."""
-        return self._transact(lambda connection: queries.is_named(connection, location))
+        return self._transact(lambda connection: queries.is_referenced(connection, location))
 
     def close(self) -> None:
         self._backend.close()

@@ -213,7 +213,7 @@ def work(scene: Scene) -> None:
         file = scene.place / "work" / "checkpoint"
         file.write_text(f"state at {step}")
         lease = home.jobs.renew(lease, {"step": step}, Checkpoint(step, home.artifacts.put(file)))
-        for artifact in lease.superseded:
+        for artifact in lease.obsolete:
             home.artifacts.delete(artifact)
 
 

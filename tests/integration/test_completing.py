@@ -161,7 +161,7 @@ def test_a_run_of_a_chain_is_completed_at_once_with_the_last_state_alone(table: 
     following = completed.next
     assert following is not None
     assert (following.job, following.inputs) == (d.id, {"state": artifact("state of c")})
-    assert completed.superseded == (artifact("mid-a"),)
+    assert completed.obsolete == (artifact("mid-a"),)
     assert [table.job(job.id).metrics for job in (a, b, c)] == [{"of": job.name} for job in (a, b, c)]
     outcomes = {attempt.job: attempt.outcome for attempt in table.attempts()}
     assert outcomes == {a.id: Ending.DONE, b.id: Ending.DONE, c.id: Ending.DONE, d.id: None}

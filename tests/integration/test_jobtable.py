@@ -392,7 +392,7 @@ def test_the_last_two_checkpoints_are_kept_and_older_ones_handed_back(table: Job
     for step in (10, 20, 30):
         lease = table.renew(lease, {"step": step}, Checkpoint(step, artifact(f"c{step}")))
     assert [checkpoint.step for checkpoint in lease.checkpoints] == [30, 20]
-    assert lease.superseded == (artifact("c10"),)
+    assert lease.obsolete == (artifact("c10"),)
     table.release(lease)
     assert claimed(table, "w2").checkpoints == lease.checkpoints
 
@@ -401,7 +401,7 @@ def test_a_repeated_step_replaces_its_checkpoint(table: JobTable) -> None:
     lease = table.renew(claimed(table), {"step": 10}, Checkpoint(10, artifact("old")))
     lease = table.renew(lease, {"step": 10}, Checkpoint(10, artifact("new")))
     assert lease.checkpoints == (Checkpoint(10, artifact("new")),)
-    assert lease.superseded == (artifact("old"),)
+    assert lease.obsolete == (artifact("old"),)
 
 
 def test_a_file_that_a_row_still_names_is_never_handed_back(table: JobTable) -> None:
@@ -427,8 +427,8 @@ def test_the_states_of_a_round_are_handed_back_when_all_that_read_them_are_done(
     handed_back: dict[str, set[str]] = {}
     names = {artifact(job.id[:8]): job.name.partition("seed0/")[2] for job in plan.jobs}
     while (lease := table.claim(WorkerInfo("w1"))) is not None:
-        superseded = complete(table, lease, outputs_of(lease), {})
-        handed_back[lease.name.partition("seed0/")[2]] = {names[file] for file in superseded}
+        obsolete = complete(table, lease, outputs_of(lease), {})
+        handed_back[lease.name.partition("seed0/")[2]] = {names[file] for file in obsolete}
     trained = sorted(name for name in handed_back if name.startswith("train/r01"))
     # Each shard's next visit goes on from its optimizer, so the merge of a round is not the last to read its states.
     assert [handed_back[name] for name in trained] == [{"train/r00.s0"}, {"train/r00.s1"}]

@@ -227,7 +227,7 @@ class JobTableMachine(RuleBasedStateMachine):
         if checkpoint:
             job.save(checkpoint)
         assert (renewed.token, renewed.seconds, renewed.checkpoints) == (lease.token, job.lease_seconds, job.held)
-        self._check_superseded(renewed.superseded, {checkpoint.artifact.sha256} if checkpoint else set())
+        self._check_obsolete(renewed.obsolete, {checkpoint.artifact.sha256} if checkpoint else set())
         self.live[lease.job] = renewed
 
     @precondition(lambda self: any(lease.checkpoints for lease in self.live.values()))
@@ -256,7 +256,7 @@ class JobTableMachine(RuleBasedStateMachine):
         self._lose(run[0])
         for job, done in zip(run, finished, strict=True):
             self._expect_done(job, done)
-        self._check_superseded(completed.superseded)
+        self._check_obsolete(completed.obsolete)
         self._check_next(completed.next, lease.worker, then, or_best)
 
     def _run(self, job: Expected, most: int, follow: bool) -> tuple[list[Expected], Expected | None]:
@@ -452,9 +452,9 @@ class JobTableMachine(RuleBasedStateMachine):
     def _row(self, id_: str) -> Row[Any]:
         return next(row for row in contents(self.backend)["jobs"] if row.id == id_)
 
-    def _check_superseded(self, superseded: Collection[Artifact], offered: Collection[str] = ()) -> None:
+    def _check_obsolete(self, obsolete: Collection[Artifact], offered: Collection[str] = ()) -> None:
         """What a worker may delete is exactly what was named before, or it offered just now, and is not named now."""
-        assert {file.sha256 for file in superseded} == _named(self.seen).union(offered) - _named(contents(self.backend))
+        assert {file.sha256 for file in obsolete} == _named(self.seen).union(offered) - _named(contents(self.backend))
 
 
 def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:

@@ -302,17 +302,17 @@ def test_the_newest_two_checkpoints_are_kept_whoever_made_them(table: JobTable, 
     table.renew(late, checkpoint=Checkpoint(20, artifact("at 20")))
     renewed = table.renew(other, checkpoint=Checkpoint(30, artifact("at 30")))
     assert [checkpoint.step for checkpoint in renewed.checkpoints] == [30, 20]
-    assert renewed.superseded == (artifact("at 10"),)
+    assert renewed.obsolete == (artifact("at 10"),)
     behind = table.renew(late, checkpoint=Checkpoint(15, artifact("at 15")))
     assert [checkpoint.step for checkpoint in behind.checkpoints] == [30, 20]
-    assert behind.superseded == (artifact("at 15"),), "never named, so its owner deletes it"
+    assert behind.obsolete == (artifact("at 15"),), "never named, so its owner deletes it"
 
 
 def test_equal_bits_of_two_workers_are_one_file_that_stays(table: JobTable, late: Lease) -> None:
     other = claimed(table, IDLE)
     table.renew(late, checkpoint=Checkpoint(20, artifact("at 20")))
     renewed = table.renew(other, checkpoint=Checkpoint(20, artifact("at 20")))
-    assert renewed.superseded == ()
+    assert renewed.obsolete == ()
     assert table.checkpoints(late.job) == (Checkpoint(20, artifact("at 20")),)
 
 

@@ -86,7 +86,7 @@ class Walk:
                 file = artifact(f"{lease.name} at {step}")
                 self.stored.add(file.sha256)
                 self.held[worker] = self.table.renew(lease, {"step": step}, Checkpoint(step, file))
-                self._delete(self.held[worker].superseded)
+                self._delete(self.held[worker].obsolete)
             case "complete":
                 outputs = {"state": artifact(f"{lease.name} at 40"), "log": artifact(f"log of {lease.name}")}
                 self.stored |= {file.sha256 for file in outputs.values()}

@@ -27,7 +27,7 @@ from orchestrator.jobtable.backends.prepared import Prepared, PreparedRows, toge
 from orchestrator.jobtable.schema.rows import as_artifact
 from orchestrator.jobtable.schema.tables import attempts, checkpoints, edges, jobs, outputs
 from orchestrator.jobtable.transactions import claim
-from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, ended, is_held_under, lost_by, unnamed
+from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, ended, is_held_under, lost_by, unreferenced
 
 _LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job).scalar_subquery()
 
@@ -121,12 +121,12 @@ def complete(
         ChainBroken: one of the others is not ready although the one before it is done.
     """
     assert finished and finished[0].job == lease.job, "a run begins with the job whose lease it is"
-    superseded: tuple[Artifact, ...] = ()
+    obsolete: tuple[Artifact, ...] = ()
     held: Lease | None = lease
     for number, done in enumerate(finished):
         if held is None:
             raise ChainBroken(f"The job after {finished[number - 1].job} is not to be had any more.")
-        superseded += _complete_one(connection, held, done, now)
+        obsolete += _complete_one(connection, held, done, now)
         is_last = number + 1 == len(finished)
         after = then if is_last else finished[number + 1].job
         # Whoever completes the next one too needs no file of the state in between, and has not kept one.
@@ -134,7 +134,7 @@ def complete(
         held = None if after is None else claim.claim_one(connection, worker, after, now, without)
     if held is None and or_best:
         held = claim.claim(connection, worker, now)
-    return Completed(held, superseded)
+    return Completed(held, obsolete)
 
 
 def _complete_one(connection: Connection, lease: Lease, done: Finished, now: float) -> tuple[Artifact, ...]:
@@ -153,10 +153,10 @@ def _complete_one(connection: Connection, lease: Lease, done: Finished, now: flo
         OUTRUN.all(connection, of=lease.job, now=now)
     _add_outputs(connection, lease.job, done.outputs)
     _unblock(connection, [row.child for row in children], lease.worker)
-    superseded = tuple(as_artifact(row) for row in dropped)
+    obsolete = tuple(as_artifact(row) for row in dropped)
     if _read_states(lease):
-        superseded += _drop_states_before(connection, lease.job)
-    return unnamed(connection, superseded)
+        obsolete += _drop_states_before(connection, lease.job)
+    return unreferenced(connection, obsolete)
 
 
 def _add_outputs(connection: Connection, job: str, kept: Mapping[str, Artifact]) -> None:

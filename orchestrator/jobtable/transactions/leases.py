@@ -119,7 +119,7 @@ def renew(
     checkpoint: Checkpoint | None,
     now: float,
 ) -> Lease:
-    """Count the lease from now on again; the new one tells which checkpoints are superseded."""
+    """Count the lease from now on again; the new one tells which checkpoints are obsolete."""
     held = _held(connection, lease)
     is_speculative = held.twin_token == lease.token
     expires = {"twin_expires" if is_speculative else "lease_expires": now + held.lease_seconds}
@@ -127,12 +127,12 @@ def renew(
     connection.execute(update(jobs).where(jobs.c.id == lease.job).values(**expires, **shown))
     connection.execute(_attempt_of(lease).values(seen=now, **reached))
     # A study that was planned again may have changed the lease: its holder must know how often to renew.
-    lease = dataclasses.replace(lease, seconds=held.lease_seconds, superseded=(), speculative=is_speculative)
+    lease = dataclasses.replace(lease, seconds=held.lease_seconds, obsolete=(), speculative=is_speculative)
     if checkpoint is None:
         return lease
     dropped = _add_checkpoint(connection, lease.job, checkpoint)
     return dataclasses.replace(
-        lease, checkpoints=held_checkpoints(connection, lease.job), superseded=unnamed(connection, dropped)
+        lease, checkpoints=held_checkpoints(connection, lease.job), obsolete=unreferenced(connection, dropped)
     )
 
 
@@ -169,7 +169,7 @@ def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Leas
     if held.twin_token is None:
         connection.execute(update(jobs).where(jobs.c.id == lease.job).values(step=step, progress={"step": step}))
     connection.execute(_attempt_of(lease).values(from_step=step, to_step=step))
-    return dataclasses.replace(lease, checkpoints=left, superseded=())
+    return dataclasses.replace(lease, checkpoints=left, obsolete=())
 
 
 def fail(connection: Connection, lease: Lease, error: str, now: float, *, final: bool = False) -> JobState:
@@ -358,8 +358,8 @@ def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) ->
     return tuple(each.artifact for each in dropped)
 
 
-def unnamed(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
-    """Those that no row names any more: equal bytes are one file, which may have more than one name."""
+def unreferenced(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
+    """Those that no row refers to any more: equal bytes are one file, to which more than one row may refer."""
     if not dropped:
         return ()
     named = {

@@ -80,13 +80,13 @@ def published_data(connection: Connection) -> dict[str, Artifact]:
     return {untrusted.path("published data's name", row.name): as_artifact(row) for row in rows}
 
 
-def named_locations(connection: Connection) -> set[str]:
+def referenced_locations(connection: Connection) -> set[str]:
     """Of all files that a row names."""
     named = union(*(select(table.c.location) for table in (outputs, checkpoints, data)))
     return set(connection.execute(named).scalars())
 
 
-def is_named(connection: Connection, location: str) -> bool:
+def is_referenced(connection: Connection, location: str) -> bool:
     """Whether a row names the file at this location of the store."""
     named = (select(table.c.location).where(table.c.location == location) for table in (outputs, checkpoints, data))
     return connection.execute(union(*named).limit(1)).first() is not None
