@@ -60,8 +60,10 @@ class Ending(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     """Its worker fell silent for longer than the lease."""
-    OUTRUN = "outrun"
-    """Two workers were at it, and the other was done first: neither a failure nor a death."""
+    SUPERSEDED = "outrun"
+    """Two workers were at it, and the other was done first: neither a failure nor a death.  Its text is that of rows in
+    tables that people have.
+    """
     CANCELLED = "cancelled"
 
 
@@ -248,5 +250,5 @@ class Attempt:
 
         Never before it began, though the clock may have been set back meanwhile.
         """
-        of_its_own = self.ended is not None and self.outcome not in (Ending.EXPIRED, Ending.OUTRUN)
+        of_its_own = self.ended is not None and self.outcome not in (Ending.EXPIRED, Ending.SUPERSEDED)
         return max(self.started, self.ended if of_its_own and self.ended is not None else self.seen)

@@ -32,7 +32,7 @@ BY_KEY = {
     "opening an attempt": claim.OPEN_ATTEMPT,
     "completing": complete.DONE,
     "closing an attempt": leases.CLOSE_ATTEMPT,
-    "closing the attempts of others": complete.OUTRUN,
+    "closing the attempts of others": complete.SUPERSEDE,
     "what the trainings of a merge took": speculation.SIBLINGS,
     "finding children": complete.CHILDREN,
     "counting a parent off": complete.PARENT_DONE,

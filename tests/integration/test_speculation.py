@@ -58,8 +58,8 @@ def test_the_first_to_be_done_wins_and_the_other_is_told(winner: str, table: Job
     done(table, first)
     assert is_lost(table, second)
     assert outcomes(table, late) == [
-        (SLOW, Ending.DONE if winner == SLOW else Ending.OUTRUN),
-        (IDLE, Ending.DONE if winner == IDLE else Ending.OUTRUN),
+        (SLOW, Ending.DONE if winner == SLOW else Ending.SUPERSEDED),
+        (IDLE, Ending.DONE if winner == IDLE else Ending.SUPERSEDED),
     ]
     assert [attempt.speculative for attempt in table.attempts(late.job)] == [False, True]
     assert table.outputs(late.job)["state"] == artifact(f"state of {late.name}")
@@ -68,14 +68,14 @@ def test_the_first_to_be_done_wins_and_the_other_is_told(winner: str, table: Job
     assert claimed(table, THIRD).stage is Stage.MERGE
 
 
-def test_an_outrun_worker_is_not_counted_as_heard_of(table: JobTable, backend: SettableBackend, late: Lease) -> None:
+def test_a_superseded_worker_is_not_counted_as_heard_of(table: JobTable, backend: SettableBackend, late: Lease) -> None:
     heard = backend.clock
     table.renew(late, {"step": 5})
     other = claimed(table, IDLE)
     backend.clock += 20
     done(table, other)
-    outrun, winner = table.attempts(late.job)
-    assert (outrun.ended, outrun.last_sign, outrun.to_step) == (backend.clock, heard, 5)
+    superseded, winner = table.attempts(late.job)
+    assert (superseded.ended, superseded.last_sign, superseded.to_step) == (backend.clock, heard, 5)
     assert (winner.last_sign, winner.to_step) == (backend.clock, 40)
     assert {worker.name: worker.seen for worker in table.overview().workers}[SLOW] == heard
 

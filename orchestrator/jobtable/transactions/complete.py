@@ -46,7 +46,7 @@ DONE = Prepared(
     )
     .returning(jobs.c.attempts)
 )
-OUTRUN = Prepared(
+SUPERSEDE = Prepared(
     update(attempts)
     .where(attempts.c.job == bindparam("of"), attempts.c.ended.is_(None))
     .values(
@@ -54,7 +54,7 @@ OUTRUN = Prepared(
         # One that was silent for longer than its lease was not slow but dead.
         outcome=case(
             (attempts.c.seen < bindparam("now", type_=Double) - _LEASE_SECONDS, Ending.EXPIRED.value),
-            else_=Ending.OUTRUN.value,
+            else_=Ending.SUPERSEDED.value,
         ),
     )
 )
@@ -150,7 +150,7 @@ def _complete_one(connection: Connection, lease: Lease, done: Finished, now: flo
     if not completed:
         raise lost_by(lease)
     if completed[0].attempts > 1:  # beside the only attempt there is no other: most jobs are not asked
-        OUTRUN.all(connection, of=lease.job, now=now)
+        SUPERSEDE.all(connection, of=lease.job, now=now)
     _add_outputs(connection, lease.job, done.outputs)
     _unblock(connection, [row.child for row in children], lease.worker)
     obsolete = tuple(as_artifact(row) for row in dropped)

@@ -84,9 +84,9 @@ def lives(connection: Connection) -> Lives:
 
 
 # A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of; that of one that was
-# outrun without its being heard.
+# superseded without its being heard.
 _LAST_SIGN = case(
-    (attempts.c.outcome.in_([Ending.EXPIRED, Ending.OUTRUN]), attempts.c.seen),
+    (attempts.c.outcome.in_([Ending.EXPIRED, Ending.SUPERSEDED]), attempts.c.seen),
     else_=func.coalesce(attempts.c.ended, attempts.c.seen),
 )
 
