@@ -108,7 +108,7 @@ class PlannedJob:
     spec: Mapping[str, Any]
     inputs: Mapping[str, InputRef]
     parents: tuple[str, ...]
-    remaining_path: int
+    critical_path: int
     """Jobs on the longest path from here to the end of the graph, this one counted."""
     requires: Device = Device.CPU
     """The capability that a worker must have.  It decides where the job runs, not what comes out: no part of the id."""

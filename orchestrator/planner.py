@@ -62,7 +62,7 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
     for seed in study.seeds:
         for model in study.models:
             jobs.extend(_model_jobs(study, description, model, seed))
-    return Plan(study, description, _with_remaining_paths(jobs))
+    return Plan(study, description, _with_critical_paths(jobs))
 
 
 def train_images(study: Study, description: datasets.Description) -> int:
@@ -302,14 +302,14 @@ def _job(
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     steps = spec["visit"]["steps"] if stage is Stage.TRAIN else 0
     return PlannedJob(
-        digest, name, stage, spec["model"], steps, spec, inputs, parents, remaining_path=1, requires=requires
+        digest, name, stage, spec["model"], steps, spec, inputs, parents, critical_path=1, requires=requires
     )
 
 
-def _with_remaining_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:
+def _with_critical_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:
     longest: dict[str, int] = {}
     for job in reversed(jobs):
         path = longest.setdefault(job.id, 1)
         for parent in job.parents:
             longest[parent] = max(longest.get(parent, 1), path + 1)
-    return tuple(dataclasses.replace(job, remaining_path=longest[job.id]) for job in jobs)
+    return tuple(dataclasses.replace(job, critical_path=longest[job.id]) for job in jobs)

@@ -234,7 +234,7 @@ def planned_job(name: str, stage: Stage = Stage.BENCHMARK, parents: Iterable[Pla
         spec={"model": "m", "seed": 0, "method": "float32", "threads": 1},
         inputs=named,
         parents=tuple(read),
-        remaining_path=1,
+        critical_path=1,
     )
 
 
@@ -268,11 +268,11 @@ def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2)
     planned = tuple(jobs)
     small = _small_plan()
     leases = small.study.leases.model_copy(update={"seconds": seconds, "tries": tries})
-    paths = _remaining_paths(planned)
+    paths = _critical_paths(planned)
     return dataclasses.replace(
         small,
         study=small.study.model_copy(update={"leases": leases}),
-        jobs=tuple(dataclasses.replace(job, remaining_path=paths[job.id]) for job in planned),
+        jobs=tuple(dataclasses.replace(job, critical_path=paths[job.id]) for job in planned),
     )
 
 
@@ -281,7 +281,7 @@ def _small_plan() -> Plan:
     return make_plan(Study.parse(SMALL))
 
 
-def _remaining_paths(jobs: tuple[PlannedJob, ...]) -> dict[str, int]:
+def _critical_paths(jobs: tuple[PlannedJob, ...]) -> dict[str, int]:
     paths = {job.id: 1 for job in jobs}
     for job in reversed(jobs):
         for parent in job.parents:

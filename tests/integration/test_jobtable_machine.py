@@ -201,8 +201,8 @@ class JobTableMachine(RuleBasedStateMachine):
         """Which jobs the next claim may give, after those whose holders fell silent were taken back."""
         self._expect_reaping()
         ready = [job for job in self.expected.values() if self._claimable(job)]
-        longest = max((job.job.remaining_path for job in ready), default=0)
-        return {job.job.id for job in ready if job.job.remaining_path == longest}
+        longest = max((job.job.critical_path for job in ready), default=0)
+        return {job.job.id for job in ready if job.job.critical_path == longest}
 
     def _expect_claimed(self, lease: Lease, worker: str) -> None:
         assert lease.job not in self.live

@@ -48,7 +48,7 @@ def test_a_benchmark_waits_for_its_model_and_for_the_float32_reference(small_stu
 
 def test_the_first_job_has_the_longest_path(small_study: Study) -> None:
     jobs = make_plan(small_study).jobs
-    assert [job.remaining_path for job in jobs] == [6, 5, 4, 3, 2, 2, 1, 1]
+    assert [job.critical_path for job in jobs] == [6, 5, 4, 3, 2, 2, 1, 1]
 
 
 def test_parents_come_before_children() -> None:

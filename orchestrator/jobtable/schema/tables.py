@@ -84,6 +84,7 @@ jobs = Table(
     Column("planned", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
     Column("undone_parents", Integer, nullable=False),
+    # The critical path: `PlannedJob.critical_path`.
     Column("remaining_path", Integer, nullable=False),
     # The worker that finished the last parent, which holds this job's inputs already.
     Column("affinity", Text),

@@ -142,7 +142,7 @@ _OUTPUT_OF = Prepared(
 
 
 def claim(connection: Connection, worker: WorkerInfo, now: float) -> Lease | None:
-    """Lease the ready job with the longest remaining path; None if there is none to be had just now.
+    """Lease the ready job with the longest critical path; None if there is none to be had just now.
 
     A worker for which none is ready is given one that is late, beside its holder.
     """
@@ -220,7 +220,7 @@ def _first_step(lease: Lease) -> int:
 
 
 def _best_ready(connection: Connection, worker: WorkerInfo, now: float) -> Any | None:
-    """The longest remaining paths first; among equals those whose inputs this worker holds already.
+    """The longest critical path first; among equals those whose inputs this worker holds already.
 
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """

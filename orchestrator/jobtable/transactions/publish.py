@@ -241,7 +241,7 @@ def _row(job: PlannedJob) -> Row:
         "steps": job.steps,
         "spec": json.dumps(job.spec, sort_keys=True),
         "inputs": json.dumps({name: asdict(ref) for name, ref in job.inputs.items()}, sort_keys=True),
-        "remaining_path": job.remaining_path,
+        "remaining_path": job.critical_path,
         "needs": job.requires,
     }
 
@@ -253,7 +253,7 @@ def _keep(connection: Connection, kept: Sequence[PlannedJob], leases: LeasesSect
 
 
 def _kept_row(job: PlannedJob) -> Row:
-    return {"id": job.id, "remaining_path": job.remaining_path, "needs": job.requires}
+    return {"id": job.id, "remaining_path": job.critical_path, "needs": job.requires}
 
 
 def _write(connection: Connection, statement: PreparedRows, rows: Iterable[Row], **values: Any) -> None:
