@@ -403,9 +403,9 @@ class JobTableMachine(RuleBasedStateMachine):
     # --- the model ---
 
     def _claimable(self, job: Expected) -> bool:
-        return job.state is JobState.READY and job.not_before <= self.backend.clock and not self._undone_parents(job)
+        return job.state is JobState.READY and job.not_before <= self.backend.clock and not self._pending_parents(job)
 
-    def _undone_parents(self, job: Expected) -> int:
+    def _pending_parents(self, job: Expected) -> int:
         return sum(self.expected[parent].state is not JobState.DONE for parent in job.job.parents)
 
     def _children(self, parent: str) -> list[Expected]:
@@ -437,7 +437,7 @@ class JobTableMachine(RuleBasedStateMachine):
         self.stale.append(self.live.pop(job.job.id))
 
     def _told(self, job: Expected) -> tuple[Any, ...]:
-        blocked = job.state is JobState.READY and self._undone_parents(job)
+        blocked = job.state is JobState.READY and self._pending_parents(job)
         return (
             JobState.BLOCKED if blocked else job.state,
             job.planned,
@@ -472,12 +472,12 @@ def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:
 def _check_jobs(now: Contents) -> None:
     rows = {row.id: row for row in now["jobs"]}
     for row in rows.values():
-        undone = sum(rows[edge.parent].state != JobState.DONE for edge in now["edges"] if edge.child == row.id)
+        pending = sum(rows[edge.parent].state != JobState.DONE for edge in now["edges"] if edge.child == row.id)
         assert row.failures <= row.tries
         assert (row.token is not None) == (row.state == JobState.RUNNING)
         if row.state != JobState.CANCELLED:
-            assert row.undone_parents == undone
-            assert (undone == 0) == (row.state != JobState.BLOCKED)
+            assert row.undone_parents == pending
+            assert (pending == 0) == (row.state != JobState.BLOCKED)
             assert row.planned or row.state == JobState.DONE
 
 

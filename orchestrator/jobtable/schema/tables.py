@@ -83,6 +83,7 @@ jobs = Table(
     # False for a job that is done but no longer asked for: its result is kept, not shown.
     Column("planned", Boolean, nullable=False),
     Column("state", String(16), nullable=False),
+    # Pending parents: how many are not done yet.
     Column("undone_parents", Integer, nullable=False),
     # The critical path: `PlannedJob.critical_path`.
     Column("remaining_path", Integer, nullable=False),

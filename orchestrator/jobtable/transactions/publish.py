@@ -100,7 +100,7 @@ def publish(
     _keep(connection, kept, plan.study.leases)
     revived = [job.id for job in kept if states[job.id] == JobState.CANCELLED]
     _each(connection, update(jobs).values(**FORGOTTEN), revived)
-    _count_undone_parents(connection)
+    _count_pending_parents(connection)
     return change
 
 
@@ -263,10 +263,10 @@ def _write(connection: Connection, statement: PreparedRows, rows: Iterable[Row],
         together(connection, statement.with_rows(connection, part, **values))
 
 
-def _count_undone_parents(connection: Connection) -> None:
-    """Give every planned job that waits or was cancelled its count of undone parents, and the state that follows."""
+def _count_pending_parents(connection: Connection) -> None:
+    """Give every planned job that waits or was cancelled its count of pending parents, and the state that follows."""
     parent = jobs.alias("parent")
-    undone = (
+    pending = (
         select(func.count())
         .select_from(edges.join(parent, parent.c.id == edges.c.parent))
         .where(edges.c.child == jobs.c.id, parent.c.state != JobState.DONE)
@@ -274,5 +274,5 @@ def _count_undone_parents(connection: Connection) -> None:
         .scalar_subquery()
     )
     waiting = jobs.c.planned & jobs.c.state.in_([JobState.BLOCKED, JobState.READY, JobState.CANCELLED])
-    state = case((undone == 0, JobState.READY.value), else_=JobState.BLOCKED.value)
-    connection.execute(update(jobs).where(waiting).values(undone_parents=undone, state=state))
+    state = case((pending == 0, JobState.READY.value), else_=JobState.BLOCKED.value)
+    connection.execute(update(jobs).where(waiting).values(undone_parents=pending, state=state))
