@@ -89,7 +89,7 @@ class Expected:
     """READY stands for BLOCKED too: which of them it is follows from the parents."""
     attempts: int = 0
     failures: int = 0
-    stuck_deaths: int = 0
+    deaths_without_progress: int = 0
     death_step: int = -1
     not_before: float = 0.0
     lease_seconds: float = 0.0
@@ -113,18 +113,21 @@ class Expected:
         """One death is no fault of the job; several without a new checkpoint between them are."""
         limit = max(tries, 2)
         saved = self.held[0].step if self.held else 0
-        self.stuck_deaths = min(self.stuck_deaths + 1 if saved <= self.death_step else 1, limit)
+        self.deaths_without_progress = min(self.deaths_without_progress + 1 if saved <= self.death_step else 1, limit)
         self.death_step = saved
-        self.state = JobState.QUARANTINED if self.stuck_deaths == limit else JobState.READY
+        self.state = JobState.QUARANTINED if self.deaths_without_progress == limit else JobState.READY
 
     def forget(self) -> None:
         """Retried, or asked for again: what went wrong before does not count."""
         self.state = JobState.READY
-        self.failures, self.stuck_deaths, self.death_step, self.not_before = 0, 0, -1, 0.0
+        self.failures, self.deaths_without_progress, self.death_step, self.not_before = 0, 0, -1, 0.0
 
     def plan(self, seconds: float, tries: int) -> None:
         self.planned, self.lease_seconds = True, seconds
-        self.failures, self.stuck_deaths = min(self.failures, tries), min(self.stuck_deaths, max(tries, 2))
+        self.failures, self.deaths_without_progress = (
+            min(self.failures, tries),
+            min(self.deaths_without_progress, max(tries, 2)),
+        )
 
 
 @st.composite

@@ -94,7 +94,7 @@ jobs = Table(
     Column("tries", Integer, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("failures", Integer, nullable=False, server_default="0"),
-    # Deaths in a row between which no checkpoint was gained, and where the checkpoint stood at the last of them.
+    # Deaths without progress: in a row, with no checkpoint gained between them; and where it stood at the last of them.
     Column("stuck_deaths", Integer, nullable=False, server_default="0"),
     Column("death_step", Integer, nullable=False, server_default="-1"),
     Column("token", String(32)),

@@ -234,11 +234,11 @@ def expire(connection: Connection, row: Any, now: float) -> None:
         _hand_over(connection, row.id, _one_more_death(connection, row))
         return
     values = _one_more_death(connection, row)
-    stuck, saved = values["stuck_deaths"], values["death_step"]
-    if stuck == _most_deaths(row):
+    deaths, saved = values["stuck_deaths"], values["death_step"]
+    if deaths == _most_deaths(row):
         values["state"] = JobState.QUARANTINED
         values["error"] = (
-            f"{stuck} workers in a row died without getting past the checkpoint at step {saved}, {row.worker} last; "
+            f"{deaths} workers in a row died without getting past the checkpoint at step {saved}, {row.worker} last; "
             "the job may need more memory than they have."
         )
     else:
