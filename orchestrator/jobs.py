@@ -214,7 +214,7 @@ class Completed:
 
 
 @dataclass(frozen=True)
-class Lives:
+class FailureStatistics:
     """What all attempts together say of how long workers live."""
 
     worked_seconds: float

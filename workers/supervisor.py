@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Device, JobState, Lease, Lives, Stage, WorkerInfo
+from orchestrator.jobs import Device, FailureStatistics, JobState, Lease, Stage, WorkerInfo
 from orchestrator.jobtable import LeaseLost
 from workers import messages
 from workers.attempt import Attempt
@@ -103,7 +103,7 @@ class Supervisor:
         """Jobs that turned out not to be for this machine."""
         self._next: Lease | None = None
         """Of the job that was claimed as the one before was completed."""
-        self._lives = Lives(worked_seconds=0.0, deaths=0)
+        self._failure_statistics = FailureStatistics(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
     def run(self) -> ExitCode:
@@ -325,8 +325,8 @@ class Supervisor:
         if now >= self._deaths_due:
             self._deaths_due = now + _SECONDS_BETWEEN_COUNTS
             with suppress(HomeError):
-                self._lives = self._home.jobs.lives()
-        return seconds_between_deaths(self._lives)
+                self._failure_statistics = self._home.jobs.failure_statistics()
+        return seconds_between_deaths(self._failure_statistics)
 
     def _runner_with(self, threads: int) -> RunnerProcess | None:
         """The warm runner; a new one if there is none, it died, or it was set to other threads.

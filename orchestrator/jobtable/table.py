@@ -16,11 +16,11 @@ from orchestrator.jobs import (
     Attempt,
     Checkpoint,
     Completed,
+    FailureStatistics,
     Finished,
     Job,
     JobState,
     Lease,
-    Lives,
     Upcoming,
     WorkerInfo,
 )
@@ -30,7 +30,7 @@ from orchestrator.jobtable.transactions import chain, claim, complete, intervent
 from orchestrator.jobtable.transactions.complete import ChainBroken
 from orchestrator.jobtable.transactions.interventions import Cancellation
 from orchestrator.jobtable.transactions.leases import LeaseLost
-from orchestrator.jobtable.transactions.overview import Overview, lives, overview
+from orchestrator.jobtable.transactions.overview import Overview, failure_statistics, overview
 from orchestrator.jobtable.transactions.publish import PlanChange, WorkAtStake
 from orchestrator.jobtable.transactions.queries import PlannedStudy
 
@@ -302,10 +302,10 @@ class JobTable:
         with self._reading() as connection:
             return overview(connection, self._backend.now(connection))
 
-    def lives(self) -> Lives:
+    def failure_statistics(self) -> FailureStatistics:
         """How long workers live, summed up by the database: what a worker goes by to decide when to checkpoint."""
         with self._reading() as connection:
-            return lives(connection)
+            return failure_statistics(connection)
 
     def attempts(self, job: str | None = None) -> list[Attempt]:
         """Attempts in the order of their beginning; of one job (by id) or of all."""

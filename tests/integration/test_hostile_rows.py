@@ -102,7 +102,7 @@ def everything(home: Home, place: Path) -> None:
         assert "\x1b" not in job_log.text(home, JOB)
 
     looks: list[Callable[[], object]] = [status, report, claim, log]
-    looks += [jobs.lives, jobs.data, jobs.attempts, jobs.referenced_locations, lambda: jobs.retry(JOB)]
+    looks += [jobs.failure_statistics, jobs.data, jobs.attempts, jobs.referenced_locations, lambda: jobs.retry(JOB)]
     for look in looks:
         with suppress(OrchError):
             look()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, Lives, WorkerInfo
+from orchestrator.jobs import Artifact, Checkpoint, Ending, FailureStatistics, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
@@ -354,16 +354,16 @@ def test_by_the_history_nothing_is_held_before_it_could_be_whatever_a_claims_clo
 
 
 def test_the_time_that_workers_worked_and_their_deaths_are_summed_up(table: JobTable, backend: SettableBackend) -> None:
-    assert table.lives() == Lives(0.0, 0)
+    assert table.failure_statistics() == FailureStatistics(0.0, 0)
     dying = claimed(table)
     backend.clock += 2
     table.renew(dying, {})
     backend.clock += 3600
     survivor = claimed(table, "w2")
     backend.clock += 4
-    assert table.lives() == Lives(2.0, 1), "a dead worker worked until it was last heard of"
+    assert table.failure_statistics() == FailureStatistics(2.0, 1), "a dead worker worked until it was last heard of"
     complete(table, survivor, outputs_of(survivor), {})
-    assert table.lives() == Lives(6.0, 1)
+    assert table.failure_statistics() == FailureStatistics(6.0, 1)
 
 
 def test_a_released_job_is_ready_again_at_no_cost(table: JobTable) -> None:

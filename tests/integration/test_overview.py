@@ -63,7 +63,7 @@ def test_a_clock_that_is_set_back_makes_no_time_negative(table: JobTable, backen
     complete(table, lease, {"state": artifact("after"), "log": artifact("log")}, {})
     seen = table.overview()
     assert (seen.trainings[0].worked_steps, seen.trainings[0].worked_seconds) == (0, 0.0)
-    assert table.lives().worked_seconds == 0.0
+    assert table.failure_statistics().worked_seconds == 0.0
     (attempt,) = table.attempts()
     assert attempt.last_sign == attempt.started
     told = snapshot("s", "h", seen)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, case, func, or_, select
 
 from orchestrator import untrusted
-from orchestrator.jobs import Device, Ending, Job, JobState, Lives, Stage
+from orchestrator.jobs import Device, Ending, FailureStatistics, Job, JobState, Stage
 from orchestrator.jobtable.schema import rows
 from orchestrator.jobtable.schema.rows import as_job
 from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, jobs
@@ -75,12 +75,12 @@ def overview(connection: Connection, now: float) -> Overview:
     )
 
 
-def lives(connection: Connection) -> Lives:
+def failure_statistics(connection: Connection) -> FailureStatistics:
     """How long workers were at work, and how many of them died at it."""
     died = case((attempts.c.outcome == Ending.EXPIRED, 1), else_=0)
     worked = func.sum(case((attempts.c.started < _LAST_SIGN, _LAST_SIGN - attempts.c.started), else_=0.0))
     seconds, deaths = connection.execute(select(func.coalesce(worked, 0.0), func.coalesce(func.sum(died), 0))).one()
-    return Lives(float(seconds), int(deaths))
+    return FailureStatistics(float(seconds), int(deaths))
 
 
 # A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of; that of one that was
