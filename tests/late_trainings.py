@@ -98,7 +98,7 @@ def last(table: JobTable, lease: Lease) -> Attempt:
 WRITES: dict[str, Callable[[JobTable, Lease], object]] = {
     "renew": lambda table, lease: table.renew(lease, {"step": 39}),
     "save": lambda table, lease: table.renew(lease, checkpoint=Checkpoint(39, artifact("late"))),
-    "refuse": lambda table, lease: table.refuse(lease, Checkpoint(39, artifact("late"))),
+    "discard": lambda table, lease: table.discard(lease, Checkpoint(39, artifact("late"))),
     "complete": lambda table, lease: complete(table, lease, {"state": artifact("late")}, {}),
     "fail": lambda table, lease: table.fail(lease, "late"),
     "release": lambda table, lease: table.release(lease),

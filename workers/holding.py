@@ -67,7 +67,7 @@ class Holding:
         """Forget the checkpoint of this file, if it is one."""
         for checkpoint in self.lease.checkpoints:
             if checkpoint.artifact == artifact:
-                self.lease = self._insist(functools.partial(self._jobs.refuse, self.lease, checkpoint))
+                self.lease = self._insist(functools.partial(self._jobs.discard, self.lease, checkpoint))
 
     def complete(self, finished: Sequence[Finished], then: str | None, *, or_best: bool) -> Lease | None:
         """Complete, and hold the job that goes on from there, or the best, if there is one.  Raises ChainBroken."""
@@ -91,7 +91,7 @@ class Holding:
         unnamed = self._unnamed
         if unnamed is not None:
             self.lease = self._insist(lambda: self._jobs.renew(self.lease, progress, unnamed))
-        self._insist(lambda: self._jobs.release(self.lease, reason, refused=refused))
+        self._insist(lambda: self._jobs.release(self.lease, reason, rejected=refused))
 
     def _insist(self, operation: Callable[[], T]) -> T:
         """The work is done and must not be lost."""

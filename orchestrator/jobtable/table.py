@@ -226,13 +226,13 @@ class JobTable:
         )
         return dataclasses.replace(renewed, obsolete=self._let_go(renewed.obsolete))
 
-    def refuse(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
+    def discard(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
         """Forget a checkpoint that turned out damaged; the lease that is returned has the ones that are left.
 
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        return self._transact(lambda connection: leases.refuse(connection, lease, checkpoint))
+        return self._transact(lambda connection: leases.discard(connection, lease, checkpoint))
 
     def fail(self, lease: Lease, error: str, *, final: bool = False) -> JobState:
         """One failure more; the state says whether the job will be tried again, or is done by another worker now.
@@ -246,14 +246,16 @@ class JobTable:
             lambda connection: leases.fail(connection, lease, error, self._backend.now(connection), final=final)
         )
 
-    def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
+    def release(self, lease: Lease, reason: str | None = None, *, rejected: bool = False) -> None:
         """Give the job back undone, at no cost to its tries.  Raises LeaseLost.
 
         Args:
-            refused: this worker can never do it; the reason is shown until another has done it.
+            rejected: this worker can never do it; the reason is shown until another has done it.
         """
         self._transact(
-            lambda connection: leases.release(connection, lease, reason, self._backend.now(connection), refused=refused)
+            lambda connection: leases.release(
+                connection, lease, reason, self._backend.now(connection), rejected=rejected
+            )
         )
 
     def _let_go(self, obsolete: tuple[Artifact, ...]) -> tuple[Artifact, ...]:

@@ -184,7 +184,7 @@ def test_whatever_a_job_printed_its_failure_is_kept(table: JobTable, backend: Se
     table.fail(lease, text)
     assert (table.job(lease.job).error or "").startswith(text.partition(":")[0])
     backend.clock += 5.1
-    table.release(claimed(table), text, refused=True)
+    table.release(claimed(table), text, rejected=True)
     assert text.partition(":")[0] in (table.job(lease.job).error or "")
 
 
@@ -300,7 +300,7 @@ def test_a_refused_checkpoint_is_forgotten_and_the_good_one_stays(table: JobTabl
     lease = claimed(table)
     for step in (10, 20):
         lease = table.renew(lease, {"step": step}, Checkpoint(step, artifact(f"c{step}")))
-    lease = table.refuse(lease, lease.checkpoints[0])
+    lease = table.discard(lease, lease.checkpoints[0])
     assert lease.checkpoints == (Checkpoint(10, artifact("c10")),)
     lease = table.renew(lease, {"step": 15}, Checkpoint(15, artifact("c15")))
     assert [checkpoint.step for checkpoint in lease.checkpoints] == [15, 10]

@@ -235,11 +235,11 @@ class JobTableMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: any(lease.checkpoints for lease in self.live.values()))
     @rule(pick=picks, which=picks)
-    def refuse(self, pick: int, which: int) -> None:
+    def discard(self, pick: int, which: int) -> None:
         lease = _picked([lease for lease in self.live.values() if lease.checkpoints], pick)
         job = self.expected[lease.job]
         damaged = _picked(lease.checkpoints, which)
-        self.live[lease.job] = self.table.refuse(lease, damaged)
+        self.live[lease.job] = self.table.discard(lease, damaged)
         job.checkpoints = {step: file for step, file in job.checkpoints.items() if file != damaged.artifact}
         assert self.live[lease.job].checkpoints == job.held
 
@@ -321,14 +321,14 @@ class JobTableMachine(RuleBasedStateMachine):
         self.expected[lease.job].state = JobState.READY
 
     @precondition(lambda self: self.stale)
-    @rule(pick=picks, write=st.sampled_from(["renew", "save", "refuse", "complete", "fail", "release"]))
+    @rule(pick=picks, write=st.sampled_from(["renew", "save", "discard", "complete", "fail", "release"]))
     def write_under_a_lease_that_was_lost(self, pick: int, write: str) -> None:
         lease = _picked(self.stale, pick)
         checkpoint = Checkpoint(39, artifact("late"))
         late: Mapping[str, Callable[[], object]] = {
             "renew": lambda: self.table.renew(lease, {"step": 39}),
             "save": lambda: self.table.renew(lease, checkpoint=checkpoint),
-            "refuse": lambda: self.table.refuse(lease, next(iter(lease.checkpoints), checkpoint)),
+            "discard": lambda: self.table.discard(lease, next(iter(lease.checkpoints), checkpoint)),
             "complete": lambda: complete(self.table, lease, {"state": artifact("late")}, {"late": True}),
             "fail": lambda: self.table.fail(lease, "late"),
             "release": lambda: self.table.release(lease, "late"),

@@ -316,12 +316,12 @@ def test_equal_bits_of_two_workers_are_one_file_that_stays(table: JobTable, late
     assert table.checkpoints(late.job) == (Checkpoint(20, artifact("at 20")),)
 
 
-def test_a_damaged_checkpoint_that_a_speculative_attempt_refuses_does_not_set_its_holder_back(
+def test_a_damaged_checkpoint_that_a_speculative_attempt_discards_does_not_set_its_holder_back(
     table: JobTable, late: Lease
 ) -> None:
     table.renew(late, {"step": 25}, checkpoint=Checkpoint(20, artifact("at 20")))
     other = claimed(table, IDLE)
-    assert table.refuse(other, other.checkpoints[0]).checkpoints == ()
+    assert table.discard(other, other.checkpoints[0]).checkpoints == ()
     assert table.job(late.job).progress == {"step": 25}
     assert last(table, late).from_step == 0
 

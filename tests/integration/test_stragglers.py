@@ -208,11 +208,11 @@ def problems(backend: SettableBackend) -> tuple[str, ...]:
         return snapshot("s", "h", overview(connection, backend.clock)).problems
 
 
-def test_a_refused_job_is_told_with_the_reason_until_another_takes_it(
+def test_a_rejected_job_is_told_with_the_reason_until_another_takes_it(
     table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, [planned_job("job")])
-    table.release(claimed(table, IDLE), "it needs 9 GB and there are 4", refused=True)
+    table.release(claimed(table, IDLE), "it needs 9 GB and there are 4", rejected=True)
     (problem,) = problems(backend)
     assert problem == "job waits for another worker: idle cannot do it: it needs 9 GB and there are 4"
     job = table.job("job")
@@ -232,7 +232,7 @@ def test_a_job_that_is_given_back_for_another_reason_is_no_problem(table: JobTab
 def test_what_a_speculative_attempt_cannot_do_its_holder_does(
     table: JobTable, backend: SettableBackend, late: Lease
 ) -> None:
-    table.release(claimed(table, IDLE), "too little memory", refused=True)
+    table.release(claimed(table, IDLE), "too little memory", rejected=True)
     assert table.job(late.job).error is None
     assert problems(backend) == ()
     done(table, late)

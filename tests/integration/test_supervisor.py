@@ -228,7 +228,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
             self._jobs, self._lease = jobs, lease
 
         def run(self) -> Result:
-            self._jobs.release(self._lease, "it does not fit", refused=True)
+            self._jobs.release(self._lease, "it does not fit", rejected=True)
             return Result.REFUSED
 
     monkeypatch.setattr(supervisor, "Attempt", RefusingAttempt)

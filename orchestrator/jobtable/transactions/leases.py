@@ -154,7 +154,7 @@ def _said(held: Any) -> Mapping[str, Any]:
     return rows.progress(untrusted.parsed("a job's progress", held.progress))
 
 
-def refuse(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Lease:
+def discard(connection: Connection, lease: Lease, checkpoint: Checkpoint) -> Lease:
     """Forget a checkpoint that turned out damaged, so that it does not push out a good one."""
     held = _held(connection, lease)
     # Equal bytes elsewhere are another's, who may have named them since, and undamaged.
@@ -194,14 +194,14 @@ def fail(connection: Connection, lease: Lease, error: str, now: float, *, final:
     return state
 
 
-def release(connection: Connection, lease: Lease, reason: str | None, now: float, *, refused: bool) -> None:
+def release(connection: Connection, lease: Lease, reason: str | None, now: float, *, rejected: bool) -> None:
     """Give a job back undone; this costs it no try."""
     held = _held(connection, lease)
     reason = None if reason is None else _storable(reason)
     together(connection, ended(lease, Ending.RELEASED, now, reason))
     if _left_to_the_other(connection, lease, held):
         return
-    told = {"error": f"{lease.worker} cannot do it: {reason}"} if refused else {}
+    told = {"error": f"{lease.worker} cannot do it: {reason}"} if rejected else {}
     _let_go(connection, lease.job, {"state": JobState.READY, **told})
 
 

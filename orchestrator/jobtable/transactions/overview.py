@@ -192,8 +192,8 @@ def _lateness(attempt: Row[Any]) -> tuple[bool, float, str, int]:
 def _troubled(connection: Connection) -> Iterator[Job]:
     failed = and_(jobs.c.failures > 0, jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
     # Another may have taken it since; nothing is wrong then.
-    refused = and_(jobs.c.error.is_not(None), jobs.c.state == JobState.READY)
-    wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed, refused)
+    rejected = and_(jobs.c.error.is_not(None), jobs.c.state == JobState.READY)
+    wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed, rejected)
     yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))
 
 
