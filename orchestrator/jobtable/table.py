@@ -54,6 +54,10 @@ class JobTable:
 
     Every operation may raise `HomeError` when the backend cannot be reached.  Nothing of it has happened then,
     or all of it; `renew` may be tried again, and a `complete` tried again says `LeaseLost` if it had happened.
+
+    Threads: any thread may call any operation at any time, and each waits for its own transaction alone.  Two threads
+    that act under one lease are one worker, which has to put its writes in order itself.  `close` is for when no other
+    thread is in an operation.  A process that was forked opens a table of its own.
     """
 
     def __init__(self, backend: Backend, where: str) -> None:

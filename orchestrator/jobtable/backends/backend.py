@@ -12,7 +12,13 @@ T = TypeVar("T")
 
 
 class Backend(Protocol):
-    """Runs transactions; knows nothing of jobs."""
+    """Runs transactions; knows nothing of jobs.
+
+    Threads: any thread may call `transact`, `reading`, `forget_reads` and `make_durable` at any time.  A connection is
+    for the thread that was given it, and for as long as it was given; within that time the thread calls nothing of the
+    backend but `now` and `analyze`, because a backend with one connection would wait for itself.  `close` is for when
+    no other thread is in a call.  A process that was forked opens a backend of its own.
+    """
 
     def transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
         """What `change` does on a connection is committed together, or not at all after an exception.
@@ -51,4 +57,6 @@ class Backend(Protocol):
         """Seconds since 1970 by the backend's clock: leases are judged by it, never by a worker's own."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give up all connections, those of other threads too."""
+        ...

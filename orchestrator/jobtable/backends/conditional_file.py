@@ -28,6 +28,9 @@ class ConditionalFile(Protocol):
 
     Every method raises HomeError when the service cannot be reached or refuses; after one by `replace` it has happened
     or not, and may even happen later.
+
+    Threads: a backend calls one method after another, though not always on the same thread; only `__str__` may be
+    called by any thread at any time.
     """
 
     def version(self) -> Version:

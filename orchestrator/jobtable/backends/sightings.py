@@ -9,7 +9,10 @@ from typing import Protocol
 
 
 class Sightings(Protocol):
-    """What is remembered, and where, is for who makes it.  Called on the thread that has the backend."""
+    """What is remembered, and where, is for who makes it.
+
+    Threads: a backend calls one method after another, though not always on the same thread.
+    """
 
     accept_rollback: bool
     """Whether a person has said that an older state is meant."""
