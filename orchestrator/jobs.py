@@ -99,7 +99,7 @@ class PlannedJob:
     id: str
     """Digest of stage, spec, inputs and parents."""
     name: str
-    """For people: `vit/seed0/train/r03.s2`."""
+    """What people call it: `vit/seed0/train/r03.s2`."""
     stage: Stage
     model: str
     """Which of the study's models it is of."""
@@ -208,7 +208,7 @@ class Completed:
     """What came of completing a run of jobs."""
 
     next: Lease | None
-    """Of the job that was claimed in the same transaction; None if none was asked for, or to be had."""
+    """The lease of the job that was claimed in the same transaction; None if none was asked for, or to be had."""
     obsolete: tuple[Artifact, ...]
     """Files that no row names any more, for their owner to delete."""
 
@@ -218,7 +218,7 @@ class FailureStatistics:
     """What all attempts together say of how long workers live."""
 
     worked_seconds: float
-    """In which they were heard of."""
+    """The time in which workers were heard of, all together."""
     deaths: int
 
 

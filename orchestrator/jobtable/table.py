@@ -263,7 +263,7 @@ class JobTable:
         )
 
     def _let_go(self, obsolete: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
-        """Those of them that may be deleted: a power cut that took the commit back would leave rows that name them.
+        """The files that may be deleted now: a power cut that took the commit back would leave rows that name them.
 
         The commit stands whatever happens here, so nothing is raised: files that stay are garbage, and swept later.
         """

@@ -20,7 +20,7 @@ class Version:
     tag: str
     """What `replace` is bound to.  A service may give a new one to the same content."""
     digest: str
-    """Of the content: who has read one of this digest need not read it again."""
+    """The digest of the content: who has read one of this digest need not read it again."""
 
 
 class ConditionalFile(Protocol):

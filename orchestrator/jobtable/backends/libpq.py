@@ -88,7 +88,9 @@ class _Command:
 
 
 POOLED = "pooled"
-"""In a connection's `info`: whether its next transaction may have another server process, where nothing is prepared."""
+"""The key in a connection's `info` of whether its next transaction may have another server process, where nothing is
+prepared.
+"""
 
 Execution = tuple[LibpqStatement | _Command, Mapping[str, Any]]
 

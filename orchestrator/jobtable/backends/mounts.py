@@ -15,7 +15,7 @@ _NETWORK = frozenset(
         *("prl_fs", "vboxsf", "virtiofs", "vmhgfs"),
     }
 )
-"""Of networks, of clusters, and of the host of a virtual machine."""
+"""The file systems of networks, of clusters, and of the host of a virtual machine."""
 
 
 def unsafe_file_system(path: Path, mounts: str) -> str | None:
@@ -29,7 +29,7 @@ def unsafe_file_system(path: Path, mounts: str) -> str | None:
 
 
 def _kind(path: Path, mounts: str) -> str:
-    """Of the last mount on the longest mount point that the path lies under."""
+    """The type of the last mount on the longest mount point that the path lies under."""
     found = (-1, "")
     for line in mounts.splitlines():
         _, point, kind, *_ = line.split(" ")

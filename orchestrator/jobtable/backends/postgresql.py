@@ -43,7 +43,7 @@ _FORESEEABLE = (
 """What a healthy program meets: others are faults of a statement, and stay tracebacks."""
 
 _LOCK = 0x6F726368
-"""Of the plan, among PostgreSQL's advisory locks: the letters `orch`."""
+"""The number of the plan's lock among PostgreSQL's advisory locks: the letters `orch`."""
 
 _READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The plan of a prepared statement stays for hours: one that reads all of a table which is small just now would be slow

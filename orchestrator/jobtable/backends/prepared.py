@@ -53,7 +53,7 @@ class Asked:
 
     prepared: Prepared
     values: Sequence[Mapping[str, Any]]
-    """Of each of its executions."""
+    """The values of each of its executions."""
 
 
 class Prepared:
@@ -122,7 +122,7 @@ class PreparedRows(Prepared):
         self._names = [(f"its_{name}", name) for name in columns]
 
     def with_rows(self, connection: Connection, rows: Sequence[Row], **values: Any) -> Asked:
-        """For these rows, which have all the columns, and values that are the same for all."""
+        """The statement for these rows, which have all the columns, and values that are the same for all."""
         if rows and connection.dialect.name == "postgresql":
             return self.with_values(**{its: [row[name] for row in rows] for its, name in self._names}, **values)
         return Asked(self, [{**values, **{its: row[name] for its, name in self._names}} for row in rows])

@@ -69,7 +69,7 @@ class SnapshotBackend:
         self._connection = _in_memory()
         self._snapshot = EMPTY
         self._version: Version | None = None
-        """Of the snapshot in memory; None when what is in memory stands nowhere."""
+        """The version of the snapshot in memory; None when what is in memory stands nowhere."""
         self._seen: int | None = None
         """The highest generation that was seen before this process began; None until somebody asks."""
         self._checked = -math.inf
@@ -122,7 +122,7 @@ class SnapshotBackend:
         return self._file.now()
 
     def generation(self) -> int:
-        """Of the newest state that this process knows; 0 before it has read any."""
+        """The generation of the newest state that this process knows; 0 before it has read any."""
         return self._snapshot.generation
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ class Snapshot:
     """One state of the whole job table."""
 
     generation: int
-    """Of how many swaps it is the outcome; 0 before the first."""
+    """How many swaps it is the outcome of; 0 before the first."""
     swaps: tuple[str, ...]
     """The names that the last swaps gave themselves, newest last."""
     database: bytes

@@ -86,7 +86,7 @@ def _may(path: Path, what: int) -> bool:
 
 
 def _owner(path: Path) -> str:
-    """By name, or by number where the machine knows no name; whoever it is if that cannot be told."""
+    """Who owns it: a name, a number where the machine knows no name, or a word if that cannot be told."""
     try:
         number = path.stat().st_uid
     except OSError:

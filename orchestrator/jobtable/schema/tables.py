@@ -31,8 +31,8 @@ from sqlalchemy import (
 from orchestrator.jobs import Device, Ending, JobState, Stage
 
 VERSION = 4
-"""Of the schema.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch and is
-left alone.
+"""The schema's number.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch
+and is left alone.
 """
 
 

@@ -47,7 +47,7 @@ FEWEST_DEATHS = 2
 """One worker's death says nothing about the job that it held."""
 
 CLOCK_SKEW_SECONDS = 30.0
-"""By how much a lease may outlast now and its length: another's transaction may have read the clock that much later."""
+"""A lease may outlast now and its length by so much: another's transaction may have read the clock that much later."""
 
 NO_SPECULATION: Mapping[str, None] = {"twin_token": None, "twin_worker": None, "twin_expires": None}
 CLEARED_LEASE: Mapping[str, None] = {"token": None, "worker": None, "lease_expires": None, **NO_SPECULATION}
@@ -304,7 +304,7 @@ def _open_attempt(job: str, *, speculative: bool) -> ColumnElement[bool]:
 
 
 def _close_attempts(connection: Connection, which: ColumnElement[bool], ending: Ending, now: float) -> None:
-    """Of workers that did not end them themselves: `seen` stays when they were last heard of."""
+    """End attempts whose workers did not end them: `seen` stays when those were last heard of."""
     connection.execute(update(attempts).where(which).values(ended=now, outcome=ending))
 
 
@@ -359,7 +359,7 @@ def _add_checkpoint(connection: Connection, job: str, checkpoint: Checkpoint) ->
 
 
 def unreferenced(connection: Connection, dropped: Sequence[Artifact]) -> tuple[Artifact, ...]:
-    """Those that no row refers to any more: equal bytes are one file, to which more than one row may refer."""
+    """The artifacts that no row refers to any more: equal bytes are one file, to which more than one row may refer."""
     if not dropped:
         return ()
     named = {

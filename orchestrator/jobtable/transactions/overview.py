@@ -24,7 +24,7 @@ class TrainingSums:
     step: int
     steps: int
     loss: float | None
-    """Of the visit that is furthest along."""
+    """The loss of the visit that is furthest along."""
     worked_steps: int
     """Steps that attempts have taken, those that were taken again included."""
     worked_seconds: float
@@ -51,7 +51,7 @@ class Overview:
     """One moment of the table."""
 
     now: float
-    """By the backend's clock."""
+    """When that was, in seconds since 1970 by the backend's clock."""
     counts: Counter[JobState]
     trainings: tuple[TrainingSums, ...]
     workers: tuple[WorkerSeen, ...]

@@ -43,7 +43,7 @@ class PlanChange:
 
     added: int
     kept: int
-    """In the table before, with whatever state they have reached."""
+    """Jobs that were in the table before, with whatever state they have reached."""
     revived: int
     """Cancelled before, and asked for again."""
     cancelled: int
@@ -257,7 +257,7 @@ def _kept_row(job: PlannedJob) -> Row:
 
 
 def _write(connection: Connection, statement: PreparedRows, rows: Iterable[Row], **values: Any) -> None:
-    """In parts: all at once, the text of a large plan would be held in memory several times."""
+    """Write the rows in parts: all at once, the text of a large plan would be held in memory several times."""
     left = iter(rows)
     while part := list(islice(left, _ROWS_AT_ONCE)):
         together(connection, statement.with_rows(connection, part, **values))

@@ -61,7 +61,7 @@ def all_jobs(connection: Connection) -> list[Job]:
 
 
 def attempts(connection: Connection, job: str | None) -> list[Attempt]:
-    """Of one job or of all, in the order of their beginning."""
+    """The attempts at one job or at all, in the order of their beginning."""
     wanted = select(tables.attempts).order_by(
         tables.attempts.c.started, tables.attempts.c.job, tables.attempts.c.number
     )
@@ -81,7 +81,7 @@ def published_data(connection: Connection) -> dict[str, Artifact]:
 
 
 def referenced_locations(connection: Connection) -> set[str]:
-    """Of all files that a row names."""
+    """The locations of all files that a row refers to."""
     named = union(*(select(table.c.location) for table in (outputs, checkpoints, data)))
     return set(connection.execute(named).scalars())
 

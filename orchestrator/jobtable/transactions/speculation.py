@@ -24,7 +24,7 @@ LATE_FACTOR = 2.0
 is over when the first has taken three times as long as it should.
 """
 FEWEST_SECONDS = 30.0
-"""To fetch what a job needs and to make a model ready takes as long: sooner than that, a second run cannot win."""
+"""Fetching what a job needs and making a model ready take as long: sooner than that, a second run cannot win."""
 
 _merge, _tried = jobs.alias("merge"), attempts.alias("tried")
 CANDIDATES = Prepared(
