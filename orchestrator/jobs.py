@@ -35,7 +35,7 @@ class JobState(StrEnum):
     blocked         ready           the last parent is done
     ready           running         claim: one more attempt, a fresh token
     running         done            complete, with the token
-    running         running         release, expiry or fail while a twin is at work: the job is the twin's now
+    running         running         release, expiry or fail beside a speculative attempt: its worker holds the job now
     running         ready           release; the lease expired; fail with tries left (after a back-off)
     running         quarantined     fail or expiry with no try left
     quarantined     ready           `orch retry`
@@ -60,8 +60,10 @@ class Ending(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     """Its worker fell silent for longer than the lease."""
-    OUTRUN = "outrun"
-    """Two workers were at it, and the other was done first: neither a failure nor a death."""
+    SUPERSEDED = "outrun"
+    """Two workers were at it, and the other was done first: neither a failure nor a death.  Its text is that of rows in
+    tables that people have.
+    """
     CANCELLED = "cancelled"
 
 
@@ -97,7 +99,7 @@ class PlannedJob:
     id: str
     """Digest of stage, spec, inputs and parents."""
     name: str
-    """For people: `vit/seed0/train/r03.s2`."""
+    """What people call it: `vit/seed0/train/r03.s2`."""
     stage: Stage
     model: str
     """Which of the study's models it is of."""
@@ -106,10 +108,10 @@ class PlannedJob:
     spec: Mapping[str, Any]
     inputs: Mapping[str, InputRef]
     parents: tuple[str, ...]
-    remaining_path: int
+    critical_path: int
     """Jobs on the longest path from here to the end of the graph, this one counted."""
-    needs: Device = Device.CPU
-    """What a worker must have to be given it.  Decides where it runs and not what comes out: no part of the id."""
+    requires: Device = Device.CPU
+    """The capability that a worker must have.  It decides where the job runs, not what comes out: no part of the id."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,11 @@ class Job:
     state: JobState
     spec: Mapping[str, Any]
     attempts: int
-    """How often it was claimed, by twins too."""
+    """How often it was claimed, speculative attempts included."""
     failures: int
     """How many attempts failed; deaths of workers do not count here."""
     worker: str | None
-    """Who holds it; None unless running.  A twin is not told here."""
+    """Who holds it; None unless running.  A speculative attempt beside it is not told here."""
     progress: Mapping[str, Any]
     """What its worker said last: step, loss, images_per_second."""
     metrics: Mapping[str, Any] | None
@@ -154,43 +156,35 @@ class Lease:
     worker: str
     attempt: int
     token: str
-    """A fencing token: fresh with every claim, so that a holder who fell silent cannot write over the next one."""
+    """The lease token: fresh with every claim, so that a holder who fell silent cannot write over the next one."""
     seconds: float
-    """How long the place lets the holder be silent, counted from the claim or the last renewal."""
+    """How long the backend lets the holder be silent, counted from the claim or the last renewal."""
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     checkpoints: tuple[Checkpoint, ...] = ()
     """Newest first, at most two."""
-    superseded: tuple[Artifact, ...] = ()
+    obsolete: tuple[Artifact, ...] = ()
     """Files that no row names any more since the last renewal, for their owner to delete."""
-    twin: bool = False
+    speculative: bool = False
     """Whether another worker, which is late, holds the job too; the first of them that is done has done it."""
 
 
 @dataclass(frozen=True)
-class Claimant:
-    """A worker as it asks for jobs."""
+class WorkerInfo:
+    """A worker as it asks for jobs: who it is, and what it can be given."""
 
     name: str
     host: str = ""
     device: str = ""
     """What the report calls the device that it computes on."""
-    has: frozenset[Device] = frozenset({Device.CPU})
-    cannot: frozenset[str] = frozenset()
+    capabilities: frozenset[Device] = frozenset({Device.CPU})
+    """What it can compute on."""
+    excluded: frozenset[str] = frozenset()
     """Jobs (by id) that it was given before and that turned out not to be for its machine."""
 
 
 @dataclass(frozen=True)
-class Completion:
-    """What a worker hands in for a job that it holds."""
-
-    lease: Lease
-    outputs: Mapping[str, Artifact]
-    metrics: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Finished:
-    """A job that was done; whose lease it counts under, the one before it in a chain decides."""
+    """A job that a worker has done: what it made, and what it measured."""
 
     job: str
     outputs: Mapping[str, Artifact]
@@ -210,23 +204,21 @@ class Upcoming:
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """What came of handing in and claiming in one transaction."""
+class Completed:
+    """What came of completing a run of jobs."""
 
-    leases: tuple[Lease, ...]
-    """Claimed."""
-    lost: tuple[Lease, ...]
-    """Handed in too late: somebody else holds or has done these jobs, and their results stand."""
-    superseded: tuple[Artifact, ...]
+    next: Lease | None
+    """The lease of the job that was claimed in the same transaction; None if none was asked for, or to be had."""
+    obsolete: tuple[Artifact, ...]
     """Files that no row names any more, for their owner to delete."""
 
 
 @dataclass(frozen=True)
-class Lives:
+class FailureStatistics:
     """What all attempts together say of how long workers live."""
 
     worked_seconds: float
-    """In which they were heard of."""
+    """The time in which workers were heard of, all together."""
     deaths: int
 
 
@@ -240,7 +232,7 @@ class Attempt:
     host: str
     device: str
     started: float
-    """Seconds since 1970 by the place's clock, as all times in the table."""
+    """Seconds since 1970 by the backend's clock, as all times in the table."""
     seen: float
     """When its worker was last heard of."""
     ended: float | None
@@ -249,7 +241,7 @@ class Attempt:
     outcome: Ending | None
     """None while it runs."""
     error: str | None
-    twin: bool = False
+    speculative: bool = False
     """Whether it runs, or ended, beside another worker that held the job and was late."""
 
     @property
@@ -258,5 +250,5 @@ class Attempt:
 
         Never before it began, though the clock may have been set back meanwhile.
         """
-        of_its_own = self.ended is not None and self.outcome not in (Ending.EXPIRED, Ending.OUTRUN)
+        of_its_own = self.ended is not None and self.outcome not in (Ending.EXPIRED, Ending.SUPERSEDED)
         return max(self.started, self.ended if of_its_own and self.ended is not None else self.seen)

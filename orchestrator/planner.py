@@ -62,7 +62,7 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
     for seed in study.seeds:
         for model in study.models:
             jobs.extend(_model_jobs(study, description, model, seed))
-    return Plan(study, description, _with_remaining_paths(jobs))
+    return Plan(study, description, _with_critical_paths(jobs))
 
 
 def train_images(study: Study, description: datasets.Description) -> int:
@@ -183,7 +183,7 @@ class _Visits:
             Stage.TRAIN,
             spec={**self._spec(round_), "shard": shard, "visit": dataclasses.asdict(visit), **more},
             inputs={"shard": self._shard(shard), **states},
-            needs=self._needs,
+            requires=self._requires,
         )
 
     def _merge(
@@ -202,7 +202,7 @@ class _Visits:
                 "averaging": averaging,
             },
             inputs={"shard": self._shard(0), **states, **_state_of(previous, "previous")},
-            needs=self._needs,
+            requires=self._requires,
         )
 
     def _outer(self) -> dict[str, Any]:
@@ -228,7 +228,7 @@ class _Visits:
         return InputRef(shard_name(self.study, self.description, shard))
 
     @property
-    def _needs(self) -> Device:
+    def _requires(self) -> Device:
         return _trains_on(self.study, self.model.architecture)
 
 
@@ -294,20 +294,22 @@ def _job(
     stage: Stage,
     spec: Mapping[str, Any],
     inputs: Mapping[str, InputRef],
-    needs: Device = Device.CPU,
+    requires: Device = Device.CPU,
 ) -> PlannedJob:
     parents = tuple(dict.fromkeys(ref.job for ref in inputs.values() if ref.job is not None))
     spec = json.loads(json.dumps(spec))
     identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
     steps = spec["visit"]["steps"] if stage is Stage.TRAIN else 0
-    return PlannedJob(digest, name, stage, spec["model"], steps, spec, inputs, parents, remaining_path=1, needs=needs)
+    return PlannedJob(
+        digest, name, stage, spec["model"], steps, spec, inputs, parents, critical_path=1, requires=requires
+    )
 
 
-def _with_remaining_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:
+def _with_critical_paths(jobs: list[PlannedJob]) -> tuple[PlannedJob, ...]:
     longest: dict[str, int] = {}
     for job in reversed(jobs):
         path = longest.setdefault(job.id, 1)
         for parent in job.parents:
             longest[parent] = max(longest.get(parent, 1), path + 1)
-    return tuple(dataclasses.replace(job, remaining_path=longest[job.id]) for job in jobs)
+    return tuple(dataclasses.replace(job, critical_path=longest[job.id]) for job in jobs)

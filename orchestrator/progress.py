@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from orchestrator.jobs import Job, JobState
-from orchestrator.jobtable.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
 from orchestrator.report.wording import counted
 
 

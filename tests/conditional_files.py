@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable.conditional import ConditionalFile, Conflict, Version
+from orchestrator.jobtable.backends.conditional_file import ConditionalFile, Conflict, Version
 
 
 class FileOnDisk:

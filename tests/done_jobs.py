@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.home import Home
-from orchestrator.jobs import Artifact, Lease, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Lease,
+    Stage,
+    WorkerInfo,
+)
+from tests.jobtable_backends import complete
 from tests.report_jobs import compress, latency
 
 _OUTPUTS = {
@@ -21,10 +27,10 @@ _OUTPUTS = {
 def finish(home: Home, jobs: int = 1000, worker: str = "worker", printed: str = "as made up") -> int:
     """Claim and complete up to so many jobs; how many there were."""
     for done in range(jobs):
-        lease = home.jobs.claim(worker, "host", "CPU")
+        lease = home.jobs.claim(WorkerInfo(worker, "host", "CPU"))
         if lease is None:
             return done
-        home.jobs.complete(lease, {name: kept(home, printed) for name in _OUTPUTS[lease.stage]}, _metrics(lease))
+        complete(home.jobs, lease, {name: kept(home, printed) for name in _OUTPUTS[lease.stage]}, _metrics(lease))
     return jobs
 
 

@@ -1,7 +1,7 @@
-"""Rounds of trainings of which one is late: what the proofs of stragglers and twins start from.
+"""Rounds of trainings of which one is late: what the proofs of speculation start from.
 
-A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every place of
-`tests.jobtable_places`.
+A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every backend of
+`tests.jobtable_backends`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from orchestrator.jobs import (
     Lease,
     PlannedJob,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.stragglers import LATE_FACTOR
-from tests.jobtable_places import SettablePlace, artifact, plan_of, planned_job
+from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
+from tests.jobtable_backends import (
+    SettableBackend,
+    artifact,
+    complete,
+    plan_of,
+    planned_job,
+)
 
 LEASE_SECONDS = 1000.0
 QUICK = 40.0
@@ -32,15 +39,15 @@ GPU = frozenset({Device.CPU, Device.GPU})
 
 
 @pytest.fixture(name="table")
-def fixture_table(place: SettablePlace) -> JobTable:
-    table = JobTable(place, "here")
+def fixture_table(backend: SettableBackend) -> JobTable:
+    table = JobTable(backend, "here")
     table.create()
     return table
 
 
-def shards(count: int, prefix: str = "", needs: Device = Device.CPU) -> list[PlannedJob]:
+def shards(count: int, prefix: str = "", requires: Device = Device.CPU) -> list[PlannedJob]:
     named = [planned_job(f"{prefix}s{number}", Stage.TRAIN) for number in range(count)]
-    return [dataclasses.replace(job, needs=needs) for job in named]
+    return [dataclasses.replace(job, requires=requires) for job in named]
 
 
 def with_merge(trainings: Collection[PlannedJob]) -> list[PlannedJob]:
@@ -55,28 +62,28 @@ def publish(
     table.publish(plan_of(planned, seconds=seconds, tries=tries))
 
 
-def claimed(table: JobTable, worker: str, has: Collection[Device] = GPU) -> Lease:
-    lease = table.claim(worker, "host", "CPU", has)
+def claimed(table: JobTable, worker: str, capabilities: Collection[Device] = GPU) -> Lease:
+    lease = table.claim(WorkerInfo(worker, "host", "CPU", frozenset(capabilities)))
     assert lease is not None
     return lease
 
 
 def done(table: JobTable, lease: Lease) -> tuple[object, ...]:
-    return table.complete(lease, {"state": artifact(f"state of {lease.name}"), "log": artifact("log")}, {"loss": 1.0})
+    return complete(table, lease, {"state": artifact(f"state of {lease.name}"), "log": artifact("log")}, {"loss": 1.0})
 
 
 @pytest.fixture(name="late")
-def fixture_late(table: JobTable, place: SettablePlace) -> Lease:
+def fixture_late(table: JobTable, backend: SettableBackend) -> Lease:
     """The lease of a training that is late; nothing is ready."""
     publish(table, with_merge(shards(2)))
-    return begun_late(table, place)
+    return begun_late(table, backend)
 
 
-def begun_late(table: JobTable, place: SettablePlace) -> Lease:
+def begun_late(table: JobTable, backend: SettableBackend) -> Lease:
     slow, quick = claimed(table, SLOW), claimed(table, "quick")
-    place.clock += QUICK
+    backend.clock += QUICK
     done(table, quick)
-    place.clock += (LATE_FACTOR - 1) * QUICK + 1
+    backend.clock += (LATE_FACTOR - 1) * QUICK + 1
     return slow
 
 
@@ -91,8 +98,8 @@ def last(table: JobTable, lease: Lease) -> Attempt:
 WRITES: dict[str, Callable[[JobTable, Lease], object]] = {
     "renew": lambda table, lease: table.renew(lease, {"step": 39}),
     "save": lambda table, lease: table.renew(lease, checkpoint=Checkpoint(39, artifact("late"))),
-    "refuse": lambda table, lease: table.refuse(lease, Checkpoint(39, artifact("late"))),
-    "complete": lambda table, lease: table.complete(lease, {"state": artifact("late")}, {}),
+    "discard": lambda table, lease: table.discard(lease, Checkpoint(39, artifact("late"))),
+    "complete": lambda table, lease: complete(table, lease, {"state": artifact("late")}, {}),
     "fail": lambda table, lease: table.fail(lease, "late"),
     "release": lambda table, lease: table.release(lease),
 }

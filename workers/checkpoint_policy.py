@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from orchestrator.jobs import Lives
+from orchestrator.jobs import FailureStatistics
 
 PRIOR_SECONDS_BETWEEN_DEATHS = 1800.0
 """How long a free notebook is taken to live before any death was seen; this also keeps the estimate finite."""
@@ -30,9 +30,9 @@ def checkpoint_interval(between_deaths: float, restart: float, cost: float) -> f
     return max(math.sqrt(2 * (between_deaths + restart) * cost), cost / LARGEST_STANDSTILL)
 
 
-def seconds_between_deaths(lives: Lives) -> float:
+def seconds_between_deaths(statistics: FailureStatistics) -> float:
     """Mean working time per death, one death at the prior's rate counted in beforehand."""
-    return (PRIOR_SECONDS_BETWEEN_DEATHS + lives.worked_seconds) / (1 + lives.deaths)
+    return (PRIOR_SECONDS_BETWEEN_DEATHS + statistics.worked_seconds) / (1 + statistics.deaths)
 
 
 @dataclass(frozen=True)

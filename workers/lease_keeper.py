@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from orchestrator.errors import HomeError, StoreError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Finished, JobState, Lease
+from orchestrator.jobs import Artifact, Checkpoint, Finished, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable
 from workers.outage import Outage
 
@@ -36,14 +36,14 @@ class LeaseKeeper:
         self,
         jobs: JobTable,
         lease: Lease,
-        claimant: Claimant,
+        info: WorkerInfo,
         stopping: Callable[[], bool],
         outage: Outage,
         delete: Callable[[tuple[Artifact, ...]], None],
     ) -> None:
         self._jobs = jobs
         self.lease = lease
-        self._claimant = claimant
+        self._info = info
         self._stopping = stopping
         self._outage = outage
         self._delete = delete
@@ -64,28 +64,28 @@ class LeaseKeeper:
         self._outage.over()
         self._unnamed = None
         self._heartbeat_within(self.lease.seconds)
-        self._delete(self.lease.superseded)
+        self._delete(self.lease.obsolete)
 
     def discard(self, artifact: Artifact | None) -> None:
         """Forget the checkpoint of this file, if it is one."""
         for checkpoint in self.lease.checkpoints:
             if checkpoint.artifact == artifact:
-                self.lease = self._insist(functools.partial(self._jobs.refuse, self.lease, checkpoint))
+                self.lease = self._insist(functools.partial(self._jobs.discard, self.lease, checkpoint))
 
-    def hand_on(self, finished: Sequence[Finished], then: str | None, *, or_another: bool) -> Lease | None:
-        """Hand in, and hold the job that goes on from there, or another; None if there is none.  Raises ChainBroken."""
-        hand_on = functools.partial(self._jobs.hand_on, self.lease, finished)
+    def complete(self, finished: Sequence[Finished], then: str | None, *, or_best: bool) -> Lease | None:
+        """Complete, and hold the job that goes on from there, or the best, if there is one.  Raises ChainBroken."""
+        complete = functools.partial(self._jobs.complete, self.lease, finished, self._info)
         try:
-            lease, superseded = self._insist(lambda: hand_on(then, self._claimant, or_another=or_another))
+            completed = self._insist(lambda: complete(then=then, or_best=or_best))
         except StoreError:
             # Something is wrong with the job that would have been claimed: whoever claims it by itself will say so.
-            lease, superseded = self._insist(lambda: hand_on(None, self._claimant))
-        self._delete(superseded)
+            completed = self._insist(complete)
+        self._delete(completed.obsolete)
         self._unnamed = None
-        if lease is not None:
-            self.lease = lease
-            self._heartbeat_within(lease.seconds)
-        return lease
+        if completed.next is not None:
+            self.lease = completed.next
+            self._heartbeat_within(self.lease.seconds)
+        return completed.next
 
     def fail(self, error: str, *, final: bool) -> JobState:
         return self._insist(lambda: self._jobs.fail(self.lease, error, final=final))
@@ -94,7 +94,7 @@ class LeaseKeeper:
         unnamed = self._unnamed
         if unnamed is not None:
             self.lease = self._insist(lambda: self._jobs.renew(self.lease, progress, unnamed))
-        self._insist(lambda: self._jobs.release(self.lease, reason, refused=rejected))
+        self._insist(lambda: self._jobs.release(self.lease, reason, rejected=rejected))
 
     def _insist(self, operation: Callable[[], T]) -> T:
         """Do an operation however long the home is away: the work is done and must not be lost."""

@@ -87,7 +87,7 @@ class Session:
         self._jobs = jobs
         self._worker = worker
         self._lease_keeper = LeaseKeeper(
-            jobs, lease, worker.claimant, worker.stopping, worker.outage, worker.transfers.delete
+            jobs, lease, worker.info, worker.stopping, worker.outage, worker.transfers.delete
         )
         self.next: Lease | None = None
         """A lease of a job that does not belong to this chain, claimed when the last of the chain was completed."""
@@ -189,7 +189,7 @@ class Session:
                 )
             case OutputsUploaded(artifacts, shortage):
                 self._trouble.answered(shortage)
-                self._hand_on(artifacts)
+                self._complete(artifacts)
             case OutputsNotKept(error, shortage):
                 self._uploading = 0
                 self._trouble.answered(shortage, error)
@@ -325,8 +325,8 @@ class Session:
         chain_step.status = Status.AT_RUNNER
         self._orders.give(chain_step.order(files, self._worker.checkpoint_policy))
 
-    def _hand_on(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
-        """The uploaded jobs are handed in, and what goes on from them is claimed."""
+    def _complete(self, artifacts: Mapping[str, Mapping[str, Artifact]]) -> None:
+        """Complete the uploaded jobs, and claim what goes on from them."""
         count, self._uploading = self._uploading, 0
         finished = [
             Finished(chain_step.job, artifacts[chain_step.job], chain_step.metrics)
@@ -339,7 +339,7 @@ class Session:
         then = after.job if after is not None and after.worth_claiming else None
         try:
             may_go_on = self._worker.chained and not self._worker.stopping()
-            following = self._lease_keeper.hand_on(finished, then, or_another=may_go_on)
+            following = self._lease_keeper.complete(finished, then, or_best=may_go_on)
         except ChainBroken as broken:
             self._say(f"{broken} What was done of it ahead is void.")
             self._chain.cut_after(self._chain.held)

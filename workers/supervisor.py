@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Claimant, Device, JobState, Lease, Lives, Stage
+from orchestrator.jobs import Device, FailureStatistics, JobState, Lease, Stage, WorkerInfo
 from orchestrator.jobtable import LeaseLost
 from workers.cache import InputCache
 from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
@@ -95,14 +95,14 @@ class Supervisor:
         self._transferring = Threads()
         self._runner: RunnerProcess | None = None
         self._device = ""
-        self._has = frozenset({Device.CPU})
+        self._capabilities = frozenset({Device.CPU})
         self._told_what_is_missing = False
         self._load_seconds = 0.0
-        self._cannot: frozenset[str] = frozenset()
+        self._excluded: frozenset[str] = frozenset()
         """The jobs that turned out not to be for this machine."""
         self._next: Lease | None = None
         """The lease of the job that was claimed when the one before was completed."""
-        self._lives = Lives(worked_seconds=0.0, deaths=0)
+        self._failure_statistics = FailureStatistics(worked_seconds=0.0, deaths=0)
         self._deaths_due = 0.0
 
     def run(self) -> ExitCode:
@@ -160,7 +160,7 @@ class Supervisor:
 
     def _serve(self) -> ExitCode:
         while not self._stopping():
-            if self._next is None and not self._is_left(besides=self._cannot):
+            if self._next is None and not self._is_left(besides=self._excluded):
                 return self._nothing_left()
             self._have_a_directory()
             if self._room.is_lacking():
@@ -252,8 +252,7 @@ class Supervisor:
                 self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
 
     def _claim(self) -> Lease | None:
-        claimed = self._home.jobs.exchange((), self._claimant()).leases
-        return claimed[0] if claimed else None
+        return self._home.jobs.claim(self._info())
 
     def _release(self, lease: Lease, reason: str | None = None) -> None:
         """Release a job, at no cost to it; one that cannot be released now is left to its lease."""
@@ -265,8 +264,10 @@ class Supervisor:
             self._release(self._next)
             self._next = None
 
-    def _claimant(self) -> Claimant:
-        return Claimant(self._settings.name, self._settings.host.name, self._device, self._has, self._cannot)
+    def _info(self) -> WorkerInfo:
+        return WorkerInfo(
+            self._settings.name, self._settings.host.name, self._device, self._capabilities, self._excluded
+        )
 
     def _say_what_is_short(self) -> None:
         """Tell of a store that is short of room before a job is done for nothing.  Not every store can tell."""
@@ -277,7 +278,7 @@ class Supervisor:
 
     def _say_what_is_missing(self) -> None:
         """Say once why this worker waits for what it can never do: else it would look as if it hung."""
-        if self._told_what_is_missing or Device.GPU in self._has:
+        if self._told_what_is_missing or Device.GPU in self._capabilities:
             return
         if self._reached(self._home.jobs.overview).waiting_for_gpu:
             self._told_what_is_missing = True
@@ -295,7 +296,7 @@ class Supervisor:
         # An inbox of its own: what a session left behind on its way is not read by the next one.
         self._inbox = Inbox()
         worker = Worker(
-            claimant=self._claimant(),
+            info=self._info(),
             runner=runner,
             transfers=Transfers(self._home.artifacts, self._cache, self._transferring, self._inbox.put),
             inbox=self._inbox,
@@ -312,7 +313,7 @@ class Supervisor:
         session = Session(self._home.jobs, lease, worker)
         result = session.run()
         if result is Result.REJECTED:
-            self._cannot |= {session.job}
+            self._excluded |= {session.job}
         if result is Result.UNKEPT and session.lacking is not None:
             self._room.lacks(session.lacking)
             self._console.say("This worker takes no more jobs until there is room.")
@@ -325,8 +326,8 @@ class Supervisor:
         if now >= self._deaths_due:
             self._deaths_due = now + _SECONDS_BETWEEN_COUNTS
             with suppress(HomeError):
-                self._lives = self._home.jobs.lives()
-        return seconds_between_deaths(self._lives)
+                self._failure_statistics = self._home.jobs.failure_statistics()
+        return seconds_between_deaths(self._failure_statistics)
 
     def _runner_with(self, threads: int) -> RunnerProcess | None:
         """The warm runner; a new one if there is none, it died, or it was set to other threads.
@@ -360,7 +361,7 @@ class Supervisor:
             match event:
                 case messages.Ready(device, seconds, gpu):
                     self._device, self._load_seconds = device, seconds
-                    self._has = frozenset({Device.CPU, Device.GPU} if gpu else {Device.CPU})
+                    self._capabilities = frozenset({Device.CPU, Device.GPU} if gpu else {Device.CPU})
                     return True
                 case RunnerDied(reason):
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from orchestrator.jobs import Claimant
+from orchestrator.jobs import WorkerInfo
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.console import Console
 from workers.inbox import Inbox
@@ -23,7 +23,7 @@ from workers.transfers import Transfers
 class Worker:
     """What a session has of its worker."""
 
-    claimant: Claimant
+    info: WorkerInfo
     runner: RunnerProcess
     transfers: Transfers
     inbox: Inbox

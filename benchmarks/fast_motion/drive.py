@@ -20,8 +20,8 @@ from orchestrator.drive import signin
 from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.conditional import Conflict, Version
-from orchestrator.jobtable.snapshot import SnapshotPlace
+from orchestrator.jobtable.backends.conditional_file import Conflict, Version
+from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.drive import Account, DriveServer, Fault
@@ -44,7 +44,7 @@ class DriveSite:
         self._url = _published(study, self._environment(0))
         self._folder = _file(drive, drive_folder(self._url))
         self._share()
-        self.jobs = JobTable(SnapshotPlace(_Inside(drive)), "the campaign's eyes")
+        self.jobs = JobTable(SnapshotBackend(_Inside(drive)), "the campaign's eyes")
         self.contents = contents = _Contents(drive)
         self._files = CheckpointFaults(self.jobs, contents)
         self._plans = PlanFaults(study, self.access(0), self.jobs, contents, place / "logs" / "plan.log")

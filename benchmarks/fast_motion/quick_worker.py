@@ -21,9 +21,9 @@ from pathlib import Path
 from orchestrator import entry
 from orchestrator.home import Home
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from workers.console import Console
 from workers.hosts import Host
 from workers.supervisor import Settings, Supervisor
@@ -41,9 +41,9 @@ PAUSES: Mapping[tuple[str, str], float] = {
     ("workers.outage", "_FIRST_PAUSE_SECONDS"): 0.5,
     ("workers.outage", "_LONGEST_PAUSE_SECONDS"): 4.0,
     ("workers.session", "_STORE_WAIT_SECONDS"): 0.5,
-    ("orchestrator.jobtable.settling", "FIRST_BACK_OFF_SECONDS"): 0.2,
-    ("orchestrator.jobtable.settling", "LONGEST_BACK_OFF_SECONDS"): 5.0,
-    ("orchestrator.jobtable.stragglers", "FEWEST_SECONDS"): 1.5,
+    ("orchestrator.jobtable.transactions.leases", "FIRST_BACK_OFF_SECONDS"): 0.2,
+    ("orchestrator.jobtable.transactions.leases", "LONGEST_BACK_OFF_SECONDS"): 5.0,
+    ("orchestrator.jobtable.transactions.speculation", "FEWEST_SECONDS"): 1.5,
 }
 """What a worker waits for without doing anything, in seconds; all else takes as long as it takes."""
 
@@ -128,15 +128,15 @@ class _Settable:
         return super().now(connection) + float(self.ahead.read_text())  # type: ignore[misc, no-any-return]
 
 
-class _SettableSqlite(_Settable, SqlitePlace):
+class _SettableSqlite(_Settable, SqliteBackend):
     pass
 
 
-class _SettablePostgresql(_Settable, PostgresqlPlace):
+class _SettablePostgresql(_Settable, PostgresqlBackend):
     pass
 
 
-def _set_by(file: Path, url: str) -> Place:
+def _set_by(file: Path, url: str) -> Backend:
     if url.startswith("postgresql"):
         database = _SettablePostgresql(url)
         database.ahead = file

@@ -23,8 +23,8 @@ from orchestrator.jobs import Artifact
 _SECONDS_BETWEEN_LOOKS = 600.0
 
 _KNOWN_SECONDS = 6 * 3600.0
-"""How long a file that was put is given again for equal bytes: one that is a day old and unnamed another worker of the
-account may be about to sweep.
+"""How long a file that was put is given again for equal bytes: one that is a day old and unreferenced may be swept at
+any moment by another worker of the account.
 """
 _OWNS_NONE = "{} is a service account, which owns no storage; sign in as a person, or keep the study in a shared drive."
 

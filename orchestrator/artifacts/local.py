@@ -144,7 +144,7 @@ class LocalStore:
                 named = _OWN_NAME.fullmatch(location)
                 if named is None and not _OWN_TEMPORARY.fullmatch(location):
                     continue
-                with suppress(FileNotFoundError):  # deleted since, as superseded files are at any time
+                with suppress(FileNotFoundError):  # deleted since, as obsolete files are at any time
                     found = path.lstat()
                     if stat.S_ISREG(found.st_mode):
                         artifact = Artifact(named[2] if named else "", found.st_size, location)

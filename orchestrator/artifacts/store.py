@@ -39,7 +39,11 @@ class Stored:
 
 
 class ArtifactStore(Protocol):
-    """Keeps files.  A file that no row of the job table names is garbage, never damage."""
+    """Keeps files.  A file that no row of the job table names is garbage, never damage.
+
+    Threads: any thread may call any method at any time, as may other processes and machines; two that put the same
+    bytes at once keep one file.  What `stored` returns is for one thread.
+    """
 
     def put(self, file: Path) -> Artifact:
         """Keep a copy of the file; returns only after the store has confirmed size and checksum.

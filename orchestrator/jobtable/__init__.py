@@ -1,8 +1,8 @@
-"""The job table: the one place where workers and coordinator meet.
+"""The job table: the one database where workers and coordinator meet.
 
-`table.JobTable` is the contract; `schema` the tables; `publishing`, `claiming`, `settling`, `handing_in`,
-`interventions`, `reading` and `overview` the transactions, each a function of a connection; `sqlite` and `postgresql`
-places where the database lives.
+`table` is the contract and what it promises; `transactions` are the functions of a connection that it runs, `schema`
+the tables and how those of an older Orch become these, `backends` what runs a transaction: an SQLite file, a snapshot
+that is swapped, PostgreSQL.
 """
 
 from orchestrator.jobtable.table import ChainBroken, JobTable, LeaseLost, PlanChange, WorkAtStake

@@ -1,4 +1,4 @@
-"""The contract of the job table: what coordinator and workers may do with jobs, whichever place they live in."""
+"""The contract of the job table: what coordinator and workers may do with jobs, whichever backend they live in."""
 
 from __future__ import annotations
 
@@ -15,58 +15,62 @@ from orchestrator.jobs import (
     Artifact,
     Attempt,
     Checkpoint,
-    Claimant,
-    Completion,
-    Device,
-    Exchange,
+    Completed,
+    FailureStatistics,
     Finished,
     Job,
     JobState,
     Lease,
-    Lives,
     Upcoming,
+    WorkerInfo,
 )
-from orchestrator.jobtable import chains, claiming, handing_in, interventions, publishing, reading, rows, settling
-from orchestrator.jobtable.chains import ChainBroken
-from orchestrator.jobtable.interventions import Cancellation
-from orchestrator.jobtable.overview import Overview, lives, overview
-from orchestrator.jobtable.place import Place, T
-from orchestrator.jobtable.publishing import PlanChange, WorkAtStake
-from orchestrator.jobtable.reading import PlannedStudy
-from orchestrator.jobtable.settling import LeaseLost
+from orchestrator.jobtable.backends.backend import Backend, T
+from orchestrator.jobtable.schema import creation, rows
+from orchestrator.jobtable.transactions import chain, claim, complete, interventions, leases, publish, queries
+from orchestrator.jobtable.transactions.complete import ChainBroken
+from orchestrator.jobtable.transactions.interventions import Cancellation
+from orchestrator.jobtable.transactions.leases import LeaseLost
+from orchestrator.jobtable.transactions.overview import Overview, failure_statistics, overview
+from orchestrator.jobtable.transactions.publish import PlanChange, WorkAtStake
+from orchestrator.jobtable.transactions.queries import PlannedStudy
 
-if TYPE_CHECKING:  # see publishing
+if TYPE_CHECKING:  # see `transactions.publish`
     from orchestrator.planner import Plan
 
 __all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange", "WorkAtStake"]
 
 
 class JobTable:
-    """Jobs that are handed out one holder at a time, with a twin beside one that is late, and done once.
+    """Jobs that are handed out one holder at a time, with a speculative attempt beside one that is late, and done once.
 
     Promises, whatever dies and whenever:
 
-    - A job has at most one live token, and a second one while a twin runs it beside a holder that is late.  Every
-      write of a worker carries its lease's token; one that is no longer the job's gets `LeaseLost` and changes nothing.
+    - A job has at most one live token, and a second one while a speculative attempt runs beside a holder that is late.
+      Every write of a worker carries its lease's token; one that is no longer the job's gets `LeaseLost` and changes
+      nothing.
     - `done` is never undone, and a job is never claimable before its parents are done.
-    - Only a lease that expired by the place's clock takes a job from a worker that did not give it back.
+    - Only a lease that expired by the backend's clock takes a job from a worker that did not give it back.
     - Each operation is one transaction: it has happened wholly or not at all.
 
-    Every operation may raise `HomeError` when the place cannot be reached.  Nothing of it has happened then,
+    Every operation may raise `HomeError` when the backend cannot be reached.  Nothing of it has happened then,
     or all of it; `renew` may be tried again, and a `complete` tried again says `LeaseLost` if it had happened.
+
+    Threads: any thread may call any operation at any time, and each waits for its own transaction alone.  Two threads
+    that act under one lease are one worker, which has to put its writes in order itself.  `close` is for when no other
+    thread is in an operation.  A process that was forked opens a table of its own.
     """
 
-    def __init__(self, place: Place, where: str) -> None:
-        self._place = place
+    def __init__(self, backend: Backend, where: str) -> None:
+        self._backend = backend
         self._where = where
 
     def _transact(self, change: Callable[[Connection], T], *, exclusive: bool = False) -> T:
         with untrusted.understood(self._where):
-            return self._place.transact(change, exclusive=exclusive)
+            return self._backend.transact(change, exclusive=exclusive)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with untrusted.understood(self._where), self._place.reading() as connection:
+        with untrusted.understood(self._where), self._backend.reading() as connection:
             yield connection
 
     # --- for the coordinator ---
@@ -80,17 +84,17 @@ class JobTable:
         self._transact(self._make_tables, exclusive=True)
 
     def _make_tables(self, connection: Connection) -> None:
-        publishing.create_tables(connection, self._where)
-        if not publishing.is_current(connection, self._where):
+        creation.create_tables(connection, self._where)
+        if not creation.is_current(connection, self._where):
             # Here and not above: every command would wait until Alembic is loaded, and hardly one needs it.
-            from orchestrator.jobtable.migrating import migrate
+            from orchestrator.jobtable.schema.migration import migrate
 
             migrate(connection)
 
     def exists(self) -> bool:
         """Whether the tables are there, of whichever version."""
         with self._reading() as connection:
-            return reading.has_tables(connection)
+            return queries.has_tables(connection)
 
     def check(self) -> None:
         """Migrate the tables if an older Orch made them.
@@ -99,14 +103,14 @@ class JobTable:
             HomeError: a newer Orch made them, or they are not there.
         """
         with self._reading() as connection:
-            current = publishing.is_current(connection, self._where)
+            current = creation.is_current(connection, self._where)
         if not current:
             self.create()
 
     def preview(self, plan: Plan) -> PlanChange:
         """What `publish` would do now; nothing is changed.  Raises UsageError if the table holds another study."""
         with self._reading() as connection:
-            return publishing.preview(connection, plan)
+            return publish.preview(connection, plan)
 
     def publish(
         self,
@@ -130,9 +134,9 @@ class JobTable:
         """
 
         def all_of_it(connection: Connection) -> PlanChange:
-            now = self._place.now(connection)
-            change = publishing.publish(connection, plan, data or {}, notes, now, cautious=cautious)
-            self._place.analyze(connection)
+            now = self._backend.now(connection)
+            change = publish.publish(connection, plan, data or {}, notes, now, cautious=cautious)
+            self._backend.analyze(connection)
             return change
 
         return self._transact(all_of_it, exclusive=True)
@@ -145,93 +149,69 @@ class JobTable:
         """
         # Alone, as `cancel`: between looking and writing, a plan or another person may decide about the job.
         self._transact(
-            lambda connection: interventions.retry(connection, reading.find(connection, job)), exclusive=True
+            lambda connection: interventions.retry(connection, queries.find(connection, job)), exclusive=True
         )
         return self.job(job)
 
     def cancellation(self, job: str) -> Cancellation:
         """What `cancel` would do now; nothing is changed.  Raises UsageError if the job is done or unknown."""
         with self._reading() as connection:
-            return interventions.cancellation(connection, reading.find(connection, job))
+            return interventions.cancellation(connection, queries.find(connection, job))
 
     def cancel(self, job: str) -> int:
         """Cancel a job and all that waits for it; returns how many.  Raises UsageError if it is done or unknown."""
 
         def found_and_cancelled(connection: Connection) -> int:
-            return interventions.cancel(connection, reading.find(connection, job), self._place.now(connection))
+            return interventions.cancel(connection, queries.find(connection, job), self._backend.now(connection))
 
         return self._transact(found_and_cancelled, exclusive=True)
 
     # --- for a worker ---
 
-    def claim(
-        self, worker: str, host: str = "", device: str = "", has: Collection[Device] = (Device.CPU,)
-    ) -> Lease | None:
+    def claim(self, worker: WorkerInfo) -> Lease | None:
         """Lease the best ready job, after taking back the expired ones, or a late one; None if there is none just now.
-
-        Args:
-            has: what the worker can compute on; jobs that need something else are left to others.
 
         Raises:
             StoreError: the job's inputs were never published.
         """
-        claimed = self.exchange((), Claimant(worker, host, device, frozenset(has))).leases
-        return claimed[0] if claimed else None
+        return self._transact(lambda connection: claim.claim(connection, worker, self._backend.now(connection)))
 
-    def exchange(self, done: Sequence[Completion], claimant: Claimant, most: int = 1) -> Exchange:
-        """Hand in what is done and take what comes next, up to `most` jobs, in one transaction.
+    def complete(
+        self,
+        lease: Lease,
+        finished: Sequence[Finished],
+        worker: WorkerInfo,
+        *,
+        then: str | None = None,
+        or_best: bool = False,
+    ) -> Completed:
+        """Complete the lease's job and those of its chain that were done after it, and claim what comes next.
 
-        Costs half of `complete` and then `claim`, and what the handed in jobs made ready can be claimed at once.
-        A completion under a lease that was lost changes nothing and is told; the others stand.  Of a job there is one.
+        Each of them counts as if it had been claimed and completed by itself; but the state between two of them need
+        not be kept, because the next is done when the one before it is.  It is one transaction, which costs half of
+        completing and then claiming.
+
+        Args:
+            finished: a run of a chain, the lease's job first.
+            then: the id of the job that follows them, to be claimed.
+            or_best: if `then` is not to be had, or not given, claim what `claim` would.
 
         Raises:
-            StoreError: a claimed job's inputs were never published.  Nothing was handed in then.
+            LeaseLost: somebody else holds the lease's job or has done it; their result stands.
+            ChainBroken: one of the others was cancelled or taken.
+            StoreError: the inputs of the job to be claimed were never published.  Nothing was completed in any case.
         """
-
-        def both(connection: Connection) -> Exchange:
-            now = self._place.now(connection)
-            superseded, lost = handing_in.hand_in(connection, done, now)
-            return Exchange(claiming.claim(connection, claimant, now, most), lost, superseded)
-
-        exchanged = self._transact(both)
-        return dataclasses.replace(exchanged, superseded=self._let_go(exchanged.superseded))
+        completed = self._transact(
+            lambda connection: complete.complete(
+                connection, lease, finished, worker, self._backend.now(connection), then=then, or_best=or_best
+            )
+        )
+        return dataclasses.replace(completed, obsolete=self._let_go(completed.obsolete))
 
     def following(self, job: str) -> Upcoming | None:
         """The training that goes on from this job (by id) and waits for nothing else; None if there is no such."""
         with self._reading() as connection:
-            return chains.following(connection, job)
-
-    def hand_on(
-        self,
-        lease: Lease,
-        finished: Sequence[Finished],
-        then: str | None,
-        claimant: Claimant,
-        *,
-        or_another: bool = False,
-    ) -> tuple[Lease | None, tuple[Artifact, ...]]:
-        """Hand in a run of a chain's jobs, the lease's first, and claim the job that follows them (by id).
-
-        Each of them counts as if it had been claimed and completed by itself; but the state between two of them need
-        not be kept, because the next is done when the one before it is.
-
-        Args:
-            or_another: if `then` is not to be had, claim what `claim` would, in the same transaction.
-
-        Returns:
-            the lease, or None if there is none to be had; and the files that no row names any more.
-
-        Raises:
-            LeaseLost: the lease's job is somebody else's.
-            ChainBroken: another was cancelled or taken.
-            StoreError: the inputs of the job to be claimed were never published.  Nothing was handed in in any case.
-        """
-        following, superseded = self._transact(
-            lambda connection: chains.hand_on(
-                connection, lease, finished, then, claimant, self._place.now(connection), or_another=or_another
-            )
-        )
-        return following, self._let_go(superseded)
+            return chain.following(connection, job)
 
     def renew(
         self, lease: Lease, progress: Mapping[str, Any] | None = None, checkpoint: Checkpoint | None = None
@@ -239,41 +219,24 @@ class JobTable:
         """Count the lease from now on again, and tell how far the job is.
 
         Returns:
-            the lease with the checkpoints it has now, and those that no row names any more as `superseded`: the one
+            the lease with the checkpoints it has now, and those that no row names any more as `obsolete`: the one
             that was given, too, if another worker at the job has named two newer ones.
 
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
         renewed = self._transact(
-            lambda connection: settling.renew(connection, lease, progress, checkpoint, self._place.now(connection))
+            lambda connection: leases.renew(connection, lease, progress, checkpoint, self._backend.now(connection))
         )
-        return dataclasses.replace(renewed, superseded=self._let_go(renewed.superseded))
+        return dataclasses.replace(renewed, obsolete=self._let_go(renewed.obsolete))
 
-    def refuse(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
+    def discard(self, lease: Lease, checkpoint: Checkpoint) -> Lease:
         """Forget a checkpoint that turned out damaged; the lease that is returned has the ones that are left.
 
         Raises:
             LeaseLost: the lease expired and was reaped, or the job was cancelled.
         """
-        return self._transact(lambda connection: settling.refuse(connection, lease, checkpoint))
-
-    def complete(
-        self, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
-    ) -> tuple[Artifact, ...]:
-        """The commit point of a job; its children may be claimed from here on.
-
-        Returns:
-            the artifacts that no row names any more, for their owner to delete.
-
-        Raises:
-            LeaseLost: somebody else holds the job or has done it; their result stands.
-        """
-        done = Completion(lease, outputs, metrics)
-        superseded = self._transact(
-            lambda connection: handing_in.complete(connection, done, self._place.now(connection))
-        )
-        return self._let_go(superseded)
+        return self._transact(lambda connection: leases.discard(connection, lease, checkpoint))
 
     def fail(self, lease: Lease, error: str, *, final: bool = False) -> JobState:
         """One failure more; the state says whether the job will be tried again, or is done by another worker now.
@@ -284,35 +247,37 @@ class JobTable:
             final: another try would end the same, so there is none.
         """
         return self._transact(
-            lambda connection: settling.fail(connection, lease, error, self._place.now(connection), final=final)
+            lambda connection: leases.fail(connection, lease, error, self._backend.now(connection), final=final)
         )
 
-    def release(self, lease: Lease, reason: str | None = None, *, refused: bool = False) -> None:
+    def release(self, lease: Lease, reason: str | None = None, *, rejected: bool = False) -> None:
         """Give the job back undone, at no cost to its tries.  Raises LeaseLost.
 
         Args:
-            refused: this worker can never do it; the reason is shown until another has done it.
+            rejected: this worker can never do it; the reason is shown until another has done it.
         """
         self._transact(
-            lambda connection: settling.release(connection, lease, reason, self._place.now(connection), refused=refused)
+            lambda connection: leases.release(
+                connection, lease, reason, self._backend.now(connection), rejected=rejected
+            )
         )
 
-    def _let_go(self, superseded: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
-        """Those of them that may be deleted: a power cut that took the commit back would leave rows that name them.
+    def _let_go(self, obsolete: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+        """The files that may be deleted now: a power cut that took the commit back would leave rows that name them.
 
         The commit stands whatever happens here, so nothing is raised: files that stay are garbage, and swept later.
         """
         try:
-            if superseded:
-                self._place.make_durable()
+            if obsolete:
+                self._backend.make_durable()
         except HomeError:
             return ()
-        return superseded
+        return obsolete
 
     def unfinished(self, besides: Collection[str] = ()) -> bool:
         """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
         with self._reading() as connection:
-            return reading.unfinished(connection, besides)
+            return queries.unfinished(connection, besides)
 
     # --- reads ---
     #
@@ -321,61 +286,61 @@ class JobTable:
 
     def refresh(self) -> None:
         """Have the next read show the newest state."""
-        self._place.forget_reads()
+        self._backend.forget_reads()
 
     def study(self) -> PlannedStudy | None:
         """The study that was published; None before the first `publish`."""
         with self._reading() as connection:
-            return reading.planned_study(connection)
+            return queries.planned_study(connection)
 
     def jobs(self) -> list[Job]:
         """All jobs but those that are done and no longer asked for, by name."""
         with self._reading() as connection:
-            return reading.all_jobs(connection)
+            return queries.all_jobs(connection)
 
     def job(self, job: str) -> Job:
         """One job by its name, id or beginning of its id.  Raises UsageError."""
         with self._reading() as connection:
-            return rows.as_job(reading.find(connection, job))
+            return rows.as_job(queries.find(connection, job))
 
     def overview(self) -> Overview:
         """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""
         with self._reading() as connection:
-            return overview(connection, self._place.now(connection))
+            return overview(connection, self._backend.now(connection))
 
-    def lives(self) -> Lives:
+    def failure_statistics(self) -> FailureStatistics:
         """How long workers live, summed up by the database: what a worker goes by to decide when to checkpoint."""
         with self._reading() as connection:
-            return lives(connection)
+            return failure_statistics(connection)
 
     def attempts(self, job: str | None = None) -> list[Attempt]:
         """Attempts in the order of their beginning; of one job (by id) or of all."""
         with self._reading() as connection:
-            return reading.attempts(connection, job)
+            return queries.attempts(connection, job)
 
     def outputs(self, job: str) -> dict[str, Artifact]:
         """The outputs of a job (by id) by name; empty until it is done."""
         with self._reading() as connection:
-            return reading.outputs_of(connection, job)
+            return queries.outputs_of(connection, job)
 
     def checkpoints(self, job: str) -> tuple[Checkpoint, ...]:
         """What a job (by id) would go on from, newest first; empty when it is done."""
         with self._reading() as connection:
-            return settling.held_checkpoints(connection, job)
+            return leases.held_checkpoints(connection, job)
 
     def data(self) -> dict[str, Artifact]:
         """Shards and test set by name."""
         with self._reading() as connection:
-            return reading.published_data(connection)
+            return queries.published_data(connection)
 
-    def named_locations(self) -> set[str]:
+    def referenced_locations(self) -> set[str]:
         """Where the store has all files that any row names."""
         with self._reading() as connection:
-            return reading.named_locations(connection)
+            return queries.referenced_locations(connection)
 
-    def is_named(self, location: str) -> bool:
+    def is_referenced(self, location: str) -> bool:
         """Whether any row names a file of the store at this moment, and not at one that a reader may still be shown."""
-        return self._transact(lambda connection: reading.is_named(connection, location))
+        return self._transact(lambda connection: queries.is_referenced(connection, location))
 
     def close(self) -> None:
-        self._place.close()
+        self._backend.close()

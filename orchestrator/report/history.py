@@ -89,7 +89,7 @@ def _turns(job: Job, attempts: Sequence[Attempt]) -> list[Turn]:
 
 def _following(attempt: Attempt, attempts: Sequence[Attempt]) -> Attempt | None:
     """The attempt that took the job up when this one had stopped; None if another was at work on it already."""
-    goes_on = attempt.outcome in (None, Ending.DONE, Ending.OUTRUN)
+    goes_on = attempt.outcome in (None, Ending.DONE, Ending.SUPERSEDED)
     if goes_on or any(_goes_on_beside(attempt, each) for each in attempts):
         return None
     later = (each for each in attempts if each.number > attempt.number and not _began_during(attempt, each))

@@ -17,7 +17,7 @@ from orchestrator.drive import signin
 from orchestrator.drive.connection import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
-from orchestrator.jobtable.snapshot_format import decoded
+from orchestrator.jobtable.backends.snapshot_format import decoded
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.deaths import assert_one_holder_at_a_time
@@ -120,11 +120,11 @@ class Notebooks:
     """Sessions of several accounts; whatever is left of them ends with the test."""
 
     def __init__(self, cell: Path, accounts: list[Account], place: Path) -> None:
-        self._cell, self.accounts, self._place = cell, accounts, place
+        self._cell, self.accounts, self._backend = cell, accounts, place
         self.all: list[Notebook] = []
 
     def start(self, account: int) -> Notebook:
-        self.all.append(Notebook(self._cell, self.accounts[account], self._place, len(self.all)))
+        self.all.append(Notebook(self._cell, self.accounts[account], self._backend, len(self.all)))
         return self.all[-1]
 
     def end(self) -> None:
@@ -206,7 +206,7 @@ def test_what_a_full_account_cannot_keep_is_done_by_another_account_and_not_give
         monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(coordinator.account.token_file(tmp_path / "rich.token")))
         start().wait()
         full.wait()
-    monkeypatch.setattr(home.jobs._place, "_reads_good_for", 0.0)
+    monkeypatch.setattr(home.jobs._backend, "_reads_good_for", 0.0)
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
     (kept_for_a_lease,) = [attempt for attempt in home.jobs.attempts() if attempt.worker == full.name]
     assert kept_for_a_lease.outcome is Ending.RELEASED

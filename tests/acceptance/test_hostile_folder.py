@@ -23,8 +23,11 @@ from orchestrator import address
 from orchestrator.cli import app
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Checkpoint
-from orchestrator.jobtable.snapshot_format import Snapshot, decoded, encoded
+from orchestrator.jobs import (
+    Checkpoint,
+    WorkerInfo,
+)
+from orchestrator.jobtable.backends.snapshot_format import Snapshot, decoded, encoded
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
 from tests.drive.signed_in import (
@@ -173,7 +176,7 @@ def scene(tmp_path: Path, drive: DriveServer, ann: Account, monkeypatch: pytest.
     monkeypatch.setenv("ORCH_DRIVE_TOKEN_FILE", str(ann.token_file(tmp_path / "token")))
     monkeypatch.setenv("COLUMNS", "150")
     # As large as this test can make one, in a second.
-    monkeypatch.setattr("orchestrator.jobtable.snapshot_format.LARGEST_BYTES", 32 << 20)
+    monkeypatch.setattr("orchestrator.jobtable.backends.snapshot_format.LARGEST_BYTES", 32 << 20)
     run("plan", "--home", "gdrive:")
     drive.account("mal@example.org")
     run("share", "mal@example.org")
@@ -198,7 +201,7 @@ def work(scene: Scene) -> None:
     """What a worker of Ann's does with a lease but for computing: fetch, upload, name checkpoints, delete old ones."""
     at = address.known(None, None)
     home = Home.open(at.url, at.artifacts)
-    lease = home.jobs.claim("ann")
+    lease = home.jobs.claim(WorkerInfo("ann"))
     if lease is None:
         return
     (scene.place / "work").mkdir()
@@ -210,7 +213,7 @@ def work(scene: Scene) -> None:
         file = scene.place / "work" / "checkpoint"
         file.write_text(f"state at {step}")
         lease = home.jobs.renew(lease, {"step": step}, Checkpoint(step, home.artifacts.put(file)))
-        for artifact in lease.superseded:
+        for artifact in lease.obsolete:
             home.artifacts.delete(artifact)
 
 

@@ -16,7 +16,12 @@ import pytest
 
 from orchestrator.errors import ExitCode
 from orchestrator.home import Home
-from orchestrator.jobs import Checkpoint, Ending, JobState
+from orchestrator.jobs import (
+    Checkpoint,
+    Ending,
+    JobState,
+    WorkerInfo,
+)
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
@@ -329,7 +334,7 @@ def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_chan
 
 def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(tmp_path: Path) -> None:
     home = planned(tmp_path, Study.parse(TEXT.replace("seconds = 4", "seconds = 600")))
-    assert home.jobs.claim("somebody else") is not None
+    assert home.jobs.claim(WorkerInfo("somebody else")) is not None
     with workers(home.url, tmp_path, "--once") as start:
         assert start().process.wait() == ExitCode.TRY_LATER
 

@@ -15,10 +15,14 @@ from fast_motion.schedule import Blow
 from fast_motion.verdict import Wrong, judge, read
 
 from orchestrator.artifacts import LocalStore
-from orchestrator.jobs import Claimant, Stage
+from orchestrator.jobs import Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.sqlite import SqlitePlace
-from tests.jobtable_places import plan_of, planned_job
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from tests.jobtable_backends import (
+    complete,
+    plan_of,
+    planned_job,
+)
 
 BITS = {"a": "right"}
 
@@ -46,12 +50,13 @@ class Finished:
 @pytest.fixture(name="site")
 def fixture_site(tmp_path: Path) -> Iterator[Finished]:
     database, store = tmp_path / "jobs.db", LocalStore(tmp_path / "artifacts")
-    with closing(JobTable(SqlitePlace(database), "here")) as jobs:
+    with closing(JobTable(SqliteBackend(database), "here")) as jobs:
         jobs.create()
         jobs.publish(plan_of([planned_job("a", Stage.TRAIN)]))
-        (lease,) = jobs.exchange((), Claimant("w1")).leases
+        lease = jobs.claim(WorkerInfo("w1"))
+        assert lease is not None
         (tmp_path / "state").write_text("the state of a")
-        jobs.complete(lease, {"state": store.put(tmp_path / "state")}, {"weights_sha256": "right"})
+        complete(jobs, lease, {"state": store.put(tmp_path / "state")}, {"weights_sha256": "right"})
         yield Finished(jobs, LocalContents(store), database, store)
 
 

@@ -17,8 +17,9 @@ import pytest
 from sqlalchemy import update
 
 from orchestrator.home import Home
-from orchestrator.jobtable import schema, sqlite
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends import sqlite
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from orchestrator.jobtable.schema import tables
 from tests.cifar10_batches import write_batches
 from tests.conftest import SMALL
 from tests.processes import orch
@@ -211,8 +212,8 @@ def test_a_worker_without_a_home_ends_with_4(tmp_path: Path) -> None:
 def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None:
     orch("plan", cwd=place)
     database = place / "small.orch" / "jobs.db"
-    newer = update(schema.study).values(schema_version=schema.VERSION + 1)
-    with closing(SqlitePlace(database)) as opened:
+    newer = update(tables.study).values(schema_version=tables.VERSION + 1)
+    with closing(SqliteBackend(database)) as opened:
         opened.transact(lambda connection: connection.execute(newer))
     for command in ("status", "plan", "worker"):
         assert "upgrade Orch" in refused(orch(command, cwd=place), 4)

@@ -14,7 +14,12 @@ import pytest
 
 from orchestrator import planning
 from orchestrator.home import Home
-from orchestrator.jobs import Checkpoint, JobState, Lease
+from orchestrator.jobs import (
+    Checkpoint,
+    JobState,
+    Lease,
+    WorkerInfo,
+)
 from orchestrator.jobtable import WorkAtStake
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
@@ -45,7 +50,7 @@ def home_of(place: Path) -> Home:
 
 
 def claimed(place: Path) -> Lease:
-    lease = home_of(place).jobs.claim("worker")
+    lease = home_of(place).jobs.claim(WorkerInfo("worker"))
     assert lease is not None
     return lease
 
@@ -163,7 +168,7 @@ def test_a_job_that_began_while_nobody_was_asked_is_not_cancelled(tmp_path: Path
     home = Home.open(planning.publish(Study.parse(STUDY), tmp_path / "home", None).home)
     edited = make_plan(Study.parse(EDITED).with_lease_seconds(60))
     assert not home.jobs.preview(edited).disturbs
-    lease = home.jobs.claim("worker")
+    lease = home.jobs.claim(WorkerInfo("worker"))
     assert lease is not None
     with pytest.raises(WorkAtStake, match="plan again"):
         home.jobs.publish(edited, cautious=True)

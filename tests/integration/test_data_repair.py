@@ -10,6 +10,7 @@ import pytest
 from orchestrator import doctor
 from orchestrator.address import Address
 from orchestrator.home import Home
+from orchestrator.jobs import WorkerInfo
 from orchestrator.planner import make_plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
@@ -76,7 +77,7 @@ def test_a_shard_on_drive_is_put_again_and_workers_are_given_the_new_one(
     else:
         file.content = left
     assert publish(study, home.url, None).repaired == (name,)
-    lease = home.jobs.claim("w1")
+    lease = home.jobs.claim(WorkerInfo("w1"))
     assert lease is not None and lease.inputs["shard"].sha256 == lost.sha256
     home.artifacts.fetch(lease.inputs["shard"], tmp_path / "shard")
     files = len(drive.files())

@@ -19,9 +19,17 @@ from orchestrator.drive import folder, signin
 from orchestrator.drive.client import DriveClient
 from orchestrator.errors import HomeError, OrchError, StoreError
 from orchestrator.home import Home
-from orchestrator.jobs import Artifact, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Ending,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.drive_file import DriveFile
+from orchestrator.jobtable.backends.drive_file import DriveFile
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
@@ -32,7 +40,13 @@ from tests.drive.signed_in import (
     fixture_client,  # noqa: F401
     fixture_drive,  # noqa: F401
 )
-from tests.jobtable_places import SettableSnapshotPlace, output_names, plan_of, planned_job
+from tests.jobtable_backends import (
+    SettableSnapshotBackend,
+    complete,
+    output_names,
+    plan_of,
+    planned_job,
+)
 
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
@@ -48,14 +62,14 @@ class PlayedWorker:
     """Claims, fetches, computes what follows from its inputs, uploads and commits; tries again what failed."""
 
     def __init__(self, client: DriveClient, home: folder.StudyFolder, place: Path) -> None:
-        self.place = SettableSnapshotPlace(DriveFile(client, home.jobs, "the study"), pause=lambda _: None)
+        self.place = SettableSnapshotBackend(DriveFile(client, home.jobs, "the study"), pause=lambda _: None)
         self.table = JobTable(self.place, "the study")
         self._store = DriveStore(client, home.artifacts, "the study's folder")
         self._directory = place
 
     def work_everything_off(self) -> None:
         while again(self.table.unfinished):
-            lease = again(lambda: self.table.claim("w1"))
+            lease = again(lambda: self.table.claim(WorkerInfo("w1")))
             if lease is None:
                 self.place.clock += LEASE_SECONDS + 1
             else:
@@ -65,7 +79,7 @@ class PlayedWorker:
         known = {name: again(lambda one=one: self._fetched(one)) for name, one in lease.inputs.items()}  # type: ignore[misc]
         outputs = {name: again(lambda name=name: self._put(lease, name, known)) for name in output_names(lease.stage)}  # type: ignore[misc]
         try:
-            again(lambda: self.table.complete(lease, outputs, {"read": known}))
+            again(lambda: complete(self.table, lease, outputs, {"read": known}))
         except LeaseLost:
             return
 
@@ -142,7 +156,7 @@ def looks(url: str, place: Path) -> None:
     assert home.artifacts.shortage() is None
     assert folder.published_wheel(drive.connect(), drive_folder(url)) is not None
     home.artifacts.fetch(home.jobs.data()["shard"], place / "fetched")
-    assert home.jobs.claim("w1") is not None
+    assert home.jobs.claim(WorkerInfo("w1")) is not None
 
 
 @pytest.mark.parametrize("fault", PASSING)

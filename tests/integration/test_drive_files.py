@@ -18,8 +18,8 @@ from orchestrator.drive.client import DriveClient
 from orchestrator.drive.refusals import DriveRefused, SignInNeeded
 from orchestrator.errors import HomeClosed, HomeError, StoreError
 from orchestrator.jobs import Artifact
-from orchestrator.jobtable.conditional import Conflict
-from orchestrator.jobtable.drive_file import DriveFile
+from orchestrator.jobtable.backends.conditional_file import Conflict
+from orchestrator.jobtable.backends.drive_file import DriveFile
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     client_of,

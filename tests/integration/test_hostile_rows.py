@@ -16,7 +16,12 @@ from rich.console import Console
 from orchestrator import job_log, reporting, status_view
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Artifact, Checkpoint, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Checkpoint,
+    Stage,
+    WorkerInfo,
+)
 from orchestrator.planning import publish
 from orchestrator.progress import snapshot
 from orchestrator.report import tables
@@ -24,6 +29,7 @@ from orchestrator.report.page import render
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.hostile import MARKER, columns, plant, values_for
+from tests.jobtable_backends import complete
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 
@@ -34,19 +40,19 @@ def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("homes")
     home = Home.open(publish(Study.parse(SMALL), directory / "home", None).home)
     with closing(home.jobs):
-        while lease := home.jobs.claim("w1", "host", "CPU"):
+        while lease := home.jobs.claim(WorkerInfo("w1", "host", "CPU")):
             lease = home.jobs.renew(lease, {"step": 1, "steps": 6}, Checkpoint(1, kept(home, directory, lease.job)))
             if lease.stage is Stage.BENCHMARK:
                 home.jobs.fail(lease, "it did not work\nTraceback")
                 break
             name = "state" if lease.stage is Stage.TRAIN else "model"
             outputs = {name: kept(home, directory, lease.name), "log": kept(home, directory, f"log {lease.name}")}
-            home.jobs.complete(lease, outputs, {"step": 6, "loss": 1.5, "weights_sha256": "ab" * 32, "device": "CPU"})
-        lease = home.jobs.claim("w1", "host", "CPU")
+            complete(home.jobs, lease, outputs, {"step": 6, "loss": 1.5, "weights_sha256": "ab" * 32, "device": "CPU"})
+        lease = home.jobs.claim(WorkerInfo("w1", "host", "CPU"))
         assert lease is not None
         latencies = [{"batch": 1, "threads": 1, "p50": 1.0, "p90": 1.1, "p99": 1.2, "runs": 200, "speedup": 1.0}]
         measured = {"device": "CPU", "runtime": "LiteRT", "top1": 0.5, "top5": 0.9, "latencies": latencies}
-        home.jobs.complete(lease, {}, measured)
+        complete(home.jobs, lease, {}, measured)
     with closing(sqlite3.connect(directory / "home" / "jobs.db")) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the file alone is copied
     return directory / "home"
@@ -81,7 +87,7 @@ def everything(home: Home, place: Path) -> None:
         assert reporting.default_directory(home, results.study).is_relative_to(place)
 
     def claim() -> None:
-        lease = jobs.claim("w3", "host", "CPU")
+        lease = jobs.claim(WorkerInfo("w3", "host", "CPU"))
         if lease is None:
             return
         assert (place / lease.job).parent == place
@@ -96,7 +102,7 @@ def everything(home: Home, place: Path) -> None:
         assert "\x1b" not in job_log.text(home, JOB)
 
     looks: list[Callable[[], object]] = [status, report, claim, log]
-    looks += [jobs.lives, jobs.data, jobs.attempts, jobs.named_locations, lambda: jobs.retry(JOB)]
+    looks += [jobs.failure_statistics, jobs.data, jobs.attempts, jobs.referenced_locations, lambda: jobs.retry(JOB)]
     for look in looks:
         with suppress(OrchError):
             look()

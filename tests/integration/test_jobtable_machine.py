@@ -28,17 +28,28 @@ from hypothesis.stateful import (
 from sqlalchemy import Row
 
 from orchestrator.errors import UsageError
-from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Checkpoint,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.settling import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
+from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planner import Plan
-from tests.jobtable_places import (
+from tests.jobtable_backends import (
+    BackendOf,
     Contents,
-    PlaceOf,
-    SettablePlace,
+    SettableBackend,
     artifact,
+    complete,
     contents,
-    fixture_place_of,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     output_names,
     plan_of,
     planned_job,
@@ -54,12 +65,12 @@ picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
 
 
-def test_the_table_keeps_its_promises_in_every_order_of_events(place_of: PlaceOf) -> None:
+def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf) -> None:
     names = (f"example{number}" for number in itertools.count())
     run_state_machine_as_test(
-        lambda: JobTableMachine(place_of(next(names))),  # type: ignore[arg-type]  # any factory will do
+        lambda: JobTableMachine(backend_of(next(names))),  # type: ignore[arg-type]  # any factory will do
         settings=settings(
-            max_examples=int(os.environ.get(EXAMPLES, place_of.scale.orders)),
+            max_examples=int(os.environ.get(EXAMPLES, backend_of.scale.orders)),
             stateful_step_count=30,
             deadline=None,
             derandomize=EXAMPLES not in os.environ,
@@ -78,7 +89,7 @@ class Expected:
     """READY stands for BLOCKED too: which of them it is follows from the parents."""
     attempts: int = 0
     failures: int = 0
-    stuck_deaths: int = 0
+    deaths_without_progress: int = 0
     death_step: int = -1
     not_before: float = 0.0
     lease_seconds: float = 0.0
@@ -102,18 +113,21 @@ class Expected:
         """One death is no fault of the job; several without a new checkpoint between them are."""
         limit = max(tries, 2)
         saved = self.held[0].step if self.held else 0
-        self.stuck_deaths = min(self.stuck_deaths + 1 if saved <= self.death_step else 1, limit)
+        self.deaths_without_progress = min(self.deaths_without_progress + 1 if saved <= self.death_step else 1, limit)
         self.death_step = saved
-        self.state = JobState.QUARANTINED if self.stuck_deaths == limit else JobState.READY
+        self.state = JobState.QUARANTINED if self.deaths_without_progress == limit else JobState.READY
 
     def forget(self) -> None:
         """Retried, or asked for again: what went wrong before does not count."""
         self.state = JobState.READY
-        self.failures, self.stuck_deaths, self.death_step, self.not_before = 0, 0, -1, 0.0
+        self.failures, self.deaths_without_progress, self.death_step, self.not_before = 0, 0, -1, 0.0
 
     def plan(self, seconds: float, tries: int) -> None:
         self.planned, self.lease_seconds = True, seconds
-        self.failures, self.stuck_deaths = min(self.failures, tries), min(self.stuck_deaths, max(tries, 2))
+        self.failures, self.deaths_without_progress = (
+            min(self.failures, tries),
+            min(self.deaths_without_progress, max(tries, 2)),
+        )
 
 
 @st.composite
@@ -131,10 +145,10 @@ def graphs(draw: st.DrawFn) -> tuple[PlannedJob, ...]:
 
 
 class JobTableMachine(RuleBasedStateMachine):
-    def __init__(self, place: SettablePlace) -> None:
+    def __init__(self, backend: SettableBackend) -> None:
         super().__init__()
-        self.place = place
-        self.table = JobTable(place, "here")
+        self.backend = backend
+        self.table = JobTable(backend, "here")
         self.table.create()
         self.graph: tuple[PlannedJob, ...] = ()
         self.tries = 1
@@ -142,7 +156,7 @@ class JobTableMachine(RuleBasedStateMachine):
         self.live: dict[str, Lease] = {}
         """The leases that hold, by job."""
         self.stale: list[Lease] = []
-        self.seen: Contents = contents(place)
+        self.seen: Contents = contents(backend)
         """The table after the last event."""
 
     @initialize(graph=graphs(), chosen=st.sets(picks), tries=st.integers(1, 4))
@@ -180,18 +194,24 @@ class JobTableMachine(RuleBasedStateMachine):
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
+        best = self._best()
+        lease = self.table.claim(WorkerInfo(worker, "host", "CPU"))
+        assert (lease.job if lease else None) in (best or (None,))
+        if lease is not None:
+            self._expect_claimed(lease, worker)
+
+    def _best(self) -> set[str]:
+        """Which jobs the next claim may give, after those whose holders fell silent were taken back."""
         self._expect_reaping()
         ready = [job for job in self.expected.values() if self._claimable(job)]
-        longest = max((job.job.remaining_path for job in ready), default=0)
-        best = {job.job.id for job in ready if job.job.remaining_path == longest}
-        lease = self.table.claim(worker, "host", "CPU")
-        assert (lease.job if lease else None) in (best or (None,))
-        if lease is None:
-            return
+        longest = max((job.job.critical_path for job in ready), default=0)
+        return {job.job.id for job in ready if job.job.critical_path == longest}
+
+    def _expect_claimed(self, lease: Lease, worker: str) -> None:
         assert lease.job not in self.live
         job = self.expected[lease.job]
         job.state, job.attempts = JobState.RUNNING, job.attempts + 1
-        job.expires = self.place.clock + job.lease_seconds
+        job.expires = self.backend.clock + job.lease_seconds
         assert (lease.worker, lease.attempt, lease.seconds) == (worker, job.attempts, job.lease_seconds)
         assert lease.checkpoints == job.held
         assert lease.inputs == {
@@ -206,36 +226,67 @@ class JobTableMachine(RuleBasedStateMachine):
         job = self.expected[lease.job]
         checkpoint = None if saved is None else Checkpoint(saved, _state(job, saved, device))
         renewed = self.table.renew(lease, None if step is None else {"step": step}, checkpoint)
-        job.expires = self.place.clock + job.lease_seconds
+        job.expires = self.backend.clock + job.lease_seconds
         if checkpoint:
             job.save(checkpoint)
         assert (renewed.token, renewed.seconds, renewed.checkpoints) == (lease.token, job.lease_seconds, job.held)
-        self._check_superseded(renewed.superseded, {checkpoint.artifact.sha256} if checkpoint else set())
+        self._check_obsolete(renewed.obsolete, {checkpoint.artifact.sha256} if checkpoint else set())
         self.live[lease.job] = renewed
 
     @precondition(lambda self: any(lease.checkpoints for lease in self.live.values()))
     @rule(pick=picks, which=picks)
-    def refuse(self, pick: int, which: int) -> None:
+    def discard(self, pick: int, which: int) -> None:
         lease = _picked([lease for lease in self.live.values() if lease.checkpoints], pick)
         job = self.expected[lease.job]
         damaged = _picked(lease.checkpoints, which)
-        self.live[lease.job] = self.table.refuse(lease, damaged)
+        self.live[lease.job] = self.table.discard(lease, damaged)
         job.checkpoints = {step: file for step, file in job.checkpoints.items() if file != damaged.artifact}
         assert self.live[lease.job].checkpoints == job.held
 
     @precondition(lambda self: self.live)
-    @rule(pick=picks, device=st.booleans())
-    def complete(self, pick: int, device: bool) -> None:
+    @rule(pick=picks, device=st.booleans(), most=st.integers(1, 3), follow=st.booleans(), or_best=st.booleans())
+    def complete(self, pick: int, device: bool, most: int = 1, follow: bool = False, or_best: bool = False) -> None:
         lease = _picked(self.live.values(), pick)
-        job = self.expected[lease.job]
-        outputs = {name: _output(job, name, device) for name in output_names(job.job.stage)}
-        superseded = self.table.complete(lease, outputs, {"attempt": lease.attempt})
-        self._lose(job)
-        job.state, job.checkpoints, job.outputs = JobState.DONE, {}, outputs
+        run, then = self._run(self.expected[lease.job], most, follow)
+        finished = [Finished(job.job.id, _outputs(job, device, last=job is run[-1]), {}) for job in run]
+        completed = self.table.complete(
+            lease,
+            finished,
+            WorkerInfo(lease.worker, "host", "CPU"),
+            then=then.job.id if then else None,
+            or_best=or_best,
+        )
+        self._lose(run[0])
+        for job, done in zip(run, finished, strict=True):
+            self._expect_done(job, done)
+        self._check_obsolete(completed.obsolete)
+        self._check_next(completed.next, lease.worker, then, or_best)
+
+    def _run(self, job: Expected, most: int, follow: bool) -> tuple[list[Expected], Expected | None]:
+        """What a worker may complete together, this job first, and what it goes on with."""
+        run = [job]
+        while (following := self._following(run[-1])) is not None and len(run) < most:
+            run.append(following)
+            following.attempts += 1
+        return run, following if follow else None
+
+    def _following(self, job: Expected) -> Expected | None:
+        """As a worker asks for it; not where plans branch, which may ask for the other branch's state later."""
+        branches = [each for each in self.graph if job.job.id in each.parents and each.stage is Stage.TRAIN]
+        upcoming = self.table.following(job.job.id) if len(branches) == 1 else None
+        return None if upcoming is None else self.expected[upcoming.job]
+
+    def _expect_done(self, job: Expected, done: Finished) -> None:
+        job.state, job.checkpoints, job.outputs = JobState.DONE, {}, dict(done.outputs)
         for parent in job.job.parents:
             if all(child.state is JobState.DONE and child.job.stage is Stage.TRAIN for child in self._children(parent)):
                 self.expected[parent].outputs.pop("state", None)
-        self._check_superseded(superseded)
+
+    def _check_next(self, lease: Lease | None, worker: str, then: Expected | None, or_best: bool) -> None:
+        allowed = {then.job.id} if then is not None and self._claimable(then) else self._best() if or_best else set()
+        assert (lease.job if lease else None) in (allowed or (None,))
+        if lease is not None:
+            self._expect_claimed(lease, worker)
 
     @precondition(lambda self: self.live)
     @rule(pick=picks)
@@ -247,7 +298,7 @@ class JobTableMachine(RuleBasedStateMachine):
         job.fail(self.tries)
         assert state is job.state
         job.not_before = self._row(lease.job).not_before
-        wait = job.not_before - self.place.clock
+        wait = job.not_before - self.backend.clock
         assert FIRST_BACK_OFF_SECONDS <= wait <= LONGEST_BACK_OFF_SECONDS
 
     @rule(misfortunes=st.lists(st.sampled_from(["fail", "die"]), min_size=2, max_size=6))
@@ -259,7 +310,7 @@ class JobTableMachine(RuleBasedStateMachine):
             if self.live and misfortune == "fail":
                 self.fail(len(self.live) - 1)
                 self.the_table_is_as_expected_and_its_promises_hold()
-            self.place.clock += FIRST_BACK_OFF_SECONDS * 8 + 1
+            self.backend.clock += FIRST_BACK_OFF_SECONDS * 8 + 1
 
     @precondition(lambda self: self.live)
     @rule(pick=picks)
@@ -270,21 +321,21 @@ class JobTableMachine(RuleBasedStateMachine):
         self.expected[lease.job].state = JobState.READY
 
     @precondition(lambda self: self.stale)
-    @rule(pick=picks, write=st.sampled_from(["renew", "save", "refuse", "complete", "fail", "release"]))
+    @rule(pick=picks, write=st.sampled_from(["renew", "save", "discard", "complete", "fail", "release"]))
     def write_under_a_lease_that_was_lost(self, pick: int, write: str) -> None:
         lease = _picked(self.stale, pick)
         checkpoint = Checkpoint(39, artifact("late"))
         late: Mapping[str, Callable[[], object]] = {
             "renew": lambda: self.table.renew(lease, {"step": 39}),
             "save": lambda: self.table.renew(lease, checkpoint=checkpoint),
-            "refuse": lambda: self.table.refuse(lease, next(iter(lease.checkpoints), checkpoint)),
-            "complete": lambda: self.table.complete(lease, {"state": artifact("late")}, {"late": True}),
+            "discard": lambda: self.table.discard(lease, next(iter(lease.checkpoints), checkpoint)),
+            "complete": lambda: complete(self.table, lease, {"state": artifact("late")}, {"late": True}),
             "fail": lambda: self.table.fail(lease, "late"),
             "release": lambda: self.table.release(lease, "late"),
         }
         with pytest.raises(LeaseLost):
             late[write]()
-        assert contents(self.place) == self.seen
+        assert contents(self.backend) == self.seen
 
     @rule(pick=picks)
     def retry(self, pick: int) -> None:
@@ -295,7 +346,7 @@ class JobTableMachine(RuleBasedStateMachine):
         else:
             with pytest.raises(UsageError, match="only a quarantined job"):
                 self.table.retry(job.job.id)
-            assert contents(self.place) == self.seen
+            assert contents(self.backend) == self.seen
 
     @rule(pick=picks)
     def cancel(self, pick: int) -> None:
@@ -303,22 +354,22 @@ class JobTableMachine(RuleBasedStateMachine):
         if job.state is JobState.DONE:
             with pytest.raises(UsageError, match="stays done"):
                 self.table.cancel(job.job.id)
-            assert contents(self.place) == self.seen
+            assert contents(self.backend) == self.seen
         else:
             cancelled = self.table.cancel(job.job.id)
             assert cancelled == sum(self._expect_cancelled(known) for known in self._with_descendants(job))
 
     @rule()
     def fall_silent_for_longer_than_every_lease(self) -> None:
-        self.place.clock += 5.1
+        self.backend.clock += 5.1
 
     @rule(seconds=st.floats(-3, 3))
     def clock_slips(self, seconds: float) -> None:
-        self.place.clock += seconds
+        self.backend.clock += seconds
 
     @invariant()
     def the_table_is_as_expected_and_its_promises_hold(self) -> None:
-        before, self.seen = self.seen, contents(self.place)
+        before, self.seen = self.seen, contents(self.backend)
         _check_jobs(self.seen)
         _check_attempts(self.seen)
         _check_nothing_settled_was_changed(before, self.seen)
@@ -340,7 +391,7 @@ class JobTableMachine(RuleBasedStateMachine):
     def _finish_everything(self) -> None:
         states = {JobState.READY}
         while not states <= {JobState.DONE, JobState.CANCELLED}:
-            self.place.clock += LONGEST_BACK_OFF_SECONDS + 1
+            self.backend.clock += LONGEST_BACK_OFF_SECONDS + 1
             self.claim("w1")
             self.the_table_is_as_expected_and_its_promises_hold()
             if self.live:
@@ -355,9 +406,9 @@ class JobTableMachine(RuleBasedStateMachine):
     # --- the model ---
 
     def _claimable(self, job: Expected) -> bool:
-        return job.state is JobState.READY and job.not_before <= self.place.clock and not self._undone_parents(job)
+        return job.state is JobState.READY and job.not_before <= self.backend.clock and not self._pending_parents(job)
 
-    def _undone_parents(self, job: Expected) -> int:
+    def _pending_parents(self, job: Expected) -> int:
         return sum(self.expected[parent].state is not JobState.DONE for parent in job.job.parents)
 
     def _children(self, parent: str) -> list[Expected]:
@@ -373,7 +424,7 @@ class JobTableMachine(RuleBasedStateMachine):
     def _expect_reaping(self) -> None:
         for id_ in list(self.live):
             job = self.expected[id_]
-            if job.expires < self.place.clock:
+            if job.expires < self.backend.clock:
                 self._lose(job)
                 job.die(self.tries)
 
@@ -389,7 +440,7 @@ class JobTableMachine(RuleBasedStateMachine):
         self.stale.append(self.live.pop(job.job.id))
 
     def _told(self, job: Expected) -> tuple[Any, ...]:
-        blocked = job.state is JobState.READY and self._undone_parents(job)
+        blocked = job.state is JobState.READY and self._pending_parents(job)
         return (
             JobState.BLOCKED if blocked else job.state,
             job.planned,
@@ -402,11 +453,11 @@ class JobTableMachine(RuleBasedStateMachine):
     # --- the table ---
 
     def _row(self, id_: str) -> Row[Any]:
-        return next(row for row in contents(self.place)["jobs"] if row.id == id_)
+        return next(row for row in contents(self.backend)["jobs"] if row.id == id_)
 
-    def _check_superseded(self, superseded: Collection[Artifact], offered: Collection[str] = ()) -> None:
+    def _check_obsolete(self, obsolete: Collection[Artifact], offered: Collection[str] = ()) -> None:
         """What a worker may delete is exactly what was named before, or it offered just now, and is not named now."""
-        assert {file.sha256 for file in superseded} == _named(self.seen).union(offered) - _named(contents(self.place))
+        assert {file.sha256 for file in obsolete} == _named(self.seen).union(offered) - _named(contents(self.backend))
 
 
 def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:
@@ -424,12 +475,12 @@ def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:
 def _check_jobs(now: Contents) -> None:
     rows = {row.id: row for row in now["jobs"]}
     for row in rows.values():
-        undone = sum(rows[edge.parent].state != JobState.DONE for edge in now["edges"] if edge.child == row.id)
+        pending = sum(rows[edge.parent].state != JobState.DONE for edge in now["edges"] if edge.child == row.id)
         assert row.failures <= row.tries
         assert (row.token is not None) == (row.state == JobState.RUNNING)
         if row.state != JobState.CANCELLED:
-            assert row.undone_parents == undone
-            assert (undone == 0) == (row.state != JobState.BLOCKED)
+            assert row.undone_parents == pending
+            assert (pending == 0) == (row.state != JobState.BLOCKED)
             assert row.planned or row.state == JobState.DONE
 
 
@@ -444,7 +495,7 @@ def _check_attempts(now: Contents) -> None:
 
 
 def _check_nothing_settled_was_changed(before: Contents, now: Contents) -> None:
-    """History is only added to, done stays done, and what a done job handed in is never replaced."""
+    """History is only added to, done stays done, and what a done job made is never replaced."""
     ended = {attempt for attempt in before["attempts"] if attempt.ended is not None}
     assert ended <= set(now["attempts"])
     after = {row.id: row for row in now["jobs"]}
@@ -469,6 +520,12 @@ def _artifact(row: Row[Any]) -> Artifact:
 def _state(job: Expected, step: int, device: bool) -> Artifact:
     """A training is a function of its job, up to the device: the same step is the same file again."""
     return artifact(f"{job.job.name} at {step} on {'a GPU' if device else 'a CPU'}")
+
+
+def _outputs(job: Expected, device: bool, *, last: bool) -> dict[str, Artifact]:
+    """Of a run only the last state is kept."""
+    names = [name for name in output_names(job.job.stage) if last or name != "state"]
+    return {name: _output(job, name, device) for name in names}
 
 
 def _output(job: Expected, name: str, device: bool) -> Artifact:

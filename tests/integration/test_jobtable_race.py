@@ -20,16 +20,26 @@ import pytest
 from sqlalchemy import Connection
 
 from orchestrator.errors import HomeError
-from orchestrator.jobs import Artifact, Attempt, Ending, JobState, Lease, PlannedJob
+from orchestrator.jobs import (
+    Artifact,
+    Attempt,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.place import Place
-from tests.jobtable_places import (
-    PlaceOf,
+from orchestrator.jobtable.backends.backend import Backend
+from tests.jobtable_backends import (
+    BackendOf,
     Scale,
-    SettablePlace,
+    SettableBackend,
     artifact,
-    fixture_place,  # noqa: F401
-    fixture_place_of,  # noqa: F401
+    complete,
+    fixture_backend,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     output_names,
     plan_of,
     planned_job,
@@ -38,7 +48,7 @@ from tests.processes import wait_until
 
 # A server that has everything loaded forks the workers: one that was killed has a successor within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.jobtable_places"])
+PROCESSES.set_forkserver_preload(["tests.jobtable_backends"])
 
 RACERS = 4
 SECONDS_BETWEEN_KILLS = (0.05, 0.3)
@@ -48,8 +58,8 @@ PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture
-def table(place: SettablePlace) -> Iterator[JobTable]:
-    table = JobTable(place, "here")
+def table(backend: SettableBackend) -> Iterator[JobTable]:
+    table = JobTable(backend, "here")
     table.create()
     yield table
     table.close()
@@ -58,13 +68,13 @@ def table(place: SettablePlace) -> Iterator[JobTable]:
 # --- processes that are killed at any moment ---
 
 
-def test_no_kill_makes_a_job_run_twice_at_once_or_get_lost_or_done_twice(place_of: PlaceOf, tmp_path: Path) -> None:
-    table = JobTable(place_of.in_real_time("jobs"), "here")
+def test_no_kill_makes_a_job_run_twice_at_once_or_get_lost_or_done_twice(backend_of: BackendOf, tmp_path: Path) -> None:
+    table = JobTable(backend_of.in_real_time("jobs"), "here")
     table.create()
-    scale = place_of.scale
+    scale = backend_of.scale
     graph = _groups(scale.jobs)
     table.publish(plan_of(graph, seconds=scale.lease_seconds, tries=scale.jobs))
-    race = Race(place_of, tmp_path)
+    race = Race(backend_of, tmp_path)
     race.run_until_all_is_done(table)
     assert race.killed, "the race was over before anybody was killed"
     assert table.overview().counts == {JobState.DONE: scale.jobs}
@@ -86,17 +96,17 @@ def _groups(jobs: int) -> list[PlannedJob]:
 
 
 class Race:
-    """Workers of which one after the other is killed and replaced, and one that always hands in too late."""
+    """Workers of which one after the other is killed and replaced, and one that is always too late."""
 
-    def __init__(self, place_of: PlaceOf, directory: Path) -> None:
-        self._place_of = place_of
+    def __init__(self, backend_of: BackendOf, directory: Path) -> None:
+        self._backend_of = backend_of
         self._directory = directory
         self._random = random.Random(0)
         self._started = 0
         self.killed: set[str] = set()
 
     def run_until_all_is_done(self, table: JobTable) -> None:
-        late = self._start(pause=1.5 * self._place_of.scale.lease_seconds)
+        late = self._start(pause=1.5 * self._backend_of.scale.lease_seconds)
         wait_until(lambda: bool(table.attempts()), "the first claim of the worker that is always late")
         racers = [self._start() for _ in range(RACERS)]
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -123,7 +133,7 @@ class Race:
         self._started += 1
         name = f"w{self._started}"
         told = self._directory / f"{name}.told"
-        process = PROCESSES.Process(target=_work, args=(self._place_of, name, told, pause), name=name, daemon=True)
+        process = PROCESSES.Process(target=_work, args=(self._backend_of, name, told, pause), name=name, daemon=True)
         process.start()
         return process
 
@@ -135,18 +145,21 @@ class Race:
             self.killed.add(process.name)
 
 
-def _work(place_of: PlaceOf, worker: str, told: Path, pause: float) -> None:
+def _work(backend_of: BackendOf, worker: str, told: Path, pause: float) -> None:
     """Do nothing for each job, and write down what the table said to it; in a process of its own."""
-    table = JobTable(place_of.in_real_time("jobs"), "here")
+    table = JobTable(backend_of.in_real_time("jobs"), "here")
+    info = WorkerInfo(worker)
+    following: Lease | None = None
     with told.open("a") as file:
         while table.unfinished():
-            lease = table.claim(worker)
+            lease, following = following or table.claim(info), None
             if lease is None:
                 time.sleep(0.02)
                 continue
             time.sleep(pause)
             try:
-                table.complete(lease, _outputs(lease), {})
+                done = [Finished(lease.job, _outputs(lease), {})]
+                following = table.complete(lease, done, info, or_best=True).next
                 file.write(f"done {lease.job}\n")
             except LeaseLost:
                 file.write(f"lost {lease.job}\n")
@@ -206,24 +219,24 @@ def _ended(attempt: Attempt) -> float:
 
 @pytest.mark.parametrize("comes_back", [False, True], ids=["its holder is dead", "its holder comes back"])
 def test_of_two_that_reap_a_job_together_and_its_late_holder_one_gets_it(
-    place_of: PlaceOf, tmp_path: Path, table: JobTable, place: SettablePlace, comes_back: bool
+    backend_of: BackendOf, tmp_path: Path, table: JobTable, backend: SettableBackend, comes_back: bool
 ) -> None:
-    rounds = place_of.scale.rounds
+    rounds = backend_of.scale.rounds
     table.publish(plan_of(_chain(rounds), tries=rounds))
     together = PROCESSES.Barrier(3)
     files = [tmp_path / "a.won", tmp_path / "b.won"]
-    reapers = [PROCESSES.Process(target=_reap, args=(place_of, file, together), daemon=True) for file in files]
+    reapers = [PROCESSES.Process(target=_reap, args=(backend_of, file, together), daemon=True) for file in files]
     for reaper in reapers:
         reaper.start()
     won = []
     for _ in range(rounds):
-        place.clock += SECONDS_OF_A_ROUND
-        lease = table.claim("holder")
+        backend.clock += SECONDS_OF_A_ROUND
+        lease = table.claim(WorkerInfo("holder"))
         assert lease is not None
         together.wait(PATIENCE_SECONDS)
         if comes_back:
             with suppress(LeaseLost):
-                table.complete(lease, _outputs(lease), {})
+                complete(table, lease, _outputs(lease), {})
                 won.append(lease.name)
         together.wait(PATIENCE_SECONDS)
         together.wait(PATIENCE_SECONDS)
@@ -246,19 +259,19 @@ def _chain(jobs: int) -> list[PlannedJob]:
     return made
 
 
-def _reap(place_of: PlaceOf, won: Path, together: Barrier) -> None:
+def _reap(backend_of: BackendOf, won: Path, together: Barrier) -> None:
     """In every round claim when the others do, some seconds after the holder's lease has expired."""
-    place = place_of("jobs")
-    place.clock += 6.0
-    table = JobTable(place, "here")
+    backend = backend_of("jobs")
+    backend.clock += 6.0
+    table = JobTable(backend, "here")
     with won.open("w") as file:
-        for number in range(place_of.scale.rounds):
-            place.clock += SECONDS_OF_A_ROUND
+        for number in range(backend_of.scale.rounds):
+            backend.clock += SECONDS_OF_A_ROUND
             together.wait(PATIENCE_SECONDS)
-            lease = table.claim(won.stem)
+            lease = table.claim(WorkerInfo(won.stem))
             together.wait(PATIENCE_SECONDS)
             if lease is not None and lease.name == f"round{number}":
-                table.complete(lease, _outputs(lease), {})
+                complete(table, lease, _outputs(lease), {})
                 file.write(f"{lease.name}\n")
             elif lease is not None:  # the holder had completed its job, and this is the next one
                 table.release(lease)
@@ -271,52 +284,54 @@ LEASE = 5.0
 
 
 def test_a_table_that_is_reached_every_other_time_costs_no_run(
-    table: JobTable, place: SettablePlace, place_of: PlaceOf
+    table: JobTable, backend: SettableBackend, backend_of: BackendOf
 ) -> None:
     table.publish(plan_of(_chain(1), seconds=LEASE))
-    lease = table.claim("w1")
+    lease = table.claim(WorkerInfo("w1"))
     assert lease is not None
-    for beat in range(place_of.scale.beats):
-        place.clock += LEASE / 3
+    for beat in range(backend_of.scale.beats):
+        backend.clock += LEASE / 3
         if beat % 2:
             lease = table.renew(lease, {"step": beat})
         else:
-            with _unreachable(place, after_the_commit=beat % 4 == 0), pytest.raises(HomeError):
+            with _unreachable(backend, after_the_commit=beat % 4 == 0), pytest.raises(HomeError):
                 table.renew(lease, {"step": beat})
-            assert table.claim("w2") is None
-    table.complete(lease, _outputs(lease), {})
+            assert table.claim(WorkerInfo("w2")) is None
+    complete(table, lease, _outputs(lease), {})
     assert [attempt.outcome for attempt in table.attempts()] == [Ending.DONE]
 
 
-def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(table: JobTable, place: SettablePlace) -> None:
+def test_a_silence_longer_than_the_lease_costs_one_run_however_many_wait(
+    table: JobTable, backend: SettableBackend
+) -> None:
     table.publish(plan_of(_chain(1), seconds=LEASE))
-    silent = table.claim("w1")
+    silent = table.claim(WorkerInfo("w1"))
     assert silent is not None
-    with _unreachable(place), pytest.raises(HomeError):
+    with _unreachable(backend), pytest.raises(HomeError):
         table.renew(silent)
     taken: list[Lease] = []
     for _ in range(100):
-        place.clock += LEASE / 10
-        claims = [table.claim(worker) for worker in ("w2", "w3")]
+        backend.clock += LEASE / 10
+        claims = [table.claim(WorkerInfo(worker)) for worker in ("w2", "w3")]
         taken = [table.renew(lease) for lease in (*taken, *claims) if lease is not None]
     with pytest.raises(LeaseLost):
         table.renew(silent)
     assert [lease.worker for lease in taken] == ["w2"]
-    table.complete(taken[0], _outputs(taken[0]), {})
+    complete(table, taken[0], _outputs(taken[0]), {})
     assert [attempt.outcome for attempt in table.attempts()] == [Ending.EXPIRED, Ending.DONE]
     first, second = table.attempts()
     assert LEASE < second.started - first.started < LEASE * 1.11
 
 
 @contextmanager
-def _unreachable(place: Place, *, after_the_commit: bool = False) -> Iterator[None]:
+def _unreachable(backend: Backend, *, after_the_commit: bool = False) -> Iterator[None]:
     """No transaction succeeds; one that breaks after its commit has happened, and nobody is told so."""
-    real = place.transact
+    real = backend.transact
 
     def broken(change: Callable[[Connection], Any], *, exclusive: bool = False) -> Any:
         if after_the_commit:
             real(change, exclusive=exclusive)
         raise HomeError("The table cannot be reached.")
 
-    with mock.patch.object(place, "transact", broken):
+    with mock.patch.object(backend, "transact", broken):
         yield

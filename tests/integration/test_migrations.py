@@ -27,17 +27,24 @@ from sqlalchemy import Connection, Engine, event, inspect
 from sqlalchemy.exc import ProgrammingError
 
 from orchestrator.errors import HomeError
-from orchestrator.jobs import JobState
-from orchestrator.jobtable import JobTable, schema
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.rebuilding import replace_check
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobs import (
+    JobState,
+    WorkerInfo,
+)
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from orchestrator.jobtable.schema import tables
+from orchestrator.jobtable.schema.rebuilding import replace_check
+from tests.jobtable_backends import complete
 from tests.postgres_server import fresh_database
 
 SCHEMAS = Path(__file__).with_name("schemas")
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["pytest", "orchestrator.jobtable.migrating", "orchestrator.jobtable.postgresql"])
+PROCESSES.set_forkserver_preload(
+    ["pytest", "orchestrator.jobtable.schema.migration", "orchestrator.jobtable.backends.postgresql"]
+)
 PATIENCE_SECONDS = 60.0
 
 NEW_NUMBER = "UPDATE study"
@@ -70,17 +77,17 @@ def old(new_database: Callable[[], str]) -> str:
 
 
 @pytest.fixture
-def place(old: str) -> Iterator[Place]:
-    with closing(opened(old)) as place:
-        yield place
+def backend(old: str) -> Iterator[Backend]:
+    with closing(opened(old)) as backend:
+        yield backend
 
 
 def on_postgresql(address: str) -> bool:
     return address.startswith("postgresql:")
 
 
-def opened(address: str) -> Place:
-    return PostgresqlPlace(address) if on_postgresql(address) else SqlitePlace(Path(address))
+def opened(address: str) -> Backend:
+    return PostgresqlBackend(address) if on_postgresql(address) else SqliteBackend(Path(address))
 
 
 # --- what a database holds, told by itself and not by the code ---
@@ -88,9 +95,9 @@ def opened(address: str) -> Place:
 Rows = Mapping[str, list[Mapping[str, Any]]]
 
 
-def rows(place: Place) -> Rows:
+def rows(backend: Backend) -> Rows:
     """All rows of all tables, by table."""
-    with place.reading() as connection:
+    with backend.reading() as connection:
         return {
             table: sorted(map(dict, connection.exec_driver_sql(f"SELECT * FROM {table}").mappings()), key=repr)
             for table in inspect(connection).get_table_names()
@@ -105,15 +112,15 @@ def in_this_schema(old: Rows) -> Rows:
     (study,) = old["study"]
     return {
         **old,
-        "study": [{**study, "schema_version": schema.VERSION}],
+        "study": [{**study, "schema_version": tables.VERSION}],
         "jobs": [{**job, **IN_JOBS} for job in old["jobs"]],
         "attempts": [{**attempt, "twin": False} for attempt in old["attempts"]],
     }
 
 
-def shape(place: Place) -> Mapping[str, Mapping[str, Any]]:
+def shape(backend: Backend) -> Mapping[str, Mapping[str, Any]]:
     """Everything about each table but the order of its columns, to which ALTER only appends."""
-    with place.reading() as connection:
+    with backend.reading() as connection:
         told = inspect(connection)
         return {
             table: {
@@ -146,44 +153,44 @@ def indexes(connection: Connection, table: str) -> Mapping[str, str]:
 
 @pytest.mark.parametrize("open_", [JobTable.check, JobTable.create], ids=["a worker", "a plan"])
 def test_whoever_opens_an_old_home_finds_every_row_in_this_schema(
-    open_: Callable[[JobTable], None], place: Place
+    open_: Callable[[JobTable], None], backend: Backend
 ) -> None:
-    before = rows(place)
+    before = rows(backend)
     assert all(before.values()), "every table has rows to lose"
     assert {job["state"] for job in before["jobs"]} == set(JobState)
-    open_(JobTable(place, "here"))
-    assert rows(place) == in_this_schema(before)
+    open_(JobTable(backend, "here"))
+    assert rows(backend) == in_this_schema(before)
 
 
-def test_on_a_server_no_column_changes_its_type_under_the_hands_of_workers(old: str, place: Place) -> None:
+def test_on_a_server_no_column_changes_its_type_under_the_hands_of_workers(old: str, backend: Backend) -> None:
     if not on_postgresql(old):
-        JobTable(place, "here").check()  # of a file there are no statements that a server has prepared
+        JobTable(backend, "here").check()  # of a file there are no statements that a server has prepared
         return
     with psycopg.connect(old) as server:
         server.execute("UPDATE jobs SET lease_expires = extract(epoch from now()) + 60 WHERE state = 'running'")
     with pytest.raises(HomeError, match="held by workers of an older Orch"):
-        JobTable(place, "here").check()
+        JobTable(backend, "here").check()
     with psycopg.connect(old) as server:
         server.execute("UPDATE jobs SET lease_expires = 0 WHERE state = 'running'")
-    JobTable(place, "here").check()
+    JobTable(backend, "here").check()
 
 
-def test_a_migrated_schema_is_the_one_that_a_new_home_gets(place: Place, new_database: Callable[[], str]) -> None:
+def test_a_migrated_schema_is_the_one_that_a_new_home_gets(backend: Backend, new_database: Callable[[], str]) -> None:
     """Fails for a change of `schema.py` that came without a revision, and for a revision that does another thing."""
-    JobTable(place, "here").check()
+    JobTable(backend, "here").check()
     with closing(opened(new_database())) as fresh:
         JobTable(fresh, "there").create()
-        assert shape(place) == shape(fresh)
+        assert shape(backend) == shape(fresh)
 
 
-def test_a_study_goes_on_in_a_migrated_home(place: Place) -> None:
-    table = JobTable(place, "here")
+def test_a_study_goes_on_in_a_migrated_home(backend: Backend) -> None:
+    table = JobTable(backend, "here")
     table.check()
-    lease = table.claim("w9")
+    lease = table.claim(WorkerInfo("w9"))
     assert lease is not None
     assert lease.name == "vit-tiny/seed0/train/r00.s0", "the worker that had it in schema 1 is long gone"
     assert [checkpoint.step for checkpoint in lease.checkpoints] == [3]
-    table.complete(lease, {}, {"loss": 1.0})
+    complete(table, lease, {}, {"loss": 1.0})
     child = table.job("vit-tiny/seed0/train/r00.s1")
     assert child.state is JobState.READY
 
@@ -202,10 +209,10 @@ def test_a_study_goes_on_in_a_migrated_home(place: Place) -> None:
         "DELETE FROM jobs",
     ],
 )
-def test_a_migrated_home_refuses_what_a_new_one_refuses(statement: str, place: Place) -> None:
-    JobTable(place, "here").check()
+def test_a_migrated_home_refuses_what_a_new_one_refuses(statement: str, backend: Backend) -> None:
+    JobTable(backend, "here").check()
     with pytest.raises(HomeError, match="holds what no Orch writes"):
-        place.transact(lambda connection: connection.exec_driver_sql(statement))
+        backend.transact(lambda connection: connection.exec_driver_sql(statement))
 
 
 def test_a_home_of_this_schema_is_opened_without_loading_alembic(tmp_path: Path) -> None:
@@ -245,50 +252,50 @@ def stumble() -> None:
 
 
 def open_home(address: str, then: Callable[[], None]) -> None:
-    with closing(opened(address)) as place, at_the_new_number(then):
-        JobTable(place, "here").check()
+    with closing(opened(address)) as backend, at_the_new_number(then):
+        JobTable(backend, "here").check()
 
 
-def test_a_process_that_is_killed_in_the_middle_leaves_the_old_home(old: str, place: Place) -> None:
-    before = rows(place), shape(place)
+def test_a_process_that_is_killed_in_the_middle_leaves_the_old_home(old: str, backend: Backend) -> None:
+    before = rows(backend), shape(backend)
     process = PROCESSES.Process(target=open_home, args=(old, die))
     process.start()
     process.join(PATIENCE_SECONDS)
-    assert process.exitcode == -signal.SIGKILL, "it came to the place where it was to die"
-    assert (rows(place), shape(place)) == before
-    JobTable(place, "here").check()
-    assert rows(place) == in_this_schema(before[0])
+    assert process.exitcode == -signal.SIGKILL, "it came to where it was to die"
+    assert (rows(backend), shape(backend)) == before
+    JobTable(backend, "here").check()
+    assert rows(backend) == in_this_schema(before[0])
 
 
-def test_a_revision_that_fails_leaves_the_old_home(old: str, place: Place) -> None:
-    before = rows(place), shape(place)
+def test_a_revision_that_fails_leaves_the_old_home(old: str, backend: Backend) -> None:
+    before = rows(backend), shape(backend)
     with pytest.raises(RuntimeError, match="in the middle"):
         open_home(old, stumble)
-    assert (rows(place), shape(place)) == before
-    JobTable(place, "here").check()
-    assert rows(place) == in_this_schema(before[0])
+    assert (rows(backend), shape(backend)) == before
+    JobTable(backend, "here").check()
+    assert rows(backend) == in_this_schema(before[0])
 
 
 def open_with_another(address: str, other: Barrier, told: SimpleQueue[str]) -> None:
     """Begins to migrate only when the other process, too, has seen that the home is old."""
-    with closing(opened(address)) as place:
-        transact = place.transact
+    with closing(opened(address)) as backend:
+        transact = backend.transact
 
         def together(change: Callable[[Connection], Any], *, exclusive: bool = False) -> Any:
             other.wait(PATIENCE_SECONDS)
             return transact(change, exclusive=exclusive)
 
-        table = JobTable(place, "here")
-        with mock.patch.object(place, "transact", together), at_the_new_number(lambda: told.put("migrated")):
+        table = JobTable(backend, "here")
+        with mock.patch.object(backend, "transact", together), at_the_new_number(lambda: told.put("migrated")):
             table.check()
-        lease = table.claim(f"worker {os.getpid()}")
+        lease = table.claim(WorkerInfo(f"worker {os.getpid()}"))
         while lease is None:  # the other is just now taking back the expired job
-            lease = table.claim(f"worker {os.getpid()}")
+            lease = table.claim(WorkerInfo(f"worker {os.getpid()}"))
         told.put(lease.name)
 
 
-def test_two_processes_that_open_an_old_home_together_migrate_it_once(old: str, place: Place) -> None:
-    before = rows(place)
+def test_two_processes_that_open_an_old_home_together_migrate_it_once(old: str, backend: Backend) -> None:
+    before = rows(backend)
     other, told = PROCESSES.Barrier(2), PROCESSES.SimpleQueue()
     both = [PROCESSES.Process(target=open_with_another, args=(old, other, told)) for _ in range(2)]
     for process in both:
@@ -299,9 +306,9 @@ def test_two_processes_that_open_an_old_home_together_migrate_it_once(old: str, 
     heard = []
     while not told.empty():
         heard.append(told.get())
-    once = ["migrated"] * (schema.VERSION - 1)
+    once = ["migrated"] * (tables.VERSION - 1)
     assert sorted(heard) == ["alexnet-tiny/seed0/benchmark/float32", *once, "vit-tiny/seed0/train/r00.s0"]
-    assert len(rows(place)["jobs"]) == len(before["jobs"])
+    assert len(rows(backend)["jobs"]) == len(before["jobs"])
 
 
 # --- the change for which SQLite has no ALTER ---
@@ -310,40 +317,40 @@ STAGES = "stage IN ('train', 'compress', 'benchmark')"
 MORE_STAGES = "stage IN ('train', 'merge', 'compress', 'benchmark')"
 
 
-def as_a_revision(place: Place, change: Callable[[Connection], object]) -> None:
+def as_a_revision(backend: Backend, change: Callable[[Connection], object]) -> None:
     def revise(connection: Connection) -> None:
         with Operations.context(MigrationContext.configure(connection)):
             change(connection)
 
-    place.transact(revise, exclusive=True)
+    backend.transact(revise, exclusive=True)
 
 
 def know_merges(_: Connection) -> None:
     replace_check("stage_is_known", "jobs", STAGES, MORE_STAGES)
 
 
-def test_a_check_is_replaced_and_everything_else_stays(place: Place) -> None:
-    rows_before, before = rows(place), shape(place)
-    as_a_revision(place, know_merges)
-    after = shape(place)
+def test_a_check_is_replaced_and_everything_else_stays(backend: Backend) -> None:
+    rows_before, before = rows(backend), shape(backend)
+    as_a_revision(backend, know_merges)
+    after = shape(backend)
     assert "'merge'" in after["jobs"]["checks"].pop("stage_is_known")
     assert "'merge'" not in before["jobs"]["checks"].pop("stage_is_known")
     assert after == before
-    assert rows(place) == rows_before
+    assert rows(backend) == rows_before
 
 
 @pytest.mark.parametrize("statement", ["UPDATE jobs SET stage = 'lunch'", "DELETE FROM jobs WHERE state = 'done'"])
-def test_a_table_whose_check_was_replaced_refuses_what_it_refused(statement: str, place: Place) -> None:
-    as_a_revision(place, know_merges)
-    place.transact(
+def test_a_table_whose_check_was_replaced_refuses_what_it_refused(statement: str, backend: Backend) -> None:
+    as_a_revision(backend, know_merges)
+    backend.transact(
         lambda connection: connection.exec_driver_sql("UPDATE jobs SET stage = 'merge' WHERE state = 'ready'")
     )
     with pytest.raises(HomeError, match="holds what no Orch writes"):
-        place.transact(lambda connection: connection.exec_driver_sql(statement))
+        backend.transact(lambda connection: connection.exec_driver_sql(statement))
 
 
-def test_a_check_that_is_not_there_is_not_replaced(place: Place) -> None:
-    before = shape(place)
+def test_a_check_that_is_not_there_is_not_replaced(backend: Backend) -> None:
+    before = shape(backend)
     with pytest.raises((LookupError, ProgrammingError)):
-        as_a_revision(place, lambda _: replace_check("lunch_is_known", "jobs", STAGES, MORE_STAGES))
-    assert shape(place) == before
+        as_a_revision(backend, lambda _: replace_check("lunch_is_known", "jobs", STAGES, MORE_STAGES))
+    assert shape(backend) == before

@@ -8,10 +8,19 @@ from contextlib import closing
 
 import pytest
 
-from orchestrator.jobs import Ending, JobState
+from orchestrator.jobs import (
+    Ending,
+    JobState,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from tests.jobtable_places import artifact, plan_of, planned_job
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from tests.jobtable_backends import (
+    artifact,
+    complete,
+    plan_of,
+    planned_job,
+)
 from tests.pooler import needed, pooled
 from tests.postgres_server import fresh_database
 
@@ -28,8 +37,8 @@ def pooler(postgres: str) -> Iterator[str]:
 
 
 def test_every_job_is_done_once_by_workers_that_share_a_poolers_connections(pooler: str) -> None:
-    with closing(PostgresqlPlace(pooler)) as place:
-        table = JobTable(place, "here")
+    with closing(PostgresqlBackend(pooler)) as backend:
+        table = JobTable(backend, "here")
         table.create()
         table.publish(plan_of([planned_job(f"job{number}") for number in range(JOBS)], seconds=60.0))
         with ThreadPoolExecutor(WORKERS) as workers:
@@ -39,8 +48,8 @@ def test_every_job_is_done_once_by_workers_that_share_a_poolers_connections(pool
 
 
 def _work(url: str, name: str) -> None:
-    with closing(PostgresqlPlace(url)) as place:
-        table = JobTable(place, "here")
-        while lease := table.claim(name):
+    with closing(PostgresqlBackend(url)) as backend:
+        table = JobTable(backend, "here")
+        while lease := table.claim(WorkerInfo(name)):
             lease = table.renew(lease, {"step": 1})
-            table.complete(lease, {"model": artifact(lease.name)}, {"top1": 0.5})
+            complete(table, lease, {"model": artifact(lease.name)}, {"top1": 0.5})

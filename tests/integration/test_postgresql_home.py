@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.home import Home
-from orchestrator.jobtable import postgresql
+from orchestrator.jobtable.backends import postgresql
 from orchestrator.planner import Plan
 from orchestrator.planning import publish
 from orchestrator.study import Study

@@ -10,47 +10,48 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from orchestrator.jobtable import JobTable, claiming, handing_in, settling, stragglers
-from orchestrator.jobtable.place import Place
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.prepared import Prepared
-from orchestrator.jobtable.schema import edges, jobs
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.prepared import Prepared
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from orchestrator.jobtable.schema.tables import edges, jobs
+from orchestrator.jobtable.transactions import claim, complete, leases, speculation
 from tests.postgres_server import fresh_database
 
 STATEMENTS = {
-    "the best ready job": (claiming.BEST_READY, "ready_by_path"),
-    "the best of a worker's own": (claiming.OWN_READY, "ready_by_affinity"),
-    "expired leases": (settling.EXPIRED, "running_by_expiry"),
-    "longest lease": (settling.LONGEST_LEASE, "running_by_expiry"),
-    "expired twins": (settling.EXPIRED_TWINS, "running_by_expiry"),
-    "what could be late": (stragglers.CANDIDATES, "running_by_expiry"),
+    "the best ready job": (claim.BEST_READY, "ready_by_path"),
+    "the best of a worker's own": (claim.OWN_READY, "ready_by_affinity"),
+    "expired leases": (leases.EXPIRED, "running_by_expiry"),
+    "longest lease": (leases.LONGEST_LEASE, "running_by_expiry"),
+    "expired speculative attempts": (leases.EXPIRED_SPECULATION, "running_by_expiry"),
+    "what could be late": (speculation.CANDIDATES, "running_by_expiry"),
 }
 BY_KEY = {
-    "leasing": claiming.LEASE,
-    "opening attempts": claiming.OPEN_ATTEMPTS,
-    "handing in": handing_in.DONE,
-    "closing attempts": settling.CLOSE_ATTEMPTS,
-    "closing the attempts of others": handing_in.OUTRUN,
-    "what the trainings of a merge took": stragglers.SIBLINGS,
-    "finding children": handing_in.CHILDREN,
-    "counting parents off": handing_in.PARENTS_DONE,
-    "dropping checkpoints": handing_in.DROP_CHECKPOINTS,
+    "leasing": claim.LEASE,
+    "opening an attempt": claim.OPEN_ATTEMPT,
+    "completing": complete.DONE,
+    "closing an attempt": leases.CLOSE_ATTEMPT,
+    "closing the attempts of others": complete.SUPERSEDE,
+    "what the trainings of a merge took": speculation.SIBLINGS,
+    "finding children": complete.CHILDREN,
+    "counting a parent off": complete.PARENT_DONE,
+    "dropping checkpoints": complete.DROP_CHECKPOINTS,
 }
 
 
-def filled(place: Place) -> Place:
+def filled(backend: Backend) -> Backend:
     """A table of mostly done jobs, as in the middle of a large study, so that an index is worth its while."""
-    JobTable(place, "here").create()
+    JobTable(backend, "here").create()
 
     def fill(connection: Connection) -> None:
         connection.execute(insert(jobs), [row(number) for number in range(5000)])
         chain = [{"parent": f"{number:032x}", "child": f"{number + 1:032x}"} for number in range(4999)]
         connection.execute(insert(edges), chain)
-        place.analyze(connection)
+        backend.analyze(connection)
 
-    place.transact(fill)
-    return place
+    backend.transact(fill)
+    return backend
 
 
 def row(number: int) -> dict[str, Any]:
@@ -73,14 +74,14 @@ def row(number: int) -> dict[str, Any]:
     }
 
 
-def sqlite_plan(place: Place, statement: Prepared) -> str:
-    with place.reading() as connection:
+def sqlite_plan(backend: Backend, statement: Prepared) -> str:
+    with backend.reading() as connection:
         sql = statement.on(connection).sql
         found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?")).all()
     return "\n".join(row.detail for row in found)
 
 
-def postgresql_plan(place: Place, statement: Prepared) -> str:
+def postgresql_plan(backend: Backend, statement: Prepared) -> str:
     """The plan of the statement as the server keeps it prepared: one plan for all values."""
 
     def explained(connection: Connection) -> Sequence[str]:
@@ -92,24 +93,24 @@ def postgresql_plan(place: Place, statement: Prepared) -> str:
         connection.exec_driver_sql("DEALLOCATE explained")
         return found
 
-    return "\n".join(place.transact(explained))
+    return "\n".join(backend.transact(explained))
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with closing(SqlitePlace(tmp_path_factory.mktemp("plans") / "jobs.db")) as place:
-        yield filled(place)
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    with closing(SqliteBackend(tmp_path_factory.mktemp("plans") / "jobs.db")) as backend:
+        yield filled(backend)
 
 
 @pytest.fixture(scope="module")
-def postgresql(postgres: str) -> Iterator[Place]:
-    with fresh_database(postgres) as url, closing(PostgresqlPlace(url)) as place:
-        filled(place)
-        yield place
+def postgresql(postgres: str) -> Iterator[Backend]:
+    with fresh_database(postgres) as url, closing(PostgresqlBackend(url)) as backend:
+        filled(backend)
+        yield backend
 
 
 @pytest.mark.parametrize("what", STATEMENTS)
-def test_sqlite_finds_by_index(what: str, sqlite: Place) -> None:
+def test_sqlite_finds_by_index(what: str, sqlite: Backend) -> None:
     statement, index = STATEMENTS[what]
     told = sqlite_plan(sqlite, statement)
     assert f"USING INDEX {index}" in told
@@ -117,7 +118,7 @@ def test_sqlite_finds_by_index(what: str, sqlite: Place) -> None:
 
 
 @pytest.mark.parametrize("what", STATEMENTS)
-def test_postgresql_finds_by_index(what: str, postgresql: Place) -> None:
+def test_postgresql_finds_by_index(what: str, postgresql: Backend) -> None:
     statement, index = STATEMENTS[what]
     told = postgresql_plan(postgresql, statement)
     assert index in told
@@ -125,12 +126,12 @@ def test_postgresql_finds_by_index(what: str, postgresql: Place) -> None:
 
 
 @pytest.mark.parametrize("what", BY_KEY)
-def test_sqlite_writes_by_key(what: str, sqlite: Place) -> None:
+def test_sqlite_writes_by_key(what: str, sqlite: Backend) -> None:
     told = sqlite_plan(sqlite, BY_KEY[what]).replace("SCAN CONSTANT ROW", "")
     assert "SEARCH" in told and "SCAN" not in told
 
 
 @pytest.mark.parametrize("what", BY_KEY)
-def test_postgresql_writes_by_key(what: str, postgresql: Place) -> None:
+def test_postgresql_writes_by_key(what: str, postgresql: Backend) -> None:
     told = postgresql_plan(postgresql, BY_KEY[what])
     assert "Index" in told and "Seq Scan" not in told

@@ -1,4 +1,4 @@
-"""A worker at a chain of trainings: what computes while what is uploaded, what is handed in when, and what is left.
+"""A worker at a chain of trainings: what computes while what is uploaded, what is completed when, and what is left.
 
 Table, store, transfers and session are real; the runner is played by the test, which so decides the order of events.
 """
@@ -20,10 +20,10 @@ import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError, StoreError
-from orchestrator.jobs import Artifact, Checkpoint, Claimant, Ending, InputRef, JobState, PlannedJob, Stage
+from orchestrator.jobs import Artifact, Checkpoint, Ending, InputRef, JobState, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.sqlite import SqlitePlace
-from tests.jobtable_places import artifact, plan_of, planned_job
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from tests.jobtable_backends import artifact, plan_of, planned_job
 from tests.processes import PATIENCE_SECONDS, wait_until
 from workers import lease_keeper, session
 from workers.cache import InputCache
@@ -38,7 +38,7 @@ from workers.store_trouble import StoreTrouble
 from workers.transfers import Threads, Transfers
 from workers.worker import Result, Worker
 
-WORKER = Claimant("w1")
+WORKER = WorkerInfo("w1")
 
 
 class GatedStore(LocalStore):
@@ -157,7 +157,7 @@ class Scene:
         cache = InputCache(place / "cache", self.store)
         console = Console("w1", (place / "console").open("w"))
         worker = Worker(
-            claimant=WORKER,
+            info=WORKER,
             runner=cast(RunnerProcess, self.runner),
             transfers=Transfers(self.store, cache, self.threads, self.inbox.put),
             inbox=self.inbox,
@@ -169,7 +169,9 @@ class Scene:
             hung_seconds=PATIENCE_SECONDS,
             chained=True,
         )
-        (self.lease,) = table.exchange((), WORKER).leases
+        lease = table.claim(WORKER)
+        assert lease is not None
+        self.lease = lease
         self.session = Session(table, self.lease, worker)
         self._thread = threading.Thread(target=lambda: self.results.append(self.session.run()), daemon=True)
         self._thread.start()
@@ -222,7 +224,7 @@ def chain() -> list[PlannedJob]:
 
 @pytest.fixture
 def table(tmp_path: Path, chain: list[PlannedJob]) -> Iterator[JobTable]:
-    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
+    with closing(SqliteBackend(tmp_path / "jobs.db")) as place:
         table = JobTable(place, "here")
         table.create()
         table.publish(plan_of(chain, seconds=3600))
@@ -259,7 +261,7 @@ def test_the_next_training_computes_while_the_state_before_it_is_uploaded(
     assert scene.table.job(b.id).worker == WORKER.name
 
 
-def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_one_state(
+def test_trainings_that_are_shorter_than_an_upload_are_completed_as_a_run_with_one_state(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene = begin()
@@ -276,7 +278,7 @@ def test_trainings_that_are_shorter_than_an_upload_are_handed_in_as_a_run_with_o
     assert {job.id: scene.table.job(job.id).metrics for job in chain} == {job.id: {"of": job.id} for job in chain}
 
 
-def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_handed_in_with_all_that_is_its(
+def test_of_a_run_that_was_cancelled_in_the_middle_the_held_training_is_completed_with_all_that_is_its(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (_, b, c, _) = begin(), chain
@@ -299,7 +301,7 @@ def test_beside_a_holder_that_has_gone_on_a_second_attempt_begins_at_the_newest_
     begin: Callable[[], Scene], table: JobTable, chain: list[PlannedJob], tmp_path: Path
 ) -> None:
     """What was named when it was claimed is gone by now: the other has named newer ones, and deleted those."""
-    before = table.claim("w0")
+    before = table.claim(WorkerInfo("w0"))
     assert before is not None
     for step in (10, 20):
         before = table.renew(before, {"step": step}, Checkpoint(step, artifact(f"at {step}")))
@@ -327,7 +329,7 @@ def test_a_checkpoint_that_was_taken_ahead_of_the_claim_is_kept_once_the_job_is_
     assert scene.state(a) is JobState.DONE
 
 
-def test_asked_to_stop_a_worker_hands_in_what_is_done_and_gives_back_what_it_was_at_with_its_checkpoint(
+def test_asked_to_stop_a_worker_completes_what_is_done_and_gives_back_what_it_was_at_with_its_checkpoint(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene, (a, b, *_) = begin(), chain
@@ -509,7 +511,7 @@ def test_of_a_chain_the_job_that_was_rejected_is_the_one_that_is_told(
     assert scene.session.job == b.id
 
 
-def test_as_the_last_of_a_chain_is_handed_in_another_job_is_claimed(
+def test_as_the_last_of_a_chain_is_completed_another_job_is_claimed(
     begin: Callable[[], Scene], chain: list[PlannedJob]
 ) -> None:
     scene = begin()

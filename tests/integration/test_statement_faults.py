@@ -16,17 +16,27 @@ import pytest
 import sqlalchemy
 
 from orchestrator.errors import HomeError
-from orchestrator.jobs import Checkpoint, Ending, JobState, Lease, PlannedJob, Stage
+from orchestrator.jobs import (
+    Checkpoint,
+    Completed,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    PlannedJob,
+    Stage,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.postgresql import PostgresqlPlace
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from tests.conditional_files import FileOnDisk
 from tests.cutting_proxy import CuttingProxy
-from tests.jobtable_places import (
-    PostgresqlPlaceOf,
-    SettablePostgresqlPlace,
-    SettableSnapshotPlace,
-    SettableSqlitePlace,
+from tests.jobtable_backends import (
+    PostgresqlBackendOf,
+    SettablePostgresqlBackend,
+    SettableSnapshotBackend,
+    SettableSqliteBackend,
     artifact,
     output_names,
     plan_of,
@@ -34,6 +44,7 @@ from tests.jobtable_places import (
 )
 from tests.postgres_server import fresh_database, own_postgres_server
 
+WORKER = WorkerInfo("w1")
 LEASE_SECONDS = 5.0
 T = TypeVar("T")
 
@@ -103,12 +114,13 @@ def again(operation: Callable[[], T]) -> T:
 
 
 def worked_off(table: JobTable, wait: Callable[[], None]) -> None:
-    """All that a worker does: publish, claim, fail once, renew with a checkpoint, hand on, complete, read."""
+    """All that a worker does: publish, claim, fail once, renew with a checkpoint, complete and claim, read."""
     again(table.create)
     again(lambda: table.publish(plan_of(chain(), seconds=LEASE_SECONDS, tries=9)))
     failed = False
+    following: Lease | None = None
     while again(table.unfinished):
-        lease = again(lambda: table.claim("w1"))
+        lease, following = following or again(lambda: table.claim(WORKER)), None
         if lease is None:
             wait()
         elif not failed:
@@ -117,15 +129,15 @@ def worked_off(table: JobTable, wait: Callable[[], None]) -> None:
                 again(partial(table.fail, lease, "once"))
         else:
             with suppress(LeaseLost):
-                _done(table, lease)
+                following = _done(table, lease)
     again(table.overview)
     again(table.attempts)
 
 
-def _done(table: JobTable, lease: Lease) -> None:
+def _done(table: JobTable, lease: Lease) -> Lease | None:
     checkpoint = Checkpoint(1, artifact(f"step of {lease.job}"))
     lease = again(partial(table.renew, lease, {"step": 1}, checkpoint))
-    again(partial(_complete, table, lease))
+    return again(partial(_complete, table, lease)).next
 
 
 def all_done_once(table: JobTable) -> None:
@@ -142,12 +154,12 @@ def test_whichever_statement_fails_the_next_call_works_and_nothing_is_done_twice
 ) -> None:
     for number in itertools.count(step=every):
         file = tmp_path / f"{number}.db"
-        place = SettableSqlitePlace(file) if kind == "file" else SettableSnapshotPlace(FileOnDisk(file))
-        with closing(place):
-            table = JobTable(place, "here")
+        backend = SettableSqliteBackend(file) if kind == "file" else SettableSnapshotBackend(FileOnDisk(file))
+        with closing(backend):
+            table = JobTable(backend, "here")
             table.exists()
             fault.arm(number)
-            worked_off(table, lambda place=place: _pass_time(place))  # type: ignore[misc]
+            worked_off(table, lambda backend=backend: _pass_time(backend))  # type: ignore[misc]
             struck = fault.count > number
             fault.arm(-1)
             all_done_once(table)
@@ -157,16 +169,16 @@ def test_whichever_statement_fails_the_next_call_works_and_nothing_is_done_twice
     raise AssertionError("a way without a fault ends")
 
 
-def _pass_time(place: Any) -> None:
-    place.clock += LEASE_SECONDS + 1
+def _pass_time(backend: Any) -> None:
+    backend.clock += LEASE_SECONDS + 1
 
 
 def test_after_a_disk_was_full_at_a_commit_the_worker_keeps_what_it_has_done(tmp_path: Path) -> None:
-    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
-        table = JobTable(place, "here")
+    with closing(SqliteBackend(tmp_path / "jobs.db")) as backend:
+        table = JobTable(backend, "here")
         table.create()
         table.publish(plan_of(chain(), seconds=60.0))
-        lease = table.claim("w1")
+        lease = table.claim(WorkerInfo("w1"))
         assert lease is not None
         with full_disk(tmp_path / "jobs.db-wal"), pytest.raises(HomeError, match="cannot be used"):
             _complete(table, lease)
@@ -185,9 +197,9 @@ def full_disk(file: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def _complete(table: JobTable, lease: Lease) -> None:
+def _complete(table: JobTable, lease: Lease) -> Completed:
     outputs = {name: artifact(f"{name} of {lease.job}") for name in output_names(lease.stage)}
-    table.complete(lease, outputs, {"step": 1})
+    return table.complete(lease, [Finished(lease.job, outputs, {"step": 1})], WORKER, or_best=True)
 
 
 @pytest.mark.parametrize("when", ["before the server has it", "before its answer"])
@@ -195,11 +207,11 @@ def _complete(table: JobTable, lease: Lease) -> None:
 def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(postgres: str, when: str, every: int) -> None:
     with fresh_database(postgres) as database, CuttingProxy(postgres) as proxy:
         for number in itertools.count(step=every):
-            with closing(_through(proxy, PostgresqlPlaceOf(database).schema(f"cut{number}"))) as place:
-                table = JobTable(place, "here")
+            with closing(_through(proxy, PostgresqlBackendOf(database).schema(f"cut{number}"))) as backend:
+                table = JobTable(backend, "here")
                 table.exists()
                 proxy.cut(number, answered=when == "before its answer")
-                worked_off(table, lambda place=place: _pass_time(place))  # type: ignore[misc]
+                worked_off(table, lambda backend=backend: _pass_time(backend))  # type: ignore[misc]
                 cut = proxy.has_cut
                 proxy.spare()
                 all_done_once(table)
@@ -209,36 +221,36 @@ def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(postgres: 
     raise AssertionError("a way without a cut ends")
 
 
-def _through(proxy: CuttingProxy, database: str) -> PostgresqlPlace:
-    return SettablePostgresqlPlace(proxy.url(database))
+def _through(proxy: CuttingProxy, database: str) -> PostgresqlBackend:
+    return SettablePostgresqlBackend(proxy.url(database))
 
 
 def test_after_trouble_no_file_stays_open_whichever_thread_has_opened_it(tmp_path: Path) -> None:
-    place = SqlitePlace(tmp_path / "jobs.db")
+    backend = SqliteBackend(tmp_path / "jobs.db")
 
     def is_open() -> bool:
         opened = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
-        return any(str(name).startswith(str(place.path)) for name in opened)
+        return any(str(name).startswith(str(backend.path)) for name in opened)
 
     def count(connection: sqlalchemy.Connection) -> int:
         return int(connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one())
 
-    place.transact(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (content)"))
+    backend.transact(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (content)"))
     with ThreadPoolExecutor(1) as idle:
-        assert idle.submit(place.transact, count).result() == 0
+        assert idle.submit(backend.transact, count).result() == 0
         assert is_open()
         # SQLite tells all connections of a process what the first of them found, a read-only file perhaps.
         with pytest.raises(HomeError):
-            place.transact(lambda connection: connection.exec_driver_sql("INSERT INTO missing VALUES (1)"))
+            backend.transact(lambda connection: connection.exec_driver_sql("INSERT INTO missing VALUES (1)"))
         assert not is_open()
-        assert idle.submit(place.transact, count).result() == 0
-    place.close()
+        assert idle.submit(backend.transact, count).result() == 0
+    backend.close()
     assert not is_open()
 
 
-def test_a_place_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Path) -> None:
-    with closing(SettableSqlitePlace(tmp_path / "jobs.db")) as place:
-        table = JobTable(place, "here")
+def test_a_backend_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Path) -> None:
+    with closing(SettableSqliteBackend(tmp_path / "jobs.db")) as backend:
+        table = JobTable(backend, "here")
         table.create()
         fault.strike = _always  # type: ignore[method-assign]
         with pytest.raises(HomeError):
@@ -250,30 +262,30 @@ def test_a_place_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Pa
 
 def test_a_connection_that_met_trouble_is_not_used_again(fault: Fault, tmp_path: Path) -> None:
     """SQLite remembers of a file that it was read-only when it was opened, and writes no more though it may."""
-    with closing(SettableSqlitePlace(tmp_path / "jobs.db")) as place:
-        table = JobTable(place, "here")
+    with closing(SettableSqliteBackend(tmp_path / "jobs.db")) as backend:
+        table = JobTable(backend, "here")
         table.create()
-        with place.reading() as before:
+        with backend.reading() as before:
             used = before.connection.driver_connection
         fault.arm(0)
         with pytest.raises(HomeError):
             table.unfinished()
-        with place.reading() as after:
+        with backend.reading() as after:
             assert after.connection.driver_connection is not used
 
 
 def test_a_server_that_was_restarted_between_two_transactions_is_told_and_used_again() -> None:
     with (
         own_postgres_server() as server,
-        closing(SettablePostgresqlPlace(PostgresqlPlaceOf(server.url).schema("restarted"))) as place,
+        closing(SettablePostgresqlBackend(PostgresqlBackendOf(server.url).schema("restarted"))) as backend,
     ):
-        table = JobTable(place, "here")
+        table = JobTable(backend, "here")
         table.create()
         table.publish(plan_of(chain()))
         server.crash()
         with pytest.raises(HomeError):
-            table.claim("w1")
-        assert again(lambda: table.claim("w1")) is not None
+            table.claim(WorkerInfo("w1"))
+        assert again(lambda: table.claim(WorkerInfo("w1"))) is not None
 
 
 def _always() -> None:

@@ -8,22 +8,23 @@ import pytest
 
 from orchestrator.jobs import (
     Checkpoint,
-    Claimant,
-    Completion,
     Device,
+    Finished,
     JobState,
     Lease,
     Stage,
+    WorkerInfo,
 )
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.overview import overview
-from orchestrator.jobtable.stragglers import FEWEST_SECONDS, LATE_FACTOR
+from orchestrator.jobtable.transactions.overview import overview
+from orchestrator.jobtable.transactions.speculation import FEWEST_SECONDS, LATE_FACTOR
 from orchestrator.progress import snapshot
-from tests.jobtable_places import (
-    SettablePlace,
+from tests.jobtable_backends import (
+    SettableBackend,
     artifact,
-    fixture_place,  # noqa: F401
-    fixture_place_of,  # noqa: F401
+    complete,
+    fixture_backend,  # noqa: F401
+    fixture_backend_of,  # noqa: F401
     planned_job,
 )
 from tests.late_trainings import (
@@ -47,147 +48,144 @@ from tests.late_trainings import (
 
 
 def test_an_idle_worker_is_given_a_late_training_beside_its_holder(table: JobTable, late: Lease) -> None:
-    twin = claimed(table, IDLE)
-    assert (twin.job, twin.attempt, twin.twin) == (late.job, late.attempt + 1, True)
-    assert twin.token != late.token
+    other = claimed(table, IDLE)
+    assert (other.job, other.attempt, other.speculative) == (late.job, late.attempt + 1, True)
+    assert other.token != late.token
     job = table.job(late.job)
     assert (job.state, job.worker, job.attempts) == (JobState.RUNNING, SLOW, 2)
     told = {worker.name: worker.job for worker in table.overview().workers}
     assert told == {SLOW: late.name, IDLE: late.name, "quick": None}
 
 
-def test_a_training_is_not_late_before_twice_what_its_siblings_took(table: JobTable, place: SettablePlace) -> None:
+def test_a_training_is_not_late_before_twice_what_its_siblings_took(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
-    begun_late(table, place)
-    place.clock -= 2
-    assert table.claim(IDLE) is None
-    place.clock += 2
-    assert table.claim(IDLE) is not None
+    begun_late(table, backend)
+    backend.clock -= 2
+    assert table.claim(WorkerInfo(IDLE)) is None
+    backend.clock += 2
+    assert table.claim(WorkerInfo(IDLE)) is not None
 
 
-def test_what_siblings_took_is_their_median(table: JobTable, place: SettablePlace) -> None:
+def test_what_siblings_took_is_their_median(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(4)))
     claimed(table, SLOW)
     for worker, seconds in (("a", 1.0), ("b", 50.0), ("c", 300.0)):
-        place.clock = 1_000_000.0
+        backend.clock = 1_000_000.0
         lease = claimed(table, worker)
-        place.clock += seconds
+        backend.clock += seconds
         done(table, lease)
-    place.clock = 1_000_000.0 + 99
-    assert table.claim(IDLE) is None
-    place.clock += 2
-    assert table.claim(IDLE) is not None
+    backend.clock = 1_000_000.0 + 99
+    assert table.claim(WorkerInfo(IDLE)) is None
+    backend.clock += 2
+    assert table.claim(WorkerInfo(IDLE)) is not None
 
 
 def test_a_holder_that_began_at_a_checkpoint_is_judged_by_the_steps_it_has_to_do(
-    table: JobTable, place: SettablePlace
+    table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, with_merge(shards(2)))
     first, quick = claimed(table, "first"), claimed(table, "quick")
     table.renew(first, checkpoint=Checkpoint(20, artifact("half")))
-    place.clock += QUICK
+    backend.clock += QUICK
     done(table, quick)
     table.release(first)
     assert claimed(table, SLOW).checkpoints == (Checkpoint(20, artifact("half")),)
-    place.clock += LATE_FACTOR * QUICK / 2 - 1
-    assert table.claim(IDLE) is None
-    place.clock += 2
+    backend.clock += LATE_FACTOR * QUICK / 2 - 1
+    assert table.claim(WorkerInfo(IDLE)) is None
+    backend.clock += 2
     assert claimed(table, IDLE).checkpoints == (Checkpoint(20, artifact("half")),)
 
 
-def test_very_short_trainings_are_given_time_to_begin(table: JobTable, place: SettablePlace) -> None:
+def test_very_short_trainings_are_given_time_to_begin(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
     claimed(table, SLOW)
     quick = claimed(table, "quick")
-    place.clock += 1
+    backend.clock += 1
     done(table, quick)
-    place.clock += FEWEST_SECONDS - 1
-    assert table.claim(IDLE) is None
-    place.clock += 1
-    assert table.claim(IDLE) is not None
+    backend.clock += FEWEST_SECONDS - 1
+    assert table.claim(WorkerInfo(IDLE)) is None
+    backend.clock += 1
+    assert table.claim(WorkerInfo(IDLE)) is not None
 
 
-def test_while_no_sibling_is_done_nothing_is_late(table: JobTable, place: SettablePlace) -> None:
+def test_while_no_sibling_is_done_nothing_is_late(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(2)))
     claimed(table, SLOW), claimed(table, "slow too")
-    place.clock += 900
-    assert table.claim(IDLE) is None
+    backend.clock += 900
+    assert table.claim(WorkerInfo(IDLE)) is None
 
 
-def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, place: SettablePlace) -> None:
+def test_only_what_a_merge_waits_for_is_run_twice(table: JobTable, backend: SettableBackend) -> None:
     first, second = shards(2)
     publish(table, [first, second, planned_job("compress", Stage.COMPRESS, [first, second])])
-    begun_late(table, place)
-    assert table.claim(IDLE) is None
+    begun_late(table, backend)
+    assert table.claim(WorkerInfo(IDLE)) is None
 
 
-def test_a_job_has_one_twin_at_most(table: JobTable, late: Lease) -> None:
+def test_a_job_has_one_speculative_attempt_at_most(table: JobTable, late: Lease) -> None:
     assert claimed(table, IDLE).job == late.job
-    assert table.claim(THIRD) is None
+    assert table.claim(WorkerInfo(THIRD)) is None
 
 
-def test_a_holder_is_not_its_own_twin(table: JobTable, late: Lease) -> None:
-    assert table.claim(SLOW) is None
-    assert table.renew(late).twin is False
+def test_a_holder_is_given_no_speculative_attempt_at_its_own_job(table: JobTable, late: Lease) -> None:
+    assert table.claim(WorkerInfo(SLOW)) is None
+    assert table.renew(late).speculative is False
 
 
-def test_of_many_idle_workers_one_becomes_the_twin(table: JobTable, late: Lease) -> None:
+def test_of_many_idle_workers_one_makes_the_speculative_attempt(table: JobTable, late: Lease) -> None:
     with ThreadPoolExecutor(4) as threads:
-        leases = list(threads.map(table.claim, [f"idle{number}" for number in range(8)]))
+        leases = list(threads.map(table.claim, [WorkerInfo(f"idle{number}") for number in range(8)]))
     assert [lease.job for lease in leases if lease] == [late.job]
 
 
-def test_the_longest_running_of_late_trainings_is_run_twice_first(table: JobTable, place: SettablePlace) -> None:
+def test_the_longest_running_of_late_trainings_is_run_twice_first(table: JobTable, backend: SettableBackend) -> None:
     publish(table, with_merge(shards(3)))
     slowest = claimed(table, "slowest")
-    place.clock += 1
-    slow = begun_late(table, place)
+    backend.clock += 1
+    slow = begun_late(table, backend)
     assert (claimed(table, IDLE).job, claimed(table, THIRD).job) == (slowest.job, slow.job)
 
 
-def test_what_is_ready_goes_before_what_is_late(table: JobTable, place: SettablePlace) -> None:
+def test_what_is_ready_goes_before_what_is_late(table: JobTable, backend: SettableBackend) -> None:
     publish(table, [*with_merge(shards(2)), planned_job("other")])
-    late = begun_late(table, place)
+    late = begun_late(table, backend)
     assert claimed(table, IDLE).name == "other"
     assert claimed(table, THIRD).job == late.job
 
 
-def test_a_worker_that_asks_for_nothing_gets_no_twin(table: JobTable, late: Lease) -> None:
-    assert table.exchange((), Claimant(IDLE), most=0).leases == ()
-    assert len(table.attempts(late.job)) == 1
-
-
-def test_a_twin_is_leased_in_the_transaction_that_hands_in_the_last_sibling(
-    table: JobTable, place: SettablePlace
+def test_a_speculative_attempt_is_leased_in_the_transaction_that_completes_the_last_sibling(
+    table: JobTable, backend: SettableBackend
 ) -> None:
     publish(table, with_merge(shards(2)))
     slow, idle = claimed(table, SLOW), claimed(table, IDLE)
     table.renew(idle, checkpoint=Checkpoint(20, artifact("half")))
     table.release(idle)
-    place.clock += QUICK
-    handed_in = Completion(claimed(table, IDLE), {"state": artifact("state"), "log": artifact("log")}, {})
-    (twin,) = table.exchange([handed_in], Claimant(IDLE), most=3).leases
-    assert (twin.job, twin.twin) == (slow.job, True)
+    backend.clock += QUICK
+    again = claimed(table, IDLE)
+    finished = [Finished(again.job, {"state": artifact("state"), "log": artifact("log")}, {})]
+    other = table.complete(again, finished, WorkerInfo(IDLE), or_best=True).next
+    assert other is not None
+    assert (other.job, other.speculative) == (slow.job, True)
 
 
 def test_a_late_training_that_needs_a_gpu_is_left_to_workers_that_have_one(
-    table: JobTable, place: SettablePlace
+    table: JobTable, backend: SettableBackend
 ) -> None:
-    publish(table, with_merge(shards(2, needs=Device.GPU)))
-    late = begun_late(table, place)
-    assert table.claim(IDLE, has=[Device.CPU]) is None
-    assert claimed(table, IDLE, has=GPU).job == late.job
+    publish(table, with_merge(shards(2, requires=Device.GPU)))
+    late = begun_late(table, backend)
+    assert table.claim(WorkerInfo(IDLE, capabilities=frozenset({Device.CPU}))) is None
+    assert claimed(table, IDLE, capabilities=GPU).job == late.job
 
 
 def test_a_late_training_is_not_given_to_a_worker_that_cannot_do_it(table: JobTable, late: Lease) -> None:
-    assert table.exchange((), Claimant(IDLE, cannot=frozenset({late.job}))).leases == ()
+    assert table.claim(WorkerInfo(IDLE, excluded=frozenset({late.job}))) is None
     assert claimed(table, THIRD).job == late.job
 
 
 @pytest.mark.parametrize("end", ["fail", "release"])
 def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, table: JobTable, late: Lease) -> None:
     WRITES[end](table, claimed(table, IDLE))
-    assert table.claim(IDLE) is None
+    assert table.claim(WorkerInfo(IDLE)) is None
     assert claimed(table, THIRD).job == late.job
 
 
@@ -197,38 +195,44 @@ def test_a_worker_that_gave_a_late_training_up_is_not_given_it_again(end: str, t
 def test_a_worker_is_given_what_comes_after_the_jobs_that_it_cannot_do(table: JobTable) -> None:
     first, second, third = planned = [planned_job(f"job{number}") for number in range(3)]
     publish(table, planned)
-    worker = Claimant(IDLE, cannot=frozenset({first.id, second.id}))
-    assert [lease.job for lease in table.exchange((), worker).leases] == [third.id]
-    assert table.exchange((), worker).leases == ()
-    assert table.claim(THIRD) is not None
+    worker = WorkerInfo(IDLE, excluded=frozenset({first.id, second.id}))
+    lease = table.claim(worker)
+    assert lease is not None
+    assert lease.job == third.id
+    assert table.claim(worker) is None
+    assert table.claim(WorkerInfo(THIRD)) is not None
 
 
-def problems(place: SettablePlace) -> tuple[str, ...]:
-    with place.reading() as connection:
-        return snapshot("s", "h", overview(connection, place.clock)).problems
+def problems(backend: SettableBackend) -> tuple[str, ...]:
+    with backend.reading() as connection:
+        return snapshot("s", "h", overview(connection, backend.clock)).problems
 
 
-def test_a_refused_job_is_told_with_the_reason_until_another_takes_it(table: JobTable, place: SettablePlace) -> None:
+def test_a_rejected_job_is_told_with_the_reason_until_another_takes_it(
+    table: JobTable, backend: SettableBackend
+) -> None:
     publish(table, [planned_job("job")])
-    table.release(claimed(table, IDLE), "it needs 9 GB and there are 4", refused=True)
-    (problem,) = problems(place)
+    table.release(claimed(table, IDLE), "it needs 9 GB and there are 4", rejected=True)
+    (problem,) = problems(backend)
     assert problem == "job waits for another worker: idle cannot do it: it needs 9 GB and there are 4"
     job = table.job("job")
     assert (job.state, job.failures) == (JobState.READY, 0)
     lease = claimed(table, THIRD)
-    assert problems(place) == ()
-    table.complete(lease, {}, {})
+    assert problems(backend) == ()
+    complete(table, lease, {}, {})
     assert table.job("job").error is None
 
 
-def test_a_job_that_is_given_back_for_another_reason_is_no_problem(table: JobTable, place: SettablePlace) -> None:
+def test_a_job_that_is_given_back_for_another_reason_is_no_problem(table: JobTable, backend: SettableBackend) -> None:
     publish(table, [planned_job("job")])
     table.release(claimed(table, IDLE), "the session ends")
-    assert problems(place) == ()
+    assert problems(backend) == ()
 
 
-def test_what_a_twin_cannot_do_its_holder_does(table: JobTable, place: SettablePlace, late: Lease) -> None:
-    table.release(claimed(table, IDLE), "too little memory", refused=True)
+def test_what_a_speculative_attempt_cannot_do_its_holder_does(
+    table: JobTable, backend: SettableBackend, late: Lease
+) -> None:
+    table.release(claimed(table, IDLE), "too little memory", rejected=True)
     assert table.job(late.job).error is None
-    assert problems(place) == ()
+    assert problems(backend) == ()
     done(table, late)

@@ -17,10 +17,23 @@ import pytest
 from orchestrator.artifacts import LocalStore, StoreFull
 from orchestrator.errors import ExitCode, HomeClosed
 from orchestrator.home import Home, LeaseSeconds
-from orchestrator.jobs import Artifact, Ending, Finished, JobState, Lease, Stage
+from orchestrator.jobs import (
+    Artifact,
+    Ending,
+    Finished,
+    JobState,
+    Lease,
+    Stage,
+    WorkerInfo,
+)
 from orchestrator.jobtable import JobTable
-from orchestrator.jobtable.sqlite import SqlitePlace
-from tests.jobtable_places import artifact, plan_of, planned_job
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from tests.jobtable_backends import (
+    artifact,
+    complete,
+    plan_of,
+    planned_job,
+)
 from workers import outage, room, supervisor
 from workers.console import Console
 from workers.hosts import Host
@@ -44,8 +57,8 @@ class PlayedRunner:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    with closing(SqlitePlace(tmp_path / "jobs.db")) as place:
-        table = JobTable(place, "here")
+    with closing(SqliteBackend(tmp_path / "jobs.db")) as backend:
+        table = JobTable(backend, "here")
         table.create()
         store, leases = LocalStore(tmp_path / "artifacts"), LeaseSeconds(60.0, 30.0)
         yield Home("here", table, store, tmp_path, shares_artifacts=False, leases=leases)
@@ -77,7 +90,7 @@ def done(monkeypatch: pytest.MonkeyPatch, worker: Supervisor) -> list[str]:
 
         def run(self) -> Result:
             finished = Finished(self.job, {"model": artifact(self.job)}, {})
-            self.next, _ = self._jobs.hand_on(self._lease, [finished], None, self._of.claimant, or_another=True)
+            self.next = self._jobs.complete(self._lease, [finished], self._of.info, or_best=True).next
             names.append(self._lease.name)
             if self._lease.name == ENDS_AFTER:
                 worker._shutdown.give("the session is over")
@@ -100,7 +113,7 @@ def served(worker: Supervisor) -> ExitCode:
         worker._release_next()
 
 
-def test_a_job_that_was_claimed_as_another_was_handed_in_is_the_next_one(
+def test_a_job_that_was_claimed_as_another_was_completed_is_the_next_one(
     home: Home, worker: Supervisor, done: list[str]
 ) -> None:
     both = [job for job in JOBS if job.name != ENDS_AFTER]
@@ -165,7 +178,7 @@ def test_a_worker_that_leaves_only_what_failed_for_good_and_what_waits_for_it_sa
 ) -> None:
     first = planned_job("first", Stage.TRAIN)
     home.jobs.publish(plan_of([first, *(planned_job(name, Stage.COMPRESS, [first]) for name in "ab")], seconds=3600))
-    lease = home.jobs.claim("another")
+    lease = home.jobs.claim(WorkerInfo("another"))
     assert lease is not None
     home.jobs.fail(lease, "the loss became nan", final=True)
     assert served(worker) is ExitCode.FAILED
@@ -176,7 +189,7 @@ def test_a_worker_that_cannot_do_what_is_left_says_so_and_leaves_it_to_others(
     home: Home, worker: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home.jobs.publish(plan_of(JOBS, seconds=3600))
-    monkeypatch.setattr(worker, "_cannot", frozenset(job.id for job in JOBS))
+    monkeypatch.setattr(worker, "_excluded", frozenset(job.id for job in JOBS))
     assert served(worker) is ExitCode.TRY_LATER
     assert "cannot be done on this machine; orch status tells why" in said(worker)
 
@@ -215,7 +228,7 @@ def test_the_job_that_turned_out_not_to_be_for_this_machine_is_not_claimed_again
             self._jobs, self._lease = jobs, lease
 
         def run(self) -> Result:
-            self._jobs.release(self._lease, "it does not fit", refused=True)
+            self._jobs.release(self._lease, "it does not fit", rejected=True)
             return Result.REJECTED
 
     monkeypatch.setattr(supervisor, "Session", RejectingSession)
@@ -270,7 +283,7 @@ def test_without_room_no_job_is_taken_and_with_room_again_all_of_them_are(
 
     def take(lease: Lease, _runner: object) -> Result:
         taken.append(lease.job)
-        home.jobs.complete(lease, {"model": artifact(lease.job)}, {})
+        complete(home.jobs, lease, {"model": artifact(lease.job)}, {})
         return Result.DONE
 
     monkeypatch.setattr(worker, "_idle", makes_room_at_the_third_look)

@@ -43,7 +43,7 @@ def test_it_holds_the_package_with_its_data_and_nothing_that_is_made_from_it(whe
     assert {
         "models/training.py",
         "orchestrator/cells/worker.py.txt",
-        "orchestrator/jobtable/migrations/0002_needs.py",
+        "orchestrator/jobtable/schema/migrations/0002_needs.py",
         "orchestrator/presets/tiny.toml",
         "workers/__main__.py",
     } <= names

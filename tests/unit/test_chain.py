@@ -1,4 +1,4 @@
-"""Jobs under way: which can be handed in together, which files that takes, and what is void."""
+"""Jobs under way: which can be completed together, which files that takes, and what is void."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def jobs(chain: Chain) -> list[str]:
     return [chain_step.job for chain_step in chain]
 
 
-def test_what_is_finished_from_the_held_job_on_is_handed_in_together() -> None:
+def test_what_is_finished_from_the_held_job_on_is_completed_together() -> None:
     under_way = chain(Status.FINISHED, Status.FINISHED, Status.AT_RUNNER)
     assert [chain_step.job for chain_step in under_way.finished()] == ["0", "1"]
     under_way.drop(2)
     assert (under_way.held.job, under_way.after(1)) == ("2", None)
 
 
-def test_nothing_is_handed_in_before_the_held_job_is_done() -> None:
+def test_nothing_is_completed_before_the_held_job_is_done() -> None:
     assert chain(Status.AT_RUNNER, Status.FINISHED).finished() == []
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from orchestrator.jobs import Lives
+from orchestrator.jobs import FailureStatistics
 from workers.checkpoint_policy import (
     FIRST_CHECKPOINT_SECONDS,
     PRIOR_SECONDS_BETWEEN_DEATHS,
@@ -36,13 +36,13 @@ def test_a_person_who_says_how_often_is_obeyed() -> None:
 
 
 def test_without_deaths_the_longer_a_study_has_run_the_longer_it_is_trusted() -> None:
-    assert seconds_between_deaths(Lives(0.0, 0)) == PRIOR_SECONDS_BETWEEN_DEATHS
-    assert seconds_between_deaths(Lives(1000.0, 0)) == PRIOR_SECONDS_BETWEEN_DEATHS + 1000
+    assert seconds_between_deaths(FailureStatistics(0.0, 0)) == PRIOR_SECONDS_BETWEEN_DEATHS
+    assert seconds_between_deaths(FailureStatistics(1000.0, 0)) == PRIOR_SECONDS_BETWEEN_DEATHS + 1000
 
 
 def test_every_death_shortens_the_estimate() -> None:
-    assert seconds_between_deaths(Lives(1800.0, 2)) == (PRIOR_SECONDS_BETWEEN_DEATHS + 1800) / 3
+    assert seconds_between_deaths(FailureStatistics(1800.0, 2)) == (PRIOR_SECONDS_BETWEEN_DEATHS + 1800) / 3
 
 
 def test_the_estimate_is_finite_even_when_everything_dies_at_once() -> None:
-    assert math.isfinite(seconds_between_deaths(Lives(0.0, 100)))
+    assert math.isfinite(seconds_between_deaths(FailureStatistics(0.0, 100)))

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.errors import HomeClosed, HomeError
-from orchestrator.jobs import Claimant, JobState, Lease, Stage
+from orchestrator.jobs import JobState, Lease, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from workers import outage
 from workers.console import Console
@@ -41,7 +41,7 @@ def keeper(
 ) -> LeaseKeeper:
     trouble = Outage(Console("w1", StringIO()), waits, in_notebook=False)
     table = cast(JobTable, PlayedTable(*answers))
-    return LeaseKeeper(table, LEASE, Claimant("w1"), stopping, trouble, lambda _: None)
+    return LeaseKeeper(table, LEASE, WorkerInfo("w1"), stopping, trouble, lambda _: None)
 
 
 def test_two_renewals_may_fail_and_workers_that_began_together_do_not_stay_together() -> None:

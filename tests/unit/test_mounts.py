@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import mounts
-from orchestrator.jobtable.mounts import unsafe_file_system
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends import mounts
+from orchestrator.jobtable.backends.mounts import unsafe_file_system
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 
 TABLE = """\
 overlay / overlay rw 0 0
@@ -58,5 +58,5 @@ def test_a_job_table_on_a_mounted_drive_is_refused_with_the_reason(
     table.write_text(TABLE + f"drive {tmp_path} fuse.drive rw 0 0\n")
     monkeypatch.setattr(mounts, "MOUNTS", table)
     with pytest.raises(HomeError, match=r"is on fuse\.drive, .* locks .* local disk"):
-        SqlitePlace(tmp_path / "jobs.db")
+        SqliteBackend(tmp_path / "jobs.db")
     assert not (tmp_path / "jobs.db").exists()

@@ -48,7 +48,7 @@ def test_a_benchmark_waits_for_its_model_and_for_the_float32_reference(small_stu
 
 def test_the_first_job_has_the_longest_path(small_study: Study) -> None:
     jobs = make_plan(small_study).jobs
-    assert [job.remaining_path for job in jobs] == [6, 5, 4, 3, 2, 2, 1, 1]
+    assert [job.critical_path for job in jobs] == [6, 5, 4, 3, 2, 2, 1, 1]
 
 
 def test_parents_come_before_children() -> None:
@@ -91,7 +91,7 @@ def test_leases_are_no_part_of_a_job() -> None:
 
 
 @pytest.mark.parametrize(
-    ("architecture", "device", "needs"),
+    ("architecture", "device", "requires"),
     [
         ("alexnet-tiny", "auto", Device.CPU),
         ("alexnet", "auto", Device.GPU),
@@ -101,12 +101,12 @@ def test_leases_are_no_part_of_a_job() -> None:
     ],
 )
 def test_a_training_needs_the_device_that_the_study_or_the_architecture_asks_for(
-    architecture: str, device: str, needs: Device
+    architecture: str, device: str, requires: Device
 ) -> None:
     text = SMALL.replace('"alexnet-tiny"', f'"{architecture}"').replace("threads = 1\n\n", f'device = "{device}"\n\n')
     jobs = make_plan(Study.parse(text)).jobs
-    assert {job.needs for job in jobs if job.stage is Stage.TRAIN} == {needs}
-    assert {job.needs for job in jobs if job.stage is not Stage.TRAIN} == {Device.CPU}
+    assert {job.requires for job in jobs if job.stage is Stage.TRAIN} == {requires}
+    assert {job.requires for job in jobs if job.stage is not Stage.TRAIN} == {Device.CPU}
 
 
 def test_where_a_job_may_run_is_no_part_of_it() -> None:
@@ -221,7 +221,7 @@ def test_how_much_momentum_a_mean_would_have_is_no_part_of_its_jobs() -> None:
 def test_merges_need_the_device_that_trains_and_are_no_steps() -> None:
     jobs = make_plan(averaged('device = "gpu"')).jobs
     merges = [job for job in jobs if job.stage is Stage.MERGE]
-    assert ({job.needs for job in merges}, {job.steps for job in merges}) == ({Device.GPU}, {0})
+    assert ({job.requires for job in merges}, {job.steps for job in merges}) == ({Device.GPU}, {0})
 
 
 def on_images(shape: tuple[int, int, int], architecture: str) -> Plan:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from orchestrator import status_view
 from orchestrator.jobs import Job, JobState, Stage
-from orchestrator.jobtable.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
 from orchestrator.progress import snapshot
 
 

@@ -67,7 +67,7 @@ def second_beside(
     return history, holder, beside_it
 
 
-@pytest.mark.parametrize(("first", "second"), [(Ending.DONE, Ending.OUTRUN), (Ending.OUTRUN, Ending.DONE)])
+@pytest.mark.parametrize(("first", "second"), [(Ending.DONE, Ending.SUPERSEDED), (Ending.SUPERSEDED, Ending.DONE)])
 def test_what_a_second_attempt_beside_a_late_one_does_is_not_lost(first: Ending, second: Ending) -> None:
     history, *_ = second_beside(first, second, at_work=(0, 100), beside=(50, 100))
     assert history.repeated_steps == 0

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable import sqlite_files
-from orchestrator.jobtable.sqlite import SqlitePlace
+from orchestrator.jobtable.backends import sqlite_files
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -64,6 +64,6 @@ def test_a_disk_that_is_mounted_read_only_is_no_missing_right(tmp_path: Path, mo
 
 
 def test_a_table_that_cannot_be_made_is_told_with_the_reason(tmp_path: Path) -> None:
-    place = SqlitePlace(tmp_path / "gone" / "jobs.db")
-    with pytest.raises(HomeError, match=r"cannot be made: No such file"), place.reading():
+    backend = SqliteBackend(tmp_path / "gone" / "jobs.db")
+    with pytest.raises(HomeError, match=r"cannot be made: No such file"), backend.reading():
         pass

@@ -1,0 +1,211 @@
+"""The whole table in a few sums: how many jobs are where, how far trainings are, who was heard of when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select
+
+from orchestrator import untrusted
+from orchestrator.jobs import Device, Ending, FailureStatistics, Job, JobState, Stage
+from orchestrator.jobtable.schema import rows
+from orchestrator.jobtable.schema.rows import as_job
+from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, jobs
+
+
+@dataclass(frozen=True)
+class TrainingSums:
+    """All trainings of one model together."""
+
+    model: str
+    step: int
+    steps: int
+    loss: float | None
+    """The loss of the visit that is furthest along."""
+    worked_steps: int
+    """Steps that attempts have taken, those that were taken again included."""
+    worked_seconds: float
+    running: int = 0
+    """Visits that are under way at once."""
+
+
+@dataclass(frozen=True)
+class WorkerSeen:
+    """A worker as its latest attempt shows it."""
+
+    name: str
+    host: str
+    device: str
+    seen: float
+    job: str | None
+    """Name of the job that it holds, or does beside a holder that is late."""
+    progress: Mapping[str, Any]
+    """What it said of that job last; of a job that two are at, nothing is known of who said it."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One moment of the table."""
+
+    now: float
+    """When that was, in seconds since 1970 by the backend's clock."""
+    counts: Counter[JobState]
+    trainings: tuple[TrainingSums, ...]
+    workers: tuple[WorkerSeen, ...]
+    troubled: tuple[Job, ...]
+    """Quarantined, failed and to be tried again, or given back by a worker that cannot do it."""
+    silent: tuple[Job, ...]
+    """Held under a lease that has expired; the next worker that claims takes them over."""
+    waiting_for_gpu: int = 0
+    """Ready jobs that need a GPU, while no worker is at work on such a job."""
+
+
+def overview(connection: Connection, now: float) -> Overview:
+    return Overview(
+        now=now,
+        counts=_counts(connection),
+        trainings=tuple(_trainings(connection)),
+        workers=tuple(_workers(connection)),
+        troubled=tuple(_troubled(connection)),
+        silent=tuple(_silent(connection, now)),
+        waiting_for_gpu=_waiting_for_gpu(connection),
+    )
+
+
+def failure_statistics(connection: Connection) -> FailureStatistics:
+    """How long workers were at work, and how many of them died at it."""
+    died = case((attempts.c.outcome == Ending.EXPIRED, 1), else_=0)
+    worked = func.sum(case((attempts.c.started < _LAST_SIGN, _LAST_SIGN - attempts.c.started), else_=0.0))
+    seconds, deaths = connection.execute(select(func.coalesce(worked, 0.0), func.coalesce(func.sum(died), 0))).one()
+    return FailureStatistics(float(seconds), int(deaths))
+
+
+# A dead worker's attempt ends when it is reaped, perhaps hours after its worker was last heard of; that of one that was
+# superseded without its being heard.
+_LAST_SIGN = case(
+    (attempts.c.outcome.in_([Ending.EXPIRED, Ending.SUPERSEDED]), attempts.c.seen),
+    else_=func.coalesce(attempts.c.ended, attempts.c.seen),
+)
+
+
+def _counts(connection: Connection) -> Counter[JobState]:
+    shown = or_(jobs.c.planned, jobs.c.state == JobState.CANCELLED)
+    rows = connection.execute(select(jobs.c.state, func.count()).where(shown).group_by(jobs.c.state))
+    return Counter({JobState(state): count for state, count in rows})
+
+
+def _trainings(connection: Connection) -> Iterator[TrainingSums]:
+    trains = and_(jobs.c.stage == Stage.TRAIN, jobs.c.planned, jobs.c.state != JobState.CANCELLED)
+    taken = case((jobs.c.state == JobState.DONE, jobs.c.steps), else_=jobs.c.step)
+    running = case((jobs.c.state == JobState.RUNNING, 1), else_=0)
+    sums = select(
+        jobs.c.model,
+        func.sum(taken).label("step"),
+        func.sum(jobs.c.steps).label("steps"),
+        func.sum(running).label("running"),
+    ).where(trains)
+    worked = _worked(connection)
+    for row in connection.execute(sums.group_by(jobs.c.model).order_by(jobs.c.model)):
+        steps, seconds = worked.get(row.model, (0, 0.0))
+        loss = _loss(connection, row.model) if row.step else None
+        yield TrainingSums(
+            model=untrusted.name("a model's name", row.model),
+            step=untrusted.whole("a step", row.step),
+            steps=untrusted.whole("a number of steps", row.steps),
+            loss=loss,
+            worked_steps=steps,
+            worked_seconds=seconds,
+            running=int(row.running),
+        )
+
+
+def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
+    """Steps and seconds of all attempts that got anywhere, by model.
+
+    An attempt that ended before it began saw its clock set back: how long it took nobody knows.
+    """
+    steps = func.sum(attempts.c.to_step - attempts.c.from_step)
+    seconds = func.sum(_LAST_SIGN - attempts.c.started)
+    rows = connection.execute(
+        select(jobs.c.model, steps, seconds)
+        .join_from(attempts, jobs, jobs.c.id == attempts.c.job)
+        .where(attempts.c.to_step > attempts.c.from_step, attempts.c.started < _LAST_SIGN)
+        .group_by(jobs.c.model)
+    )
+    return {model: (int(steps), float(seconds)) for model, steps, seconds in rows}
+
+
+def _loss(connection: Connection, model: str) -> float | None:
+    begun = or_(jobs.c.state == JobState.DONE, jobs.c.step > 0)
+    row = connection.execute(
+        select(jobs.c.metrics, jobs.c.progress)
+        .where(jobs.c.stage == Stage.TRAIN, jobs.c.model == model, jobs.c.planned, begun)
+        .order_by(jobs.c.remaining_path, jobs.c.name)
+        .limit(1)
+    ).first()
+    said = {} if row is None else untrusted.mapping("what a worker said", row.metrics or row.progress)
+    loss = said.get("loss")
+    return loss if isinstance(loss, int | float) else None
+
+
+def _workers(connection: Connection) -> Iterator[WorkerSeen]:
+    latest: dict[str, Row[Any]] = {}
+    for row in (*_last_begun(connection), *_under_way(connection)):
+        latest[row.worker] = max(latest.get(row.worker, row), row, key=_lateness)
+    for _, row in sorted(latest.items()):
+        holds = row.outcome is None
+        yield WorkerSeen(
+            name=untrusted.text("a worker's name", row.worker),
+            host=untrusted.text("a host's name", row.host),
+            device=untrusted.text("a device's name", row.device),
+            seen=rows.moment(row.last_sign),
+            job=rows.job_name(row.name) if holds else None,
+            progress=rows.progress(row.progress) if holds and row.twin_token is None else {},
+        )
+
+
+_ATTEMPTS_AT_JOBS = select(
+    attempts, _LAST_SIGN.label("last_sign"), jobs.c.name, jobs.c.progress, jobs.c.twin_token
+).join(jobs, jobs.c.id == attempts.c.job)
+
+
+def _last_begun(connection: Connection) -> Sequence[Row[Any]]:
+    """The latest attempts of each worker: jobs that were completed as a run began at the same moment."""
+    last = select(attempts.c.worker, func.max(attempts.c.started).label("started")).group_by(attempts.c.worker)
+    begun = last.subquery()
+    alike = and_(begun.c.worker == attempts.c.worker, begun.c.started == attempts.c.started)
+    return connection.execute(_ATTEMPTS_AT_JOBS.join(begun, alike)).all()
+
+
+def _under_way(connection: Connection) -> Sequence[Row[Any]]:
+    """These began last whatever the clock said: it may have been set back since others began."""
+    return connection.execute(_ATTEMPTS_AT_JOBS.where(attempts.c.ended.is_(None))).all()
+
+
+def _lateness(attempt: Row[Any]) -> tuple[bool, float, str, int]:
+    return attempt.outcome is None, attempt.last_sign, attempt.job, attempt.number
+
+
+def _troubled(connection: Connection) -> Iterator[Job]:
+    failed = and_(jobs.c.failures > 0, jobs.c.state.in_([JobState.READY, JobState.RUNNING]))
+    # Another may have taken it since; nothing is wrong then.
+    rejected = and_(jobs.c.error.is_not(None), jobs.c.state == JobState.READY)
+    wrong = jobs.c.planned & or_(jobs.c.state == JobState.QUARANTINED, failed, rejected)
+    yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))
+
+
+def _waiting_for_gpu(connection: Connection) -> int:
+    # Each by its index: in a large table most jobs wait for others.
+    running, ready = (
+        connection.execute(select(func.count()).select_from(jobs).where(which, jobs.c.needs == Device.GPU)).scalar_one()
+        for which in (IS_RUNNING, IS_READY)
+    )
+    return 0 if running else int(ready)
+
+
+def _silent(connection: Connection, now: float) -> Iterator[Job]:
+    expired = and_(IS_RUNNING, jobs.c.lease_expires < now)
+    yield from (as_job(row) for row in connection.execute(select(jobs).where(expired).order_by(jobs.c.name)))

@@ -1,0 +1,278 @@
+"""Putting a plan into the table: set arithmetic between the jobs that are there and those that are asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Integer,
+    Text,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
+
+from orchestrator.errors import OrchError, UsageError
+from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
+from orchestrator.jobtable.backends.prepared import PreparedRows, Row, together
+from orchestrator.jobtable.schema import rows
+from orchestrator.jobtable.schema.tables import data, edges, jobs, study
+from orchestrator.jobtable.transactions.interventions import FORGOTTEN, is_begun
+from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
+
+if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `orch status` need not load
+    from orchestrator.planner import Plan
+    from orchestrator.study import LeasesSection
+
+
+@dataclass(frozen=True)
+class PlanChange:
+    """What publishing a plan does to the jobs."""
+
+    added: int
+    kept: int
+    """Jobs that were in the table before, with whatever state they have reached."""
+    revived: int
+    """Cancelled before, and asked for again."""
+    cancelled: int
+    """No longer asked for, and not done."""
+    interrupted: tuple[str, ...] = ()
+    """Names of those among the cancelled that a worker is at, or that have come to some step already."""
+    set_aside: tuple[str, ...] = ()
+    """Names of the done that are no longer asked for; their results are kept, and count when they are again."""
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether it touches what somebody has computed."""
+        return bool(self.interrupted or self.set_aside)
+
+
+class WorkAtStake(OrchError):
+    """A plan was not published, because it would touch what somebody has computed."""
+
+
+def preview(connection: Connection, plan: Plan) -> PlanChange:
+    """What publishing the plan would do.  Raises UsageError if the home holds another study."""
+    _refuse_another_study(connection, plan)
+    return compare(_before(connection), plan)
+
+
+def publish(
+    connection: Connection,
+    plan: Plan,
+    published: Mapping[str, Artifact],
+    notes: Sequence[str],
+    now: float,
+    *,
+    cautious: bool = False,
+) -> PlanChange:
+    """Make the table hold exactly this plan.
+
+    Raises:
+        UsageError: the home holds another study.
+        WorkAtStake: it is to be cautious, and would disturb.
+    """
+    assert plan.study.leases.seconds is not None, "a plan is published with the leases of its home"
+    _refuse_another_study(connection, plan)
+    before = _before(connection)
+    change = compare(before, plan)
+    if cautious and change.disturbs:
+        raise WorkAtStake("Workers have gone on since what this plan would cancel was looked at; plan again.")
+    _set_study(connection, plan, notes, now)
+    _set_data(connection, published)
+    states = {row.id: row.state for row in before}
+    _withdraw(connection, _vanished(before, plan), now)
+    fresh = [job for job in plan.jobs if job.id not in states]
+    kept = [job for job in plan.jobs if job.id in states]
+    _insert(connection, fresh, plan.study.leases)
+    _keep(connection, kept, plan.study.leases)
+    revived = [job.id for job in kept if states[job.id] == JobState.CANCELLED]
+    _each(connection, update(jobs).values(**FORGOTTEN), revived)
+    _count_pending_parents(connection)
+    return change
+
+
+def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
+    """The set arithmetic between the rows that are there (id, name, state, step, planned) and those asked for."""
+    states = {row.id: row.state for row in before}
+    there = [states[job.id] for job in plan.jobs if job.id in states]
+    vanished = _vanished(before, plan)
+    cancelled = [row for row in vanished if row.state not in (JobState.DONE, JobState.CANCELLED)]
+    return PlanChange(
+        added=len(plan.jobs) - len(there),
+        kept=len(there) - there.count(JobState.CANCELLED),
+        revived=there.count(JobState.CANCELLED),
+        cancelled=len(cancelled),
+        interrupted=_names(row for row in cancelled if is_begun(row)),
+        set_aside=_names(row for row in vanished if row.state == JobState.DONE),
+    )
+
+
+def _before(connection: Connection) -> Sequence[Any]:
+    columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.step, jobs.c.planned)
+    return connection.execute(select(*columns)).all()
+
+
+def _names(found: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(sorted(rows.job_name(row.name) for row in found))
+
+
+def _vanished(before: Sequence[Any], plan: Plan) -> list[Any]:
+    planned = {job.id for job in plan.jobs}
+    return [row for row in before if row.planned and row.id not in planned]
+
+
+_ROWS_AT_ONCE = 5_000
+
+_PLANNED: Mapping[str, type[str | int | float]] = {
+    "id": str,
+    "name": str,
+    "stage": str,
+    "model": str,
+    "steps": int,
+    "spec": str,
+    "inputs": str,
+    "remaining_path": int,
+    "needs": str,
+}
+"""What a plan says of a job, column by column; the two of JSON as text."""
+_SECONDS: ColumnElement[float] = bindparam("lease_seconds", type_=Double)
+_TRIES: ColumnElement[int] = bindparam("tries", type_=Integer)
+_DEATHS: ColumnElement[int] = bindparam("deaths", type_=Integer)
+
+_FRESH = PreparedRows(
+    lambda given: insert(jobs).from_select(
+        [*_PLANNED, "planned", "state", "undone_parents", "lease_seconds", "tries"],
+        select(
+            *(getattr(given, column) for column in _PLANNED),
+            true(),
+            # Until the parents are counted, which gives every job of the plan its state.
+            literal(JobState.CANCELLED.value, Text),
+            literal(0, Integer),
+            _SECONDS,
+            _TRIES,
+        ),
+    ),
+    **_PLANNED,
+)
+_EDGES = PreparedRows(
+    lambda given: insert(edges).from_select(["parent", "child"], select(given.parent, given.child)),
+    parent=str,
+    child=str,
+)
+_KEPT = PreparedRows(
+    lambda given: (
+        update(jobs)
+        .where(jobs.c.id == given.id)
+        .values(
+            planned=true(),
+            remaining_path=given.remaining_path,
+            needs=given.needs,
+            lease_seconds=_SECONDS,
+            tries=_TRIES,
+            # Fewer tries than were used already: one more failure, or death, is the last.
+            failures=case((jobs.c.failures > _TRIES, _TRIES), else_=jobs.c.failures),
+            stuck_deaths=case((jobs.c.stuck_deaths > _DEATHS, _DEATHS), else_=jobs.c.stuck_deaths),
+        )
+    ),
+    id=str,
+    remaining_path=int,
+    needs=str,
+)
+
+
+def _refuse_another_study(connection: Connection, plan: Plan) -> None:
+    held = connection.execute(select(study.c.name)).scalar_one()
+    if held is not None and held != plan.study.name:
+        raise UsageError(f"This home holds the study {held!r}; give {plan.study.name!r} a home of its own with --home.")
+
+
+def _set_study(connection: Connection, plan: Plan, notes: Sequence[str], now: float) -> None:
+    document = plan.study.model_dump(mode="json")
+    connection.execute(update(study).values(name=plan.study.name, document=document, notes=list(notes), planned_at=now))
+
+
+def _set_data(connection: Connection, published: Mapping[str, Artifact]) -> None:
+    """Name what was published, and, of what was put again because it was lost or damaged, where it is now."""
+    known = set(connection.execute(select(data.c.name)).scalars())
+    for name, artifact in published.items():
+        if name in known:
+            connection.execute(update(data).where(data.c.name == name).values(**asdict(artifact)))
+        else:
+            connection.execute(insert(data).values(name=name, **asdict(artifact)))
+
+
+def _withdraw(connection: Connection, vanished: Sequence[Any], now: float) -> None:
+    """Set aside what the plan no longer has, and cancel what of it is not done."""
+    undone = [row.id for row in vanished if row.state not in (JobState.DONE, JobState.CANCELLED)]
+    close_attempts(connection, [row.id for row in vanished if row.state == JobState.RUNNING], Ending.CANCELLED, now)
+    _each(connection, update(jobs).values(planned=False), [row.id for row in vanished])
+    _each(connection, update(jobs).values(state=JobState.CANCELLED, **CLEARED_LEASE), undone)
+
+
+def _each(connection: Connection, statement: Any, ids: Sequence[str]) -> None:
+    if ids:
+        connection.execute(statement.where(jobs.c.id == bindparam("job_id")), [{"job_id": id_} for id_ in ids])
+
+
+def _insert(connection: Connection, fresh: Sequence[PlannedJob], leases: LeasesSection) -> None:
+    _write(connection, _FRESH, map(_row, fresh), lease_seconds=leases.seconds, tries=leases.tries)
+    _write(connection, _EDGES, ({"parent": parent, "child": job.id} for job in fresh for parent in job.parents))
+
+
+def _row(job: PlannedJob) -> Row:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "stage": job.stage,
+        "model": job.model,
+        "steps": job.steps,
+        "spec": json.dumps(job.spec, sort_keys=True),
+        "inputs": json.dumps({name: asdict(ref) for name, ref in job.inputs.items()}, sort_keys=True),
+        "remaining_path": job.critical_path,
+        "needs": job.requires,
+    }
+
+
+def _keep(connection: Connection, kept: Sequence[PlannedJob], leases: LeasesSection) -> None:
+    """Bring what may change of a kept job up to date: its place in the graph and the rules of its lease."""
+    deaths = max(leases.tries, FEWEST_DEATHS)
+    _write(connection, _KEPT, map(_kept_row, kept), lease_seconds=leases.seconds, tries=leases.tries, deaths=deaths)
+
+
+def _kept_row(job: PlannedJob) -> Row:
+    return {"id": job.id, "remaining_path": job.critical_path, "needs": job.requires}
+
+
+def _write(connection: Connection, statement: PreparedRows, rows: Iterable[Row], **values: Any) -> None:
+    """Write the rows in parts: all at once, the text of a large plan would be held in memory several times."""
+    left = iter(rows)
+    while part := list(islice(left, _ROWS_AT_ONCE)):
+        together(connection, statement.with_rows(connection, part, **values))
+
+
+def _count_pending_parents(connection: Connection) -> None:
+    """Give every planned job that waits or was cancelled its count of pending parents, and the state that follows."""
+    parent = jobs.alias("parent")
+    pending = (
+        select(func.count())
+        .select_from(edges.join(parent, parent.c.id == edges.c.parent))
+        .where(edges.c.child == jobs.c.id, parent.c.state != JobState.DONE)
+        .correlate(jobs)
+        .scalar_subquery()
+    )
+    waiting = jobs.c.planned & jobs.c.state.in_([JobState.BLOCKED, JobState.READY, JobState.CANCELLED])
+    state = case((pending == 0, JobState.READY.value), else_=JobState.BLOCKED.value)
+    connection.execute(update(jobs).where(waiting).values(undone_parents=pending, state=state))

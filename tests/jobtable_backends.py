@@ -1,0 +1,302 @@
+"""What proofs of the job table start from: fresh databases with a clock that the test sets, and plans made by hand.
+
+A test module that imports `fixture_backend_of` has the fixture `backend_of`, once for every kind of backend, and with
+`fixture_backend` one database of it.  The proofs themselves stand in `tests/integration`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+import pytest
+from sqlalchemy import Row, make_url, select
+
+from orchestrator.drive import signin
+from orchestrator.drive.client import DriveClient
+from orchestrator.jobs import Artifact, Finished, InputRef, Lease, PlannedJob, Stage, WorkerInfo
+from orchestrator.jobtable import JobTable
+from orchestrator.jobtable.backends.backend import Backend
+from orchestrator.jobtable.backends.drive_file import DriveFile
+from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.backends.snapshot import SnapshotBackend
+from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from orchestrator.jobtable.schema import tables
+from orchestrator.planner import Plan, make_plan
+from orchestrator.study import Study
+from tests.conditional_files import FileOnDisk
+from tests.conftest import SMALL
+from tests.drive import DriveServer
+from tests.postgres_server import fresh_database
+
+
+class SettableBackend(Backend, Protocol):
+    """A backend whose clock the test moves."""
+
+    clock: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of a race a kind of backend is asked for."""
+
+    jobs: int
+    lease_seconds: float
+    orders: int
+    """How many orders of events a state machine tries."""
+    rounds: int
+    """Rounds in which two want the same job."""
+    beats: int
+    """Heartbeats of a lease, of which every other one meets nobody."""
+    skew_seconds: float = 0.0
+    """By how much two processes may read the backend's clock differently."""
+
+
+AT_ONCE = Scale(jobs=2_000, lease_seconds=1.0, orders=30, rounds=50, beats=1_000)
+IN_TURN = Scale(jobs=80, lease_seconds=3.0, orders=8, rounds=12, beats=150)
+"""Where every change swaps the whole table, and those who meet pause for up to seconds."""
+ON_DRIVE = dataclasses.replace(IN_TURN, skew_seconds=1.0)
+"""Its clock is told in whole seconds."""
+
+
+class BackendOf(Protocol):
+    """Opens databases by name, new ones empty.  Can be pickled, so that other processes open the same database."""
+
+    @property
+    def scale(self) -> Scale: ...
+
+    def __call__(self, database: str) -> SettableBackend: ...
+
+    def in_real_time(self, database: str) -> Backend:
+        """With the clock that the backend has outside tests."""
+        ...
+
+
+class _Settable:
+    """Before a backend among a class's bases: the clock of that backend becomes the test's."""
+
+    clock = 1_000_000.0
+
+    def now(self, connection: object) -> float:  # noqa: ARG002
+        return self.clock
+
+
+class SettableSqliteBackend(_Settable, SqliteBackend):
+    pass
+
+
+class SettablePostgresqlBackend(_Settable, PostgresqlBackend):
+    pass
+
+
+@dataclass(frozen=True)
+class SqliteBackendOf:
+    """A file for each database."""
+
+    directory: Path
+    scale: Scale = AT_ONCE
+
+    def __call__(self, database: str) -> SettableSqliteBackend:
+        return SettableSqliteBackend(self.directory / f"{database}.db")
+
+    def in_real_time(self, database: str) -> SqliteBackend:
+        return SqliteBackend(self.directory / f"{database}.db")
+
+
+@dataclass(frozen=True)
+class PostgresqlBackendOf:
+    """A schema for each, in one database: PostgreSQL makes it a hundred times quicker than a database."""
+
+    url: str
+    scale: Scale = AT_ONCE
+
+    def __call__(self, database: str) -> SettablePostgresqlBackend:
+        return SettablePostgresqlBackend(self.schema(database))
+
+    def in_real_time(self, database: str) -> PostgresqlBackend:
+        return PostgresqlBackend(self.schema(database))
+
+    def schema(self, name: str) -> str:
+        """The URL of a schema, made if it is not there yet."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        own = make_url(self.url).update_query_dict({"options": f"-csearch_path={name}"})
+        return own.render_as_string(hide_password=False)
+
+
+@contextmanager
+def _sqlite(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    yield SqliteBackendOf(request.getfixturevalue("tmp_path"))
+
+
+@contextmanager
+def _postgresql(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    with fresh_database(request.getfixturevalue("postgres")) as url:
+        yield PostgresqlBackendOf(url)
+
+
+class SettableSnapshotBackend(_Settable, SnapshotBackend):
+    pass
+
+
+@dataclass(frozen=True)
+class SnapshotBackendOf:
+    """A snapshot for each, in a file of this machine."""
+
+    directory: Path
+    scale: Scale = IN_TURN
+
+    def __call__(self, database: str) -> SettableSnapshotBackend:
+        return SettableSnapshotBackend(FileOnDisk(self.directory / database))
+
+    def in_real_time(self, database: str) -> SnapshotBackend:
+        return SnapshotBackend(FileOnDisk(self.directory / database))
+
+
+@contextmanager
+def _snapshot(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    yield SnapshotBackendOf(request.getfixturevalue("tmp_path"))
+
+
+@dataclass(frozen=True)
+class DriveBackendOf:
+    """A snapshot for each, in a file on the Drive server of the tests."""
+
+    url: str
+    token_file: Path
+    ids: Path
+    """A directory with a file for each database: its id on Drive."""
+    scale: Scale = ON_DRIVE
+
+    def __call__(self, database: str) -> SettableSnapshotBackend:
+        return SettableSnapshotBackend(self._file(database))
+
+    def in_real_time(self, database: str) -> SnapshotBackend:
+        return SnapshotBackend(self._file(database))
+
+    def _file(self, database: str) -> DriveFile:
+        client = DriveClient(signin.of_token_file(self.token_file), self.url)
+        note = self.ids / f"{database}.id"
+        if not note.exists():
+            file = client.new_id()
+            client.create(file, database, "root", b"", {})
+            note.write_text(file)
+        return DriveFile(client, note.read_text(), database)
+
+
+@contextmanager
+def _drive(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    directory: Path = request.getfixturevalue("tmp_path")
+    with DriveServer() as drive:
+        account = drive.account("ann@example.org")
+        yield DriveBackendOf(drive.url, account.token_file(directory / "token"), directory)
+
+
+BACKENDS: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[BackendOf]]] = {
+    "sqlite": _sqlite,
+    "snapshot": _snapshot,
+    "postgresql": _postgresql,
+    "drive": _drive,
+}
+"""Every kind of backend: a new one joins all proofs by one entry here."""
+
+
+@pytest.fixture(name="backend_of", params=BACKENDS)
+def fixture_backend_of(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    with BACKENDS[request.param](request) as backend_of:
+        yield backend_of
+
+
+@pytest.fixture(name="backend")
+def fixture_backend(backend_of: BackendOf) -> Iterator[SettableBackend]:
+    with closing(backend_of("jobs")) as backend:
+        yield backend
+
+
+def planned_job(name: str, stage: Stage = Stage.BENCHMARK, parents: Iterable[PlannedJob] = ()) -> PlannedJob:
+    """A job as the planner makes them: a training goes on from its parent's `state`, others read what lasts."""
+    read = {parent.id: InputRef(_read_of(parent, stage), parent.id) for parent in parents}
+    named = {"state" if stage is Stage.TRAIN else f"from-{job[:6]}": ref for job, ref in read.items()}
+    return PlannedJob(
+        id=digest(name),
+        name=name,
+        stage=stage,
+        model="m",
+        steps=40 if stage is Stage.TRAIN else 0,
+        spec={"model": "m", "seed": 0, "method": "float32", "threads": 1},
+        inputs=named,
+        parents=tuple(read),
+        critical_path=1,
+    )
+
+
+def _read_of(parent: PlannedJob, stage: Stage) -> str:
+    return "state" if stage is Stage.TRAIN else output_names(parent.stage)[-1]
+
+
+def output_names(stage: Stage) -> tuple[str, ...]:
+    """What a job of a stage has to make for `planned_job`'s inputs."""
+    return ("state", "log") if stage is Stage.TRAIN else ("model",)
+
+
+def digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def artifact(name: str) -> Artifact:
+    return Artifact(digest(name), len(name), name)
+
+
+def complete(
+    table: JobTable, lease: Lease, outputs: Mapping[str, Artifact], metrics: Mapping[str, Any]
+) -> tuple[Artifact, ...]:
+    """The lease's job alone, with nothing claimed after it; returns what `JobTable.complete` says is obsolete."""
+    finished = [Finished(lease.job, outputs, metrics)]
+    return table.complete(lease, finished, WorkerInfo(lease.worker, "host", "CPU")).obsolete
+
+
+def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2) -> Plan:
+    """A plan of these jobs (parents first) under leases of so many seconds."""
+    planned = tuple(jobs)
+    small = _small_plan()
+    leases = small.study.leases.model_copy(update={"seconds": seconds, "tries": tries})
+    paths = _critical_paths(planned)
+    return dataclasses.replace(
+        small,
+        study=small.study.model_copy(update={"leases": leases}),
+        jobs=tuple(dataclasses.replace(job, critical_path=paths[job.id]) for job in planned),
+    )
+
+
+@functools.cache
+def _small_plan() -> Plan:
+    return make_plan(Study.parse(SMALL))
+
+
+def _critical_paths(jobs: tuple[PlannedJob, ...]) -> dict[str, int]:
+    paths = {job.id: 1 for job in jobs}
+    for job in reversed(jobs):
+        for parent in job.parents:
+            paths[parent] = max(paths[parent], paths[job.id] + 1)
+    return paths
+
+
+Contents = Mapping[str, tuple[Row[Any], ...]]
+"""All rows of all tables, by table."""
+
+
+def contents(backend: Backend) -> Contents:
+    """One moment of the database: two that are equal say that nothing changed between them."""
+    with backend.reading() as connection:
+        return {
+            table.name: tuple(connection.execute(select(table).order_by(*table.primary_key)).all())
+            for table in tables.metadata.sorted_tables
+        }
