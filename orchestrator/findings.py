@@ -1,4 +1,7 @@
-"""What `orch doctor` finds; how it looks stands in `orchestrator.doctor` and `orchestrator.drive.live_checks`."""
+"""What `orch doctor` finds.
+
+How it looks stands in `orchestrator.doctor` and `orchestrator.drive.live_checks`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The Orch that travels with a study on Google Drive: put into its folder by `orch plan`, fetched by a notebook's cell.
 
-How its wheel is built stands in `orchestrator.bundle`, what the cell does in `orchestrator.snippet`.
+How its wheel is built stands in `orchestrator.bundle`.
+What the cell does stands in `orchestrator.snippet`.
 """
 
 from __future__ import annotations

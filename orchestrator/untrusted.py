@@ -1,8 +1,8 @@
 """What may stand in a home, which everybody whom it is shared with can write: checked here, where it enters.
 
 A value that does not fit its pattern is refused and never repaired.  How values are quoted where they leave stands with
-what they leave to: the terminal in `orchestrator.terminal`, a notebook's cell in `orchestrator.snippet`, the page in
-its templates, a path in the store that makes it.
+what they leave to: the terminal in `orchestrator.foreign_text`, a notebook's cell in
+`orchestrator.snippet`, the page in its templates, a path in the store that makes it.
 """
 
 from __future__ import annotations

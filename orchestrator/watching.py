@@ -1,6 +1,7 @@
 """What `orch status` does with a home: look at it once, or again and again until nothing is left to do.
 
-What is seen is put together in `orchestrator.progress`, how it looks stands in `orchestrator.status_view`.
+What is seen is put together in `orchestrator.progress`.
+How it looks stands in `orchestrator.status_view`.
 """
 
 from __future__ import annotations

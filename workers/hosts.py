@@ -1,6 +1,7 @@
 """The machine that a worker runs on: its name, which kind of notebook it is, and how long that lives.
 
-The cell that `orchestrator.snippet` makes knows how one signs in there; the runner tells which device it computes on.
+The cell that `orchestrator.snippet` makes knows how one signs in there.
+The runner tells which device it computes on.
 """
 
 from __future__ import annotations
