@@ -31,13 +31,13 @@ from typing import TypeVar
 sys.path.append(str(Path(__file__).parent.parent))
 
 from models import datasets
-from orchestrator.artifacts.drive import DriveStore
-from orchestrator.drive import folder, signin
-from orchestrator.drive.client import DriveClient
+from orchestrator.google_drive import folder, signin
+from orchestrator.google_drive.artifact_store import DriveStore
+from orchestrator.google_drive.client import DriveClient
+from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.jobs import Checkpoint, Finished, Lease, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
-from orchestrator.jobtable.backends.drive_file import DriveFile
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.planner import Plan
 from orchestrator.study import Study

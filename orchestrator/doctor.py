@@ -8,15 +8,15 @@ from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from orchestrator import distribution, drive
+from orchestrator import distribution, google_drive
 from orchestrator.address import Address, drive_folder, scheme
 from orchestrator.errors import HomeError, OrchError
 from orchestrator.findings import Finding
 from orchestrator.home import Home
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
-    from orchestrator.drive.client import DriveClient
-    from orchestrator.drive.folder import StudyFolder
+    from orchestrator.google_drive.client import DriveClient
+    from orchestrator.google_drive.folder import StudyFolder
 
 
 def findings(at: Address | None) -> Iterator[Finding]:
@@ -43,7 +43,7 @@ def findings(at: Address | None) -> Iterator[Finding]:
 def _before_the_first_plan() -> Iterator[Finding]:
     yield Finding(True, "Nothing is planned here yet; `orch plan` puts a study into a home.")
     try:
-        client = drive.connect()
+        client = google_drive.connect()
         client.account()
     except HomeError as error:  # no libraries, or nobody is signed in: which only a home on Drive needs
         yield Finding(True, f"A home on Google Drive could not be used yet: {error}")
@@ -53,9 +53,9 @@ def _before_the_first_plan() -> Iterator[Finding]:
 
 def _on_drive(at: Address) -> Iterator[Finding]:
     """The sign-in and the service are looked at whether the home is there or not."""
-    from orchestrator.drive import folder
+    from orchestrator.google_drive import folder
 
-    client, known = drive.connect(), drive_folder(at.url)
+    client, known = google_drive.connect(), drive_folder(at.url)
     study = folder.found(client, known) if known else None
     if known:
         try:
@@ -100,7 +100,7 @@ def _home(home: Home) -> Iterator[Finding]:
 
 
 def _service(client: DriveClient, study: StudyFolder | None) -> Iterator[Finding]:
-    from orchestrator.drive import live_checks
+    from orchestrator.google_drive import live_checks
 
     with nullcontext(study.id) if study else _borrowed_folder(client) as where:
         yield from live_checks.all_checks(client, where)

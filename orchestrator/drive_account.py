@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator import address, drive
+from orchestrator import address, google_drive
 
 
 def sign_in(client_file: Path) -> str:
@@ -15,9 +15,9 @@ def sign_in(client_file: Path) -> str:
         UsageError: the client file cannot be used.
         SignInNeeded: the person, or Google, declined.
     """
-    drive.need("pydrive2")
-    from orchestrator.drive import signin
-    from orchestrator.drive.client import DriveClient
+    google_drive.need("pydrive2")
+    from orchestrator.google_drive import signin
+    from orchestrator.google_drive.client import DriveClient
 
     account = DriveClient(signin.login(client_file)).account()
     return f"Signed in as {account.email}; kept in {signin.stored_file()}."
@@ -25,8 +25,8 @@ def sign_in(client_file: Path) -> str:
 
 def sign_out() -> str:
     """What to tell the person."""
-    drive.need("googleapiclient")
-    from orchestrator.drive import signin
+    google_drive.need("googleapiclient")
+    from orchestrator.google_drive import signin
 
     return "Signed out." if signin.sign_out() else "Nobody was signed in here."
 
@@ -38,7 +38,7 @@ def share(url: str, accounts: Sequence[str]) -> str:
         UsageError: the home is elsewhere.
         DriveRefused: this account may not share the folder, or there is no such account.
     """
-    folder, client = address.drive_folder(url), drive.connect()
+    folder, client = address.drive_folder(url), google_drive.connect()
     for account in accounts:
         client.share(folder, account)
     return f"{', '.join(accounts)} may work in {url} now."

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator import distribution, drive
+from orchestrator import distribution, google_drive
 from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
@@ -23,8 +23,8 @@ from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
-    from orchestrator.drive.client import DriveClient
-    from orchestrator.drive.folder import StudyFolder
+    from orchestrator.google_drive.client import DriveClient
+    from orchestrator.google_drive.folder import StudyFolder
 
 _JOBS_FILE = "jobs.db"
 
@@ -189,7 +189,7 @@ def _kind(url: str | Path, artifacts: str | Path | None, *, accept_rollback: boo
     if artifacts is not None:
         raise UsageError(f"{url} keeps its own files; --artifacts is for a home on PostgreSQL.")
     if named == "gdrive":
-        return _DriveHome(str(url), drive.connect(), accept_rollback=accept_rollback)
+        return _DriveHome(str(url), google_drive.connect(), accept_rollback=accept_rollback)
     return _Directory(directory(url))
 
 
@@ -293,7 +293,7 @@ class _DriveHome:
         )
 
     def exists(self) -> bool:
-        from orchestrator.drive import folder
+        from orchestrator.google_drive import folder
 
         known = drive_folder(self.url)
         with _reaching_drive():
@@ -304,7 +304,7 @@ class _DriveHome:
         return self._folder is not None
 
     def make(self, name: str) -> None:
-        from orchestrator.drive import folder
+        from orchestrator.google_drive import folder
 
         if self.exists():
             return
@@ -315,15 +315,15 @@ class _DriveHome:
         self.url, self._made = f"gdrive://{self._folder.id}", True
 
     def unmake(self) -> None:
-        from orchestrator.drive import folder
+        from orchestrator.google_drive import folder
 
         if self._made and self._folder is not None:
             folder.discard(self._client, self._folder)
 
     def home(self) -> Home:
-        from orchestrator.artifacts.drive import DriveStore
-        from orchestrator.drive.generations import SeenGenerations, notes_of
-        from orchestrator.jobtable.backends.drive_file import DriveFile
+        from orchestrator.google_drive.artifact_store import DriveStore
+        from orchestrator.google_drive.generations import SeenGenerations, notes_of
+        from orchestrator.google_drive.table_file import DriveFile
         from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 
         assert self._folder is not None, "a home is opened when it exists or was made"
@@ -337,7 +337,7 @@ class _DriveHome:
 
 @contextmanager
 def _reaching_drive() -> Iterator[None]:
-    from orchestrator.drive.refusals import DriveRefused
+    from orchestrator.google_drive.refusals import DriveRefused
 
     try:
         yield

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from orchestrator import drive
+from orchestrator import google_drive
 from orchestrator.address import drive_folder
 from orchestrator.errors import HomeError
 
@@ -37,10 +37,10 @@ def publish(url: str) -> None:
         DriveRefused: this account may not write there, or has no room.
     """
     from orchestrator import bundle
-    from orchestrator.drive import folder
+    from orchestrator.google_drive import folder
 
     with TemporaryDirectory(prefix="orch-wheel-") as directory:
-        folder.publish_wheel(drive.connect(), drive_folder(url), bundle.build(Path(directory)))
+        folder.publish_wheel(google_drive.connect(), drive_folder(url), bundle.build(Path(directory)))
 
 
 def found(url: str, study: str) -> Travelling:
@@ -55,8 +55,8 @@ def found(url: str, study: str) -> Travelling:
     """
     from orchestrator import bundle
 
-    there, client = drive_folder(url), drive.connect()
-    from orchestrator.drive import folder  # needs the libraries that `connect` has found
+    there, client = drive_folder(url), google_drive.connect()
+    from orchestrator.google_drive import folder  # needs the libraries that `connect` has found
 
     wheel = folder.published_wheel(client, there)
     if wheel is None:

@@ -19,12 +19,12 @@ import psycopg
 import pytest
 from sqlalchemy import Row, make_url, select
 
-from orchestrator.drive import signin
-from orchestrator.drive.client import DriveClient
+from orchestrator.google_drive import signin
+from orchestrator.google_drive.client import DriveClient
+from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.jobs import Artifact, Finished, InputRef, Lease, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
-from orchestrator.jobtable.backends.drive_file import DriveFile
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend

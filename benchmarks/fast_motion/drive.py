@@ -16,8 +16,8 @@ from fast_motion.quick_worker import Access
 from fast_motion.schedule import Blow, Missed, Standing, Strike
 from fast_motion.site import Kind, dataset
 from orchestrator.address import drive_folder
-from orchestrator.drive import signin
-from orchestrator.drive.connection import ROOT_URL_VARIABLE
+from orchestrator.google_drive import signin
+from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version

@@ -29,7 +29,7 @@ from workers.hosts import Host
 from workers.supervisor import Settings, Supervisor
 
 PRELOADED = [
-    *("fast_motion.quick_worker", "orchestrator.drive.client", "orchestrator.artifacts.drive"),
+    *("fast_motion.quick_worker", "orchestrator.google_drive.client", "orchestrator.google_drive.artifact_store"),
     # What the campaign's own script begins with, which multiprocessing runs in each new process.
     *("fast_motion.directory", "fast_motion.tally", "fast_motion.trial", "orchestrator.study"),
 ]

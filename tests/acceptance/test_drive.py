@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.drive import signin
-from orchestrator.drive.connection import ROOT_URL_VARIABLE
+from orchestrator.google_drive import signin
+from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.jobtable.backends.snapshot_format import decoded

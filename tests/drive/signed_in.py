@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.drive import signin
-from orchestrator.drive.client import DriveClient
-from orchestrator.drive.connection import ROOT_URL_VARIABLE
+from orchestrator.google_drive import signin
+from orchestrator.google_drive.client import DriveClient
+from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from tests.drive.server import DriveServer
 from tests.drive.state import Account
 

@@ -18,10 +18,10 @@ import pytest
 from models import files
 from models.files import TEMPORARY
 from orchestrator.artifacts import ArtifactDamaged, ArtifactStore, LocalStore, Stored, local
-from orchestrator.artifacts.drive import DriveStore
-from orchestrator.drive import folder, signin
-from orchestrator.drive.client import DriveClient
 from orchestrator.errors import DiskError, StoreError
+from orchestrator.google_drive import folder, signin
+from orchestrator.google_drive.artifact_store import DriveStore
+from orchestrator.google_drive.client import DriveClient
 from orchestrator.jobs import Artifact
 from tests.drive import DriveServer
 

@@ -18,8 +18,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from orchestrator.drive import signin
 from orchestrator.errors import ExitCode
+from orchestrator.google_drive import signin
 from orchestrator.home import Home
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer, Fault

@@ -12,12 +12,13 @@ from typing import TypeVar
 import pytest
 
 from models import datasets
-from orchestrator import drive
+from orchestrator import google_drive
 from orchestrator.address import drive_folder
-from orchestrator.artifacts.drive import DriveStore
-from orchestrator.drive import folder, signin
-from orchestrator.drive.client import DriveClient
 from orchestrator.errors import HomeError, OrchError, StoreError
+from orchestrator.google_drive import folder, signin
+from orchestrator.google_drive.artifact_store import DriveStore
+from orchestrator.google_drive.client import DriveClient
+from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.home import Home
 from orchestrator.jobs import (
     Artifact,
@@ -29,7 +30,6 @@ from orchestrator.jobs import (
     WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.jobtable.backends.drive_file import DriveFile
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
@@ -154,7 +154,7 @@ def looks(url: str, place: Path) -> None:
     home.check_artifacts()
     assert home.jobs.overview().counts.total() == 2
     assert home.artifacts.shortage() is None
-    assert folder.published_wheel(drive.connect(), drive_folder(url)) is not None
+    assert folder.published_wheel(google_drive.connect(), drive_folder(url)) is not None
     home.artifacts.fetch(home.jobs.data()["shard"], place / "fetched")
     assert home.jobs.claim(WorkerInfo("w1")) is not None
 

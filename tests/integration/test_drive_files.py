@@ -11,15 +11,15 @@ from google.auth.exceptions import RefreshError
 from google.oauth2.credentials import Credentials
 
 from orchestrator.artifacts import ArtifactDamaged, StoreFull
-from orchestrator.artifacts.drive import DriveStore
-from orchestrator.drive import client as drive_client
-from orchestrator.drive import connection, folder
-from orchestrator.drive.client import DriveClient
-from orchestrator.drive.refusals import DriveRefused, SignInNeeded
 from orchestrator.errors import HomeClosed, HomeError, StoreError
+from orchestrator.google_drive import client as drive_client
+from orchestrator.google_drive import connection, folder
+from orchestrator.google_drive.artifact_store import DriveStore
+from orchestrator.google_drive.client import DriveClient
+from orchestrator.google_drive.refusals import DriveRefused, SignInNeeded
+from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable.backends.conditional_file import Conflict
-from orchestrator.jobtable.backends.drive_file import DriveFile
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     client_of,

@@ -12,7 +12,7 @@ import pytest
 from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseUpload
 
-from orchestrator.drive.client import FOLDER, DriveClient
+from orchestrator.google_drive.client import FOLDER, DriveClient
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     client_of,

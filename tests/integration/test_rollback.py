@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.drive.generations import SEEN_FILE
 from orchestrator.errors import ExitCode
+from orchestrator.google_drive.generations import SEEN_FILE
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
 from tests.drive.signed_in import (

@@ -9,8 +9,8 @@ from typing import cast
 
 import pytest
 
-from orchestrator.drive.refusals import not_signed_in
 from orchestrator.errors import HomeClosed, HomeError
+from orchestrator.google_drive.refusals import not_signed_in
 from workers.console import Console
 from workers.outage import PERSON_SECONDS, UNMENDABLE_SECONDS, Outage
 

@@ -1,4 +1,7 @@
-"""Google Drive: signing in, its API's requests and refusals.  Knows no jobs, artifacts or homes."""
+"""Google Drive: signing in, its API's requests and refusals, a study's folder, the job table's file and the artifacts.
+
+`client` and what it is made of know no jobs, artifacts or homes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from orchestrator import distribution
 from orchestrator.errors import HomeError
 
 if TYPE_CHECKING:  # only who speaks to Drive needs its libraries
-    from orchestrator.drive.client import DriveClient
+    from orchestrator.google_drive.client import DriveClient
 
 
 def connect() -> DriveClient:
@@ -20,8 +23,8 @@ def connect() -> DriveClient:
         SignInNeeded: nobody is signed in.
     """
     need("googleapiclient")
-    from orchestrator.drive import signin
-    from orchestrator.drive.client import DriveClient
+    from orchestrator.google_drive import signin
+    from orchestrator.google_drive.client import DriveClient
 
     return DriveClient(signin.credentials(), renewed=signin.credentials)
 

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from orchestrator.drive.client import DriveClient, md5
-from orchestrator.drive.refusals import DriveRefused, Reason
 from orchestrator.findings import Finding
+from orchestrator.google_drive.client import DriveClient, md5
+from orchestrator.google_drive.refusals import DriveRefused, Reason
 
 RACERS = 4
 _LONGEST_LAG_SECONDS = 60.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import untrusted
-from orchestrator.drive.client import DriveClient, Metadata, md5
-from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded
+from orchestrator.google_drive.client import DriveClient, Metadata, md5
+from orchestrator.google_drive.refusals import DriveRefused, Reason, SignInNeeded
 from orchestrator.untrusted import Altered
 
 _JOBS = "orch_jobs"

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.files import replace_file
-from orchestrator.drive.client import DriveClient
-from orchestrator.drive.refusals import DriveRefused
 from orchestrator.errors import HomeError
+from orchestrator.google_drive.client import DriveClient
+from orchestrator.google_drive.refusals import DriveRefused
 
 SEEN_FILE = Path(".orch.seen.json")
 """Beside the note of `orch plan`: the highest generation of each home that a command here was shown."""

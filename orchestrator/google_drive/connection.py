@@ -1,6 +1,6 @@
 """How requests reach Google Drive: signed in, tried again, and refused in words that tell what can be done.
 
-What is asked stands in `orchestrator.drive.client`, what refusals mean in `orchestrator.drive.refusals`.
+What is asked stands in `orchestrator.google_drive.client`, what refusals mean in `orchestrator.google_drive.refusals`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
 
 from orchestrator.backoff import random_pause
-from orchestrator.drive.clock import ServiceClock
-from orchestrator.drive.refusals import DriveRefused, Reason, SignInNeeded, not_signed_in, refusal
+from orchestrator.google_drive.clock import ServiceClock
+from orchestrator.google_drive.refusals import DriveRefused, Reason, SignInNeeded, not_signed_in, refusal
 
 ROOT_URL_VARIABLE = "ORCH_DRIVE_ROOT_URL"
 """Where Drive's API is, if not at Google's own address: for tests and proxies."""

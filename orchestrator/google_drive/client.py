@@ -2,7 +2,7 @@
 
 Everything is addressed by id: names are not unique, and listing by name lags.  Every create carries an id that Drive
 made before, so that a request which is sent twice creates one file.
-What answers mean that are no success stands in `orchestrator.drive.refusals`.
+What answers mean that are no success stands in `orchestrator.google_drive.refusals`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 
 from googleapiclient.http import MediaIoBaseDownload, MediaIoBaseUpload
 
-from orchestrator.drive.connection import TRIES_MORE, Connection, explained, in_words, pause_after
-from orchestrator.drive.refusals import DriveRefused, Reason
+from orchestrator.google_drive.connection import TRIES_MORE, Connection, explained, in_words, pause_after
+from orchestrator.google_drive.refusals import DriveRefused, Reason
 
 NEARLY_FULL = 0.9
 """The share of an account's storage from which on it is told."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from orchestrator.drive.client import DriveClient, md5
-from orchestrator.drive.refusals import DriveRefused, Reason
 from orchestrator.errors import HomeClosed, HomeError
+from orchestrator.google_drive.client import DriveClient, md5
+from orchestrator.google_drive.refusals import DriveRefused, Reason
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 
 # Of a table that others swap several times a second every other read may be of a version in between; one that never is
