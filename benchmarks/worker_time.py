@@ -15,7 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import demonstration, planning
+from orchestrator import planning
+from orchestrator.commands import demo
 from orchestrator.home import Home
 from orchestrator.jobs import Job, Stage
 
@@ -32,8 +33,8 @@ class Spent:
 
 
 def main() -> None:
-    dataset, _ = demonstration.dataset_or_synthetic(None)
-    study = demonstration.tiny_study(dataset.description.name)
+    dataset, _ = demo.dataset_or_synthetic(None)
+    study = demo.tiny_study(dataset.description.name)
     with tempfile.TemporaryDirectory(prefix="orch-worker-time-") as directory:
         home = Home.open(planning.publish(study, Path(directory) / "home", None, dataset).home)
         lives = _lives(home, ["w1", "w2"])

@@ -96,7 +96,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
-    from orchestrator import address, consent, planning, strict_json
+    from orchestrator import address, planning, strict_json
+    from orchestrator.commands import consent
     from orchestrator.study import Study
 
     study = Study.load(file)
@@ -166,7 +167,8 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
-    from orchestrator import reporting, strict_json
+    from orchestrator import strict_json
+    from orchestrator.commands import reporting
 
     opened = _open(home, artifacts)
     results = reporting.collect(opened)
@@ -179,9 +181,9 @@ def report(
 @app.command()
 def logs(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Print a job's attempts, and what its last run printed."""
-    from orchestrator import job_log
+    from orchestrator.commands import logs
 
-    print(job_log.text(_open(home, artifacts), job))
+    print(logs.text(_open(home, artifacts), job))
 
 
 @app.command()
@@ -196,7 +198,7 @@ def cancel(
     job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None, yes: YesOption = False
 ) -> None:
     """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
-    from orchestrator import consent
+    from orchestrator.commands import consent
     from orchestrator.report.wording import counted, named
 
     jobs = _open(home, artifacts).jobs
@@ -236,7 +238,7 @@ def gc(
 def doctor(home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Check this machine and the home: what a worker needs, and whether the service keeps what Orch rests on."""
     from orchestrator import address
-    from orchestrator import doctor as examination
+    from orchestrator.commands import doctor as examination
 
     well = True
     for finding in examination.findings(address.known_if_any(home, artifacts)):
@@ -257,7 +259,7 @@ def login(
     Needs an OAuth client of yours. Without one Orch goes by the sign-in of a notebook, of `gcloud auth
     application-default login`, or of the file in GOOGLE_APPLICATION_CREDENTIALS; docs/google-drive.md has the steps.
     """
-    from orchestrator import drive_account
+    from orchestrator.commands import drive_account
 
     print(drive_account.sign_out() if sign_out else drive_account.sign_in(client))
 
@@ -299,7 +301,8 @@ def share(
     home: HomeOption = None,
 ) -> None:
     """Let other accounts work on a study on Google Drive."""
-    from orchestrator import address, drive_account
+    from orchestrator import address
+    from orchestrator.commands import drive_account
 
     print(drive_account.share(address.known(home, None).url, accounts))
 
@@ -312,9 +315,9 @@ def demo(
     data: DataOption = None,
 ) -> None:
     """Go the whole way on this machine: two workers, one of them killed half-way, and the report."""
-    from orchestrator import demonstration
+    from orchestrator.commands import demo
 
-    demonstration.run(directory, data)
+    demo.run(directory, data)
 
 
 def _open(home: str | None, artifacts: str | None) -> Home:

@@ -104,9 +104,9 @@ def _load_everything() -> None:
 
     for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
         importlib.import_module(module.name)
+    from orchestrator.commands.reporting import collect, write_and_show
     from orchestrator.home import Home
     from orchestrator.planning import publish
-    from orchestrator.reporting import collect, write_and_show
     from orchestrator.study import Study
     from tests.conftest import SMALL
     from tests.done_jobs import finish

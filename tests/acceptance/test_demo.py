@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models import datasets
-from orchestrator import demonstration
+from orchestrator.commands import demo
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.planning import DataError
@@ -16,12 +16,12 @@ from orchestrator.planning import DataError
 def test_the_demo_kills_a_worker_and_ends_with_the_bits_of_an_undisturbed_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    study = demonstration.tiny_study("synthetic")
+    study = demo.tiny_study("synthetic")
     alexnet = study.models[0].model_copy(update={"compress": ("float32",)})
     training = study.training.model_copy(update={"epochs": 6, "epochs_per_visit": 6})
     smaller = study.model_copy(update={"models": (alexnet,), "training": training, "shards": 1, "test_images": 200})
     note = "This is said on the terminal and on the page."
-    demonstration.go(tmp_path, smaller, datasets.load("synthetic"), (note,))
+    demo.go(tmp_path, smaller, datasets.load("synthetic"), (note,))
 
     told = " ".join(capsys.readouterr().out.split())
     assert "SIGKILL to worker-" in told
@@ -49,7 +49,7 @@ def without_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_data")
 def test_without_cifar10_the_demo_takes_synthetic_images_and_says_so() -> None:
-    dataset, notes = demonstration.dataset_or_synthetic(None)
+    dataset, notes = demo.dataset_or_synthetic(None)
     assert dataset.description.name == "synthetic"
     assert len(notes) == 1 and notes[0].startswith("CIFAR-10 could not be had here")
 
@@ -59,10 +59,10 @@ def test_damaged_data_that_was_given_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "batches").mkdir()
     (tmp_path / "batches" / "data_batch_1").write_bytes(b"not CIFAR-10")
     with pytest.raises(DataError, match="data_batch"):
-        demonstration.dataset_or_synthetic(tmp_path / "batches")
+        demo.dataset_or_synthetic(tmp_path / "batches")
 
 
 def test_an_earlier_demonstration_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "demo").mkdir()
-    assert demonstration.fresh(tmp_path / "demo") == tmp_path / "demo-2"
+    assert demo.fresh(tmp_path / "demo") == tmp_path / "demo-2"
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import demonstration
+from orchestrator.commands import demo
 from tests.conftest import SMALL
 from tests.integration.test_command_line import refused
 from tests.processes import PATIENCE_SECONDS, orch
@@ -69,7 +69,7 @@ def test_without_a_home_directory_the_demonstration_takes_synthetic_images(monke
     for name in NAMES_OF_PLACES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
-    dataset, notes = demonstration.dataset_or_synthetic(None)
+    dataset, notes = demo.dataset_or_synthetic(None)
     assert dataset.description.name == "synthetic"
     assert "no home directory to download it to" in notes[0]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import doctor
 from orchestrator.address import Address
+from orchestrator.commands import doctor
 from orchestrator.home import Home
 from orchestrator.jobs import WorkerInfo
 from orchestrator.planner import make_plan

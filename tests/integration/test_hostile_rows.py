@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import job_log, reporting, status_view
+from orchestrator import status_view
+from orchestrator.commands import logs, reporting
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import (
@@ -99,7 +100,7 @@ def everything(home: Home, place: Path) -> None:
         jobs.release(lease)
 
     def log() -> None:
-        assert "\x1b" not in job_log.text(home, JOB)
+        assert "\x1b" not in logs.text(home, JOB)
 
     looks: list[Callable[[], object]] = [status, report, claim, log]
     looks += [jobs.failure_statistics, jobs.data, jobs.attempts, jobs.referenced_locations, lambda: jobs.retry(JOB)]

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.live import Live
 
 from models import datasets
-from orchestrator import planning, presets, reporting, status_view
+from orchestrator import planning, presets, status_view
+from orchestrator.commands import reporting
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
