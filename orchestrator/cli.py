@@ -274,14 +274,15 @@ def snippet(
 ) -> None:
     """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
     from models.files import replace_file
-    from orchestrator import address, travelling, watching
-    from orchestrator import snippet as cells
+    from orchestrator import address, watching
+    from orchestrator.worker_package import publication
+    from orchestrator.worker_package import snippet as cells
 
     if colab + kaggle + shell > 1:
         raise UsageError("Give one of --colab, --kaggle and --shell.")
     kind = cells.Notebook.KAGGLE if kaggle else cells.Notebook.SHELL if shell else cells.Notebook.COLAB
     at = address.known(home, None)
-    orch = travelling.found(at.url, watching.look(_open(home, None)).study)
+    orch = publication.found(at.url, watching.look(_open(home, None)).study)
     if notebook is None:
         print(cells.TERMS, file=sys.stderr)
         print(cells.cell(orch, kind), end="")

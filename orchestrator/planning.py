@@ -15,7 +15,6 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from models import datasets
-from orchestrator import travelling
 from orchestrator.address import Address, scheme
 from orchestrator.errors import HomeError, OrchError, StudyError
 from orchestrator.home import Home
@@ -25,6 +24,7 @@ from orchestrator.planner import Plan, make_plan
 from orchestrator.report.wording import named
 from orchestrator.sharding import publish_data
 from orchestrator.study import Study
+from orchestrator.worker_package import publication
 
 SYNTHETIC_NOTE = (
     "The data set is synthetic: images made by the program, not CIFAR-10. "
@@ -164,7 +164,7 @@ def publish(
         # What began meanwhile is not what was consented to, if nothing had begun.
         change = home.jobs.publish(made, data, notes, cautious=consent is not None and not change.disturbs)
         if scheme(home.url) == "gdrive":
-            travelling.publish(home.url)
+            publication.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
     warnings = (*_doubts(made), *_short_leases(home, study))
     return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings)

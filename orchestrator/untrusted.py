@@ -2,7 +2,7 @@
 
 A value that does not fit its pattern is refused and never repaired.  How values are quoted where they leave stands with
 what they leave to: the terminal in `orchestrator.foreign_text`, a notebook's cell in
-`orchestrator.snippet`, the page in its templates, a path in the store that makes it.
+`orchestrator.worker_package.snippet`, the page in its templates, a path in the store that makes it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The machine that a worker runs on: its name, which kind of notebook it is, and how long that lives.
 
-The cell that `orchestrator.snippet` makes knows how one signs in there.
+The cell that `orchestrator.worker_package.snippet` makes knows how one signs in there.
 The runner tells which device it computes on.
 """
 

@@ -19,8 +19,8 @@ import pytest
 from orchestrator.google_drive import signin
 from orchestrator.google_drive.client import DriveClient
 from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
-from orchestrator.snippet import Notebook, cell
-from orchestrator.travelling import Travelling
+from orchestrator.worker_package.publication import Travelling
+from orchestrator.worker_package.snippet import Notebook, cell
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     fixture_ann,  # noqa: F401

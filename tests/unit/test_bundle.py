@@ -15,24 +15,25 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import bundle, distribution
+from orchestrator import distribution
+from orchestrator.worker_package import packing
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
-    return bundle.build(tmp_path)
+    return packing.build(tmp_path)
 
 
 def test_made_twice_it_is_the_same_bytes_whatever_the_clock_and_the_umask_say(wheel: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     again.mkdir()
-    touched = Path(bundle.__file__)
+    touched = Path(packing.__file__)
     before, stat = os.umask(0o077), touched.stat()
     try:
         os.utime(touched, (1e9, 1e9))
-        assert bundle.build(again).read_bytes() == wheel.read_bytes()
+        assert packing.build(again).read_bytes() == wheel.read_bytes()
     finally:
         os.umask(before)
         os.utime(touched, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -42,7 +43,7 @@ def test_it_holds_the_package_with_its_data_and_nothing_that_is_made_from_it(whe
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "models/training.py",
-        "orchestrator/cells/worker.py.txt",
+        "orchestrator/worker_package/cells/worker.py.txt",
         "orchestrator/jobtable/schema/migrations/0002_needs.py",
         "orchestrator/presets/tiny.toml",
         "workers/__main__.py",

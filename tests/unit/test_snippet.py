@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from orchestrator.snippet import SECRET, Notebook, as_notebook, cell
-from orchestrator.travelling import Travelling
+from orchestrator.worker_package.publication import Travelling
+from orchestrator.worker_package.snippet import SECRET, Notebook, as_notebook, cell
 
 TRAVELLING = Travelling("alexnet-vs-vit", "gdrive://FOLDER", "WHEEL", "ab" * 32)
 

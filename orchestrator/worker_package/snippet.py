@@ -12,7 +12,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 
 from orchestrator import distribution
-from orchestrator.travelling import Travelling
+from orchestrator.worker_package.publication import Travelling
 
 
 class Notebook(Enum):
@@ -65,7 +65,7 @@ if stored.exists():  # as orch login has kept it; else what gcloud auth applicat
 
 def cell(travelling: Travelling, notebook: Notebook) -> str:
     """The text to paste: Python for a notebook, for a shell a command around it."""
-    text = files("orchestrator").joinpath("cells", "worker.py.txt").read_text(encoding="utf-8")
+    text = files("orchestrator.worker_package").joinpath("cells", "worker.py.txt").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     # Every value was checked against its pattern, and is quoted all the same: what is pasted runs before anything else.
     environment.filters["literal"] = repr

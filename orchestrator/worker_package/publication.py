@@ -1,7 +1,7 @@
 """The Orch that travels with a study on Google Drive: put into its folder by `orch plan`, fetched by a notebook's cell.
 
-How its wheel is built stands in `orchestrator.bundle`.
-What the cell does stands in `orchestrator.snippet`.
+How its wheel is built stands in `orchestrator.worker_package.packing`.
+What the cell does stands in `orchestrator.worker_package.snippet`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def publish(url: str) -> None:
         UsageError: the home is elsewhere.
         DriveRefused: this account may not write there, or has no room.
     """
-    from orchestrator import bundle
     from orchestrator.google_drive import folder
+    from orchestrator.worker_package import packing
 
     with TemporaryDirectory(prefix="orch-wheel-") as directory:
-        folder.publish_wheel(google_drive.connect(), drive_folder(url), bundle.build(Path(directory)))
+        folder.publish_wheel(google_drive.connect(), drive_folder(url), packing.build(Path(directory)))
 
 
 def found(url: str, study: str) -> Travelling:
@@ -53,7 +53,7 @@ def found(url: str, study: str) -> Travelling:
         UsageError: the home is not on Drive.
         HomeError: no wheel was published there, or another than this Orch builds.
     """
-    from orchestrator import bundle
+    from orchestrator.worker_package import packing
 
     there, client = drive_folder(url), google_drive.connect()
     from orchestrator.google_drive import folder  # needs the libraries that `connect` has found
@@ -62,7 +62,7 @@ def found(url: str, study: str) -> Travelling:
     if wheel is None:
         raise HomeError(f"No Orch travels with {url} yet; run `orch plan` again.")
     with TemporaryDirectory(prefix="orch-wheel-") as directory:
-        own = hashlib.sha256(bundle.build(Path(directory)).read_bytes()).hexdigest()
+        own = hashlib.sha256(packing.build(Path(directory)).read_bytes()).hexdigest()
     if wheel.sha256 != own:
         raise HomeError(
             f"The Orch in {url} is not the one that runs here: it is of another version, or somebody has put their own "
