@@ -142,7 +142,8 @@ def status(
     """Show how far the study is: models, workers, time left, and what is wrong."""
     from rich.console import Console
 
-    from orchestrator import status_view, strict_json, watching
+    from orchestrator import strict_json
+    from orchestrator.progress import terminal, watching
 
     opened = _open(home, artifacts)
     if as_json:
@@ -151,9 +152,9 @@ def status(
     if watch:
         watching.watch(opened, Console())
         return
-    Console().print(status_view.render(watching.look(opened)))
+    Console().print(terminal.render(watching.look(opened)))
     if jobs:
-        Console().print(status_view.render_jobs(opened.jobs.jobs()))
+        Console().print(terminal.render_jobs(opened.jobs.jobs()))
 
 
 @app.command()
@@ -274,7 +275,8 @@ def snippet(
 ) -> None:
     """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
     from models.files import replace_file
-    from orchestrator import address, watching
+    from orchestrator import address
+    from orchestrator.progress import watching
     from orchestrator.worker_package import publication
     from orchestrator.worker_package import snippet as cells
 

@@ -21,12 +21,13 @@ from rich.console import Console
 from rich.live import Live
 
 from models import datasets
-from orchestrator import planning, presets, status_view
+from orchestrator import planning, presets
 from orchestrator.commands import reporting
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
-from orchestrator.progress import snapshot
+from orchestrator.progress import terminal
+from orchestrator.progress.summary import snapshot
 from orchestrator.report.results import Results
 from orchestrator.study import Study
 
@@ -204,7 +205,7 @@ def _ticks(home: Home, workers: _Workers, console: Console) -> Iterator[list[Job
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not workers.all_ended():
             view = snapshot("demo", home.url, home.jobs.overview())
-            live.update(status_view.render(view), refresh=True)
+            live.update(terminal.render(view), refresh=True)
             yield home.jobs.jobs()
             time.sleep(_REFRESH_SECONDS)
     undone = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator import status_view
 from orchestrator.commands import logs, reporting
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
@@ -24,7 +23,8 @@ from orchestrator.jobs import (
     WorkerInfo,
 )
 from orchestrator.planning import publish
-from orchestrator.progress import snapshot
+from orchestrator.progress import terminal
+from orchestrator.progress.summary import snapshot
 from orchestrator.report import tables
 from orchestrator.report.page import render
 from orchestrator.study import Study
@@ -75,8 +75,8 @@ def everything(home: Home, place: Path) -> None:
             return
         seen = snapshot(study.name, home.url, jobs.overview())
         seen.to_json()
-        shown(status_view.render(seen))
-        shown(status_view.render_jobs(jobs.jobs()))
+        shown(terminal.render(seen))
+        shown(terminal.render_jobs(jobs.jobs()))
 
     def report() -> None:
         results = reporting.collect(home)

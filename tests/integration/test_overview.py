@@ -7,7 +7,7 @@ import pytest
 from orchestrator.jobs import Artifact, Finished, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.planner import Plan
-from orchestrator.progress import snapshot
+from orchestrator.progress.summary import snapshot
 from tests.jobtable_backends import (
     SettableBackend,
     complete,

@@ -18,7 +18,7 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.transactions.overview import overview
 from orchestrator.jobtable.transactions.speculation import FEWEST_SECONDS, LATE_FACTOR
-from orchestrator.progress import snapshot
+from orchestrator.progress.summary import snapshot
 from tests.jobtable_backends import (
     SettableBackend,
     artifact,

@@ -9,10 +9,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from orchestrator import status_view
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
-from orchestrator.progress import snapshot
+from orchestrator.progress import terminal
+from orchestrator.progress.summary import snapshot
 
 
 def seen(*trainings: TrainingSums, workers: tuple[WorkerSeen, ...] = (), troubled: tuple[Job, ...] = ()) -> Overview:
@@ -95,7 +95,7 @@ def test_a_quarantined_job_is_told_with_what_to_do() -> None:
 
 @pytest.mark.parametrize(("seconds", "told"), [(None, "–"), (5.4, "5 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
 def test_durations_are_told_in_their_own_unit(seconds: float | None, told: str) -> None:
-    assert status_view.duration(seconds) == told
+    assert terminal.duration(seconds) == told
 
 
 def test_a_storage_that_is_nearly_full_is_told_once_and_while_somebody_works_with_it() -> None:
@@ -110,7 +110,7 @@ def test_a_storage_that_is_nearly_full_is_told_once_and_while_somebody_works_wit
 def test_the_terminal_shows_models_workers_and_problems() -> None:
     view = snapshot("mine", "h", seen(training("vit", 40, 50, 100.0), workers=(worker("w1", "vit/j"),)))
     console = Console(width=100, record=True, file=StringIO())
-    console.print(status_view.render(view))
+    console.print(terminal.render(view))
     text = console.export_text()
     assert "3 of 8 jobs done" in text and "40 / 100" in text and "1.500" in text
     assert "w1" in text and "vit/j" in text and "10 s ago" in text

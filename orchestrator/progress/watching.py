@@ -1,7 +1,7 @@
 """What `orch status` does with a home: look at it once, or again and again until nothing is left to do.
 
-What is seen is put together in `orchestrator.progress`.
-How it looks stands in `orchestrator.status_view`.
+What is seen is put together in `orchestrator.progress.summary`.
+How it looks stands in `orchestrator.progress.terminal`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 
-from orchestrator import standard_streams, status_view
+from orchestrator import standard_streams
 from orchestrator.errors import HomeError
 from orchestrator.home import Home
-from orchestrator.progress import Snapshot, snapshot
+from orchestrator.progress import terminal
+from orchestrator.progress.summary import Snapshot, snapshot
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 # In a file or a pipe, where nothing can be written over; as often as a worker's lines of progress.
@@ -36,8 +37,8 @@ def watch(home: Home, console: Console) -> None:
     A terminal shows the newest state in one place; everything else gets it as a block of lines, now and then.
     """
     if console.is_terminal:
-        with Live(status_view.render(look(home)), console=console, auto_refresh=False) as live:
-            _until_done(home, lambda: live.update(status_view.render(look(home)), refresh=True))
+        with Live(terminal.render(look(home)), console=console, auto_refresh=False) as live:
+            _until_done(home, lambda: live.update(terminal.render(look(home)), refresh=True))
     else:
         _in_blocks(home, console)
 
@@ -59,7 +60,7 @@ def _in_blocks(home: Home, console: Console) -> None:
 
 def _print_block(home: Home, console: Console) -> None:
     console.print(time.strftime("%Y-%m-%d %H:%M:%S"), highlight=False)
-    console.print(status_view.render(look(home)))
+    console.print(terminal.render(look(home)))
     console.print()
 
 

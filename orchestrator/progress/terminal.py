@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Job, JobState
-from orchestrator.progress import ModelProgress, Snapshot, WorkerProgress
+from orchestrator.progress.summary import ModelProgress, Snapshot, WorkerProgress
 from orchestrator.report.wording import MISSING
 
 _STYLES = {
