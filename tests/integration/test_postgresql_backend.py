@@ -138,6 +138,7 @@ def test_what_others_hold_for_long_is_told_and_can_be_used_afterwards(
 
 INTERRUPTED = """
 import sys
+from orchestrator.jobs import WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 table = JobTable(PostgresqlBackend(sys.argv[1]), "the database")
