@@ -13,6 +13,9 @@ from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.postgres_server import postgres_server
 
+pytest_plugins = ["tests.drive.signed_in", "tests.jobtable_backends", "tests.late_trainings"]
+"""Where further fixtures are defined, beside what they are made of."""
+
 SMALL = """
 name = "small"
 dataset = "synthetic"

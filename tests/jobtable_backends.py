@@ -1,7 +1,7 @@
 """What proofs of the job table start from: fresh databases with a clock that the test sets, and plans made by hand.
 
-A test module that imports `fixture_backend_of` has the fixture `backend_of`, once for every kind of backend, and with
-`fixture_backend` one database of it.  The proofs themselves stand in `tests/integration`.
+The fixture `backend_of` comes once for every kind of backend, and `backend` is one database of it.  The proofs
+themselves stand in `tests/integration`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Rounds of trainings of which one is late: what the proofs of speculation start from.
 
-A test module that imports `fixture_table` and `fixture_late` has these fixtures, on every backend of
-`tests.jobtable_backends`.
+The fixtures `table` and `late` are there on every backend of `tests.jobtable_backends`.
 """
 
 from __future__ import annotations

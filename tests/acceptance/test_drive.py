@@ -22,7 +22,6 @@ from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.deaths import assert_one_holder_at_a_time
 from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import fixture_drive  # noqa: F401
 from tests.processes import PATIENCE_SECONDS, orch, wait_until, workers
 
 TEXT = """

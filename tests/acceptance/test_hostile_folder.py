@@ -30,10 +30,6 @@ from orchestrator.jobs import (
 from orchestrator.jobtable.backends.snapshot_format import Snapshot, decoded, encoded
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
-from tests.drive.signed_in import (
-    fixture_ann,  # noqa: F401
-    fixture_drive,  # noqa: F401
-)
 from tests.drive.state import File
 from tests.hostile import CODE, MARKER
 from workers.cache import InputCache

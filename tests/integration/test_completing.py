@@ -23,8 +23,6 @@ from tests.jobtable_backends import (
     SettableBackend,
     artifact,
     complete,
-    fixture_backend,  # noqa: F401
-    fixture_backend_of,  # noqa: F401
     output_names,
     plan_of,
     planned_job,

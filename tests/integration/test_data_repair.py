@@ -16,10 +16,6 @@ from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
-from tests.drive.signed_in import (
-    fixture_ann,  # noqa: F401
-    fixture_drive,  # noqa: F401
-)
 
 Damage = Callable[[bytes], bytes | None]
 DAMAGES: dict[str, Damage] = {

@@ -23,10 +23,6 @@ from orchestrator.google_drive import signin
 from orchestrator.home import Home
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import (
-    fixture_ann,  # noqa: F401
-    fixture_drive,  # noqa: F401
-)
 from tests.processes import orch
 
 DAY = 86_400.0

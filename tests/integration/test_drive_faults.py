@@ -35,11 +35,6 @@ from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.faults import Predicate
-from tests.drive.signed_in import (
-    fixture_ann,  # noqa: F401
-    fixture_client,  # noqa: F401
-    fixture_drive,  # noqa: F401
-)
 from tests.jobtable_backends import (
     SettableSnapshotBackend,
     complete,

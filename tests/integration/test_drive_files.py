@@ -23,9 +23,6 @@ from orchestrator.jobtable.backends.conditional_file import Conflict
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     client_of,
-    fixture_ann,  # noqa: F401
-    fixture_client,  # noqa: F401
-    fixture_drive,  # noqa: F401
 )
 
 PASSING = [fault for fault in Fault if fault not in (Fault.FULL, Fault.SLOW)]

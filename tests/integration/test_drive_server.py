@@ -16,8 +16,6 @@ from orchestrator.google_drive.client import FOLDER, DriveClient
 from tests.drive import Account, DriveServer, Fault
 from tests.drive.signed_in import (
     client_of,
-    fixture_ann,  # noqa: F401
-    fixture_drive,  # noqa: F401
 )
 
 Client = Callable[[Account], DriveClient]

@@ -22,8 +22,6 @@ from tests.jobtable_backends import (
     SettableBackend,
     complete,
     digest,
-    fixture_backend,  # noqa: F401
-    fixture_backend_of,  # noqa: F401
 )
 
 

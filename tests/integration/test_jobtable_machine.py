@@ -49,7 +49,6 @@ from tests.jobtable_backends import (
     artifact,
     complete,
     contents,
-    fixture_backend_of,  # noqa: F401
     output_names,
     plan_of,
     planned_job,

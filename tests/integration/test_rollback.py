@@ -10,10 +10,6 @@ from orchestrator.errors import ExitCode
 from orchestrator.google_drive.generations import SEEN_FILE
 from tests.conftest import SMALL
 from tests.drive import Account, DriveServer
-from tests.drive.signed_in import (
-    fixture_ann,  # noqa: F401
-    fixture_drive,  # noqa: F401
-)
 from tests.drive.state import File
 from tests.integration.test_command_line import refused
 from tests.processes import orch

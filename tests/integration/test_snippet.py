@@ -22,11 +22,6 @@ from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.worker_package.publication import Travelling
 from orchestrator.worker_package.snippet import Notebook, cell
 from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import (
-    fixture_ann,  # noqa: F401
-    fixture_client,  # noqa: F401
-    fixture_drive,  # noqa: F401
-)
 from tests.processes import PATIENCE_SECONDS, heed_signals, wait_until
 
 WORKER = """

@@ -23,8 +23,6 @@ from tests.jobtable_backends import (
     SettableBackend,
     SettablePostgresqlBackend,
     artifact,
-    fixture_backend,  # noqa: F401
-    fixture_backend_of,  # noqa: F401
     planned_job,
 )
 from tests.late_trainings import (
@@ -37,8 +35,6 @@ from tests.late_trainings import (
     begun_late,
     claimed,
     done,
-    fixture_late,  # noqa: F401
-    fixture_table,  # noqa: F401
     is_lost,
     last,
     outcomes,

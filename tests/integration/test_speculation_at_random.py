@@ -22,12 +22,9 @@ from tests.jobtable_backends import (
     artifact,
     complete,
     contents,
-    fixture_backend,  # noqa: F401
-    fixture_backend_of,  # noqa: F401
 )
 from tests.late_trainings import (
     WRITES,
-    fixture_table,  # noqa: F401
     publish,
     shards,
     with_merge,
