@@ -132,18 +132,24 @@ class Home:
             raise
 
     def check_artifacts(self) -> None:
-        """Nothing happens if the store can be this home's.  That of a directory is; lost shards are planned again.
+        """Nothing happens if the store can be this home's.  One of its own is; what that lost is planned again.
 
         Raises:
-            HomeError: it has none of the published data: it is another home's, and jobs would lack their files.
+            HomeError: it has nothing that the job table names: it is another home's, and jobs would lack their files.
             StoreError: it cannot be looked into.
         """
-        published = self.jobs.data().values()
-        if self.directory is None and published and not any(map(self.artifacts.has, published)):
+        if self.shares_artifacts and not self._store_is_known():
             raise HomeError(
-                f"None of the data of {self.url} is in {self.artifacts}; "
-                "give the --artifacts (or ORCH_ARTIFACTS) that the study was planned with."
+                f"None of the data of {self.url} is in {self.artifacts}; give the --artifacts (or ORCH_ARTIFACTS) that "
+                "the study was planned with, or plan it into a new database if its files are lost."
             )
+
+    def _store_is_known(self) -> bool:
+        published = self.jobs.data().values()
+        if not published or any(map(self.artifacts.has, published)):
+            return True
+        referenced = self.jobs.referenced_locations()
+        return any(stored.artifact.location in referenced for stored in self.artifacts.stored())
 
 
 @contextmanager

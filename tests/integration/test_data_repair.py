@@ -9,13 +9,16 @@ import pytest
 
 from orchestrator.address import Address
 from orchestrator.commands import doctor
+from orchestrator.errors import HomeError
 from orchestrator.home import Home
 from orchestrator.jobs import WorkerInfo
 from orchestrator.planner import make_plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
+from tests.done_jobs import finish
 from tests.drive import Account, DriveServer
+from tests.postgres_server import fresh_database
 
 Damage = Callable[[bytes], bytes | None]
 DAMAGES: dict[str, Damage] = {
@@ -79,3 +82,36 @@ def test_a_shard_on_drive_is_put_again_and_workers_are_given_the_new_one(
     files = len(drive.files())
     assert publish(study, home.url, None).repaired == ()
     assert len(drive.files()) == files, "nothing is uploaded again by every plan"
+
+
+def test_all_of_a_studys_data_on_drive_is_put_again(
+    study: Study, drive: DriveServer, ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCH_DRIVE_TOKEN_FILE", str(ann.token_file(tmp_path / "token")))
+    home = Home.open(publish(study, "gdrive:", None).home)
+    published = home.jobs.data()
+    for artifact in published.values():
+        home.artifacts.delete(artifact)
+    kept = {file.id for file in drive.files()}
+    home.check_artifacts()  # a worker waits for what a plan puts again, as for one shard
+    assert set(publish(study, home.url, None).repaired) == published.keys()
+    home.jobs.refresh()
+    assert {artifact.location for artifact in home.jobs.data().values()}.isdisjoint(kept)
+    assert all(map(home.artifacts.is_whole, home.jobs.data().values()))
+
+
+def test_all_of_a_studys_data_in_a_given_directory_is_put_again_where_other_files_of_it_lie(
+    study: Study, postgres: str, tmp_path: Path
+) -> None:
+    with fresh_database(postgres) as url:
+        publish(study, url, None, artifacts=tmp_path / "files")
+        home = Home.open(url, tmp_path / "files")
+        assert finish(home, jobs=1) == 1
+        published = home.jobs.data()
+        for artifact in published.values():
+            home.artifacts.delete(artifact)
+        assert set(publish(study, url, None, artifacts=tmp_path / "files").repaired) == published.keys()
+        assert all(map(home.artifacts.is_whole, home.jobs.data().values()))
+        with pytest.raises(HomeError, match="None of the data of"):
+            publish(study, url, None, artifacts=tmp_path / "of another home")
+        home.jobs.close()
