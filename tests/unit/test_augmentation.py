@@ -199,8 +199,8 @@ def test_half_of_the_images_get_a_box_and_those_are_not_mixed_besides() -> None:
 
     assert 0.45 < pasted.mean() < 0.53
     assert set(drawn["share"][pasted]) == {WHOLE_SHARE}
-    assert drawn["box_top"].min() == drawn["box_left"].min() == 0
-    assert (drawn["box_bottom"].max(), drawn["box_right"].max()) == (32, 24)
+    assert np.min(drawn["box_top"]) == np.min(drawn["box_left"]) == 0
+    assert np.max(drawn["box_bottom"]) == 32 and np.max(drawn["box_right"]) == 24
 
 
 def test_a_box_is_pasted_from_the_image_that_it_meets_and_the_targets_share_as_the_areas() -> None:

@@ -121,8 +121,8 @@ def test_strengths_are_drawn_up_to_the_magnitude_and_in_both_directions() -> Non
 
     for number in range(2):
         assert set(named[f"operation{number}"] % len(randaugment.OPERATIONS)) == set(range(13))
-        assert -0.4 <= named[f"level{number}"].min() / WHOLE < -0.39
-        assert 0.39 < named[f"level{number}"].max() / WHOLE <= 0.4
+        assert -0.4 <= np.min(named[f"level{number}"]) / WHOLE < -0.39
+        assert 0.39 < np.max(named[f"level{number}"]) / WHOLE <= 0.4
 
 
 def test_pixels_that_two_operations_move_are_moved_once_by_both() -> None:
