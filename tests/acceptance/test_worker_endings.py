@@ -277,10 +277,13 @@ def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_
 
 def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
     home = planned(tmp_path, ENDLESS)
-    with workers(home.url, tmp_path, "--max-hours", str(20 / 3600)) as start:
-        began = time.monotonic()
-        start().wait(ExitCode.TRY_LATER)
-        assert time.monotonic() - began < 20 + 30
+    for seconds in (20, 60, 180):  # a busy machine may take longer than the shortest to load TensorFlow
+        with workers(home.url, tmp_path, "--max-hours", str(seconds / 3600)) as start:
+            began = time.monotonic()
+            start().wait(ExitCode.TRY_LATER)
+            assert time.monotonic() - began < seconds + 30
+        if home.jobs.attempts():
+            break
     (attempt,) = home.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
     assert [checkpoint.step for checkpoint in checkpoints(home)[:1]] == [attempt.to_step]
