@@ -21,10 +21,12 @@ from tests.backends import new_process
 from tests.integration import jax_training
 
 HERE = Path(__file__).parent
-HOLDS_UNDER_BOTH = ("test_training.py", "test_training_step.py", "test_averaging.py", "test_optimizers.py")
+OFTEN = ("test_training_step.py", "jax_checks.py")
+HOLDS_UNDER_BOTH = ("test_training.py", "test_averaging.py", "test_optimizers.py")
+"""Minutes each, for JAX compiles every network anew."""
 
 
-@pytest.mark.parametrize("file", [*HOLDS_UNDER_BOTH, "jax_checks.py"])
+@pytest.mark.parametrize("file", [*OFTEN, *(pytest.param(file, marks=pytest.mark.slow) for file in HOLDS_UNDER_BOTH)])
 def test_with_jax_the_same_holds(file: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     environment = {
         **os.environ,
