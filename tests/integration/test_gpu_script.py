@@ -52,6 +52,7 @@ def test_a_part_alone_is_refused(data: tuple[Split, Split], tmp_path: Path) -> N
         pack.unpack(files[1:])
 
 
+@pytest.mark.slow
 def test_every_stage_of_the_script_writes_its_figures(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHON": sys.executable, "ORCH_GPU_WORK": str(tmp_path / "work")}
     command = [str(SCRIPT), "exactness", "throughput", "strong", "--small", "--seconds", "900", "--out", str(tmp_path)]

@@ -21,8 +21,8 @@ from tests.backends import new_process
 from tests.integration import jax_training
 
 HERE = Path(__file__).parent
-OFTEN = ("test_training_step.py", "jax_checks.py")
-HOLDS_UNDER_BOTH = ("test_training.py", "test_averaging.py", "test_optimizers.py")
+OFTEN = ("test_training_step.py",)
+HOLDS_UNDER_BOTH = ("test_training.py", "test_averaging.py", "test_optimizers.py", "jax_checks.py")
 """Minutes each, for JAX compiles every network anew."""
 
 
