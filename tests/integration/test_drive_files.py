@@ -179,17 +179,24 @@ def test_a_wheel_that_is_damaged_on_drive_is_published_again(
     assert client.read(second.id) == b"Orch"
 
 
-def test_another_accounts_file_is_read_and_left_to_its_owner(
-    store: DriveStore,
-    place: folder.StudyFolder,
+@pytest.fixture
+def bens(
     client: DriveClient,
+    place: folder.StudyFolder,
     drive: DriveServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> DriveClient:
+    """Drive as another account sees it, with which the study is shared."""
     ben = drive.account("ben@example.org")
     client.share(place.id, ben.email)
-    his = DriveStore(client_of(ben, tmp_path, monkeypatch), place.artifacts, "the study's folder")
+    return client_of(ben, tmp_path, monkeypatch)
+
+
+def test_another_accounts_file_is_read_and_left_to_its_owner(
+    store: DriveStore, place: folder.StudyFolder, bens: DriveClient, tmp_path: Path
+) -> None:
+    his = DriveStore(bens, place.artifacts, "the study's folder")
     file = tmp_path / "file"
     file.write_bytes(b"hers")
     artifact = store.put(file)
@@ -296,16 +303,9 @@ def test_a_table_in_the_bin_is_told_with_where_it_is_restored(table: DriveFile, 
 
 @pytest.mark.parametrize("what", ["trashed", "unshared", "deleted"])
 def test_a_table_that_another_account_does_not_see_any_more_is_told_with_all_that_may_be(
-    what: str,
-    client: DriveClient,
-    place: folder.StudyFolder,
-    drive: DriveServer,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    what: str, client: DriveClient, place: folder.StudyFolder, drive: DriveServer, bens: DriveClient
 ) -> None:
-    ben = drive.account("ben@example.org")
-    client.share(place.id, ben.email)
-    his = DriveFile(client_of(ben, tmp_path, monkeypatch), place.jobs, "the study")
+    his = DriveFile(bens, place.jobs, "the study")
     his.read()
     (study,) = drive.files("study (Orch)")
     if what == "trashed":
@@ -327,20 +327,13 @@ def test_a_study_in_the_bin_is_not_taken_for_none(client: DriveClient, drive: Dr
 
 
 def test_a_swap_for_which_the_owner_has_no_room_is_told_as_the_owners(
-    client: DriveClient,
-    place: folder.StudyFolder,
-    drive: DriveServer,
-    ann: Account,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    client: DriveClient, place: folder.StudyFolder, ann: Account, bens: DriveClient
 ) -> None:
     """Not to free space, to a worker of another account, which has enough."""
-    ben = drive.account("ben@example.org")
-    client.share(place.id, ben.email)
     ann.quota_bytes = 10
     for table, whose in (
         (DriveFile(client, place.jobs, "the study"), "of this account"),
-        (DriveFile(client_of(ben, tmp_path, monkeypatch), place.jobs, "the study"), "of ann@example.org"),
+        (DriveFile(bens, place.jobs, "the study"), "of ann@example.org"),
     ):
         with pytest.raises(HomeClosed, match=f"cannot grow: the Google storage {whose} is full"):
             table.replace(bytes(100), table.version())
