@@ -225,12 +225,23 @@ def _through(proxy: CuttingProxy, database: str) -> PostgresqlBackend:
     return SettablePostgresqlBackend(proxy.url(database))
 
 
+def is_open(file: Path) -> bool:
+    """Whether this process has the file open, or one that SQLite keeps beside it."""
+    opened = [descriptor.readlink() for descriptor in Path("/proc/self/fd").iterdir() if descriptor.is_symlink()]
+    return any(str(name).startswith(str(file)) for name in opened)
+
+
+def test_a_file_that_cannot_be_prepared_is_closed_whoever_keeps_the_error(tmp_path: Path) -> None:
+    backend = SqliteBackend(tmp_path / "jobs.db")
+    backend.path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(HomeError, match="is no job table") as told:
+        backend.transact(lambda connection: connection.exec_driver_sql("SELECT 1"))
+    assert told.value.__cause__ is not None, "its traceback holds on to everything that stood in its way"
+    assert not is_open(backend.path)
+
+
 def test_after_trouble_no_file_stays_open_whichever_thread_has_opened_it(tmp_path: Path) -> None:
     backend = SqliteBackend(tmp_path / "jobs.db")
-
-    def is_open() -> bool:
-        opened = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
-        return any(str(name).startswith(str(backend.path)) for name in opened)
 
     def count(connection: sqlalchemy.Connection) -> int:
         return int(connection.exec_driver_sql("SELECT count(*) FROM kept").scalar_one())
@@ -238,14 +249,14 @@ def test_after_trouble_no_file_stays_open_whichever_thread_has_opened_it(tmp_pat
     backend.transact(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (content)"))
     with ThreadPoolExecutor(1) as idle:
         assert idle.submit(backend.transact, count).result() == 0
-        assert is_open()
+        assert is_open(backend.path)
         # SQLite tells all connections of a process what the first of them found, a read-only file perhaps.
         with pytest.raises(HomeError):
             backend.transact(lambda connection: connection.exec_driver_sql("INSERT INTO missing VALUES (1)"))
-        assert not is_open()
+        assert not is_open(backend.path)
         assert idle.submit(backend.transact, count).result() == 0
     backend.close()
-    assert not is_open()
+    assert not is_open(backend.path)
 
 
 def test_a_backend_that_could_not_roll_back_begins_anew(fault: Fault, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def _prepare_or_close(connection: sqlite3.Connection, synchronous: str) -> None:
     try:
         _prepare(connection, synchronous)
     except BaseException:
-        connection.close()  # nobody else knows it
+        connection.close()  # nobody else knows it; SQLAlchemy does so itself from 2.1 on
         raise
 
 
