@@ -37,6 +37,8 @@ COMMANDS = (
 WAYS = (("status",), ("logs", JOB), ("--help",))
 """One for each way in which commands print: Rich, Python itself, Typer."""
 FULL = Path("/dev/full")
+needs_a_full_device = pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full, a disk that is full")
+"""CI runs on Linux, so nothing is skipped there."""
 
 
 @pytest.fixture(scope="module")
@@ -97,13 +99,13 @@ file = open('kept', 'wb', buffering=0); file.write(b'whole'); os.write(1, b'stra
     assert (place / "kept").read_bytes() == b"whole"
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here: a disk that is full cannot be had")
+@needs_a_full_device
 @pytest.mark.parametrize("command", WAYS, ids=" ".join)
 def test_a_full_disk_behind_standard_output_is_one_sentence(place: Path, command: tuple[str, ...]) -> None:
     assert_told_of_a_full_disk(shell(f"orch {' '.join(command)} > {FULL}", place, PYTHONUNBUFFERED=""))
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here: a disk that is full cannot be had")
+@needs_a_full_device
 def test_a_full_disk_is_told_by_a_python_that_buffers_nothing_too(place: Path) -> None:
     assert_told_of_a_full_disk(shell(f"orch status > {FULL}", place, PYTHONUNBUFFERED="1"))
 
@@ -114,13 +116,13 @@ def assert_told_of_a_full_disk(done: subprocess.CompletedProcess[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here: a disk that is full cannot be had")
+@needs_a_full_device
 def test_a_refusal_that_nobody_can_be_told_still_has_its_exit_code(place: Path) -> None:
     assert shell(f"orch logs nothing 2> {FULL}", place).returncode == 2
     assert shell("orch logs nothing 2>&-", place).returncode == 2
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full here: a disk that is full cannot be had")
+@needs_a_full_device
 def test_a_worker_ends_as_its_work_does_though_nobody_can_be_told(place: Path) -> None:
     for output in (f"> {FULL}", f"2> {FULL}", ">&- 2>&-", "| true"):
         done = shell(f"set -o pipefail; orch worker {output}", place, PYTHONIOENCODING="ascii")
