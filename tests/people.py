@@ -1,18 +1,23 @@
 """Several people at one machine, each with a user of their own: only root can be all of them.
 
-Their commands are children of a process that has imported all of Orch as root (`tests.preloaded`), because other users
-may not be able to read Python's own files; a child becomes the person and never root again.
+Their commands are children of a process that has imported all of Orch as root (`tests.preloaded`), because Python's own
+files are often root's alone; a child becomes the person and never root again.  What the packages read as they work (the
+fonts of charts) must be readable to everybody.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import matplotlib
+import pytest
 
 from tests.preloaded import Preloaded
 
@@ -68,6 +73,7 @@ class People:
 @contextmanager
 def people_in_a_shared_directory(machine: Preloaded, mode: int = 0o2775) -> Iterator[People]:
     """A directory of the group's; not below pytest's own, which is root's alone."""
+    _expect_that_everybody_can_read(Path(matplotlib.get_data_path()))
     with tempfile.TemporaryDirectory(prefix="orch-people-") as directory:
         Path(directory).chmod(0o755)
         place = Path(directory) / "place"
@@ -75,3 +81,10 @@ def people_in_a_shared_directory(machine: Preloaded, mode: int = 0o2775) -> Iter
         os.chown(place, 0, LAB)
         place.chmod(mode)
         yield People(machine, place)
+
+
+def _expect_that_everybody_can_read(directory: Path) -> None:
+    shut = next((each for each in (directory, *directory.parents) if not each.stat().st_mode & stat.S_IXOTH), None)
+    if shut:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"only root can use the packages below {shut}, and these tests run commands as other users")

@@ -104,20 +104,21 @@ def _load_everything() -> None:
 
     for module in pkgutil.walk_packages(orchestrator.__path__, "orchestrator."):
         importlib.import_module(module.name)
-    from orchestrator.commands.reporting import collect, write_and_show
     from orchestrator.home import Home
-    from orchestrator.planning import publish
-    from orchestrator.study import Study
     from tests.conftest import SMALL
     from tests.done_jobs import finish
 
+    begun_in = Path.cwd()
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
-        file = Path(directory) / "study.toml"
-        file.write_text(SMALL)
-        home = Home.open(publish(Study.load(file), Path(directory) / "home", None).home)
+        os.chdir(directory)
+        Path("study.toml").write_text(SMALL)
+        _well(["plan"])
+        home = Home.open("small.orch")
         finish(home)
-        write_and_show(collect(home), Path(directory) / "report")
         home.jobs.close()
+        for arguments in (["status"], ["report"], ["gc"], ["plan"], ["cancel", "--help"]):
+            _well(arguments)
+        os.chdir(begun_in)
 
 
 def _run(asked: dict[str, Any], output: int, errors: int) -> int:
@@ -153,6 +154,11 @@ def _command(arguments: list[str]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
+
+
+def _well(arguments: list[str]) -> None:
+    code = _command(arguments)
+    assert code == 0, f"orch {arguments} ended with {code} in the process that imports everything"
 
 
 def _code(code: str) -> int:
