@@ -41,7 +41,7 @@ from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.planner import Plan
 from orchestrator.study import Study
-from tests.drive import DriveServer
+from tests.support.drive import DriveServer
 
 STUDY = Study.parse('name = "no-ops"\ndataset = "synthetic"\n[[models]]\narchitecture = "alexnet-tiny"\n')
 SPEC = {"model": "m", "seed": 0, "method": "float32"}

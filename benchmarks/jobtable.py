@@ -33,7 +33,7 @@ from orchestrator.planner import Plan
 from orchestrator.study import Study
 
 sys.path.append(str(Path(__file__).parent.parent))
-from tests.postgres_server import fresh_database, postgres_server
+from tests.support.postgres_server import fresh_database, postgres_server
 
 STUDY = Study.parse("""
 name = "no-ops"

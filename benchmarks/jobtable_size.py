@@ -34,7 +34,7 @@ from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.planner import Plan
 
 sys.path.append(str(Path(__file__).parent.parent))
-from tests.postgres_server import fresh_database, postgres_server
+from tests.support.postgres_server import fresh_database, postgres_server
 
 CLAIMS = 100
 SPEC = {"model": "m", "seed": 0, "threads": 1}

@@ -11,9 +11,9 @@ from orchestrator.home import Home
 from orchestrator.planner import Plan, make_plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.postgres_server import postgres_server
+from tests.support.postgres_server import postgres_server
 
-pytest_plugins = ["tests.drive.signed_in", "tests.jobtable_backends", "tests.late_trainings"]
+pytest_plugins = ["tests.support.drive.signed_in", "tests.support.jobtable_backends", "tests.support.late_trainings"]
 """Where further fixtures are defined, beside what they are made of."""
 
 SMALL = """

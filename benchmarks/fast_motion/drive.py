@@ -24,8 +24,8 @@ from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.drive import Account, DriveServer, Fault
-from tests.drive.state import File
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.drive.state import File
 
 _PASSING = (Fault.ERROR_BEFORE, Fault.ERROR_AFTER, Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_IN_BODY, Fault.TOO_MANY)
 _REQUESTS = 8

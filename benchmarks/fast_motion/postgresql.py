@@ -24,8 +24,8 @@ from orchestrator.artifacts import LocalStore
 from orchestrator.home import Home
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.cutting_proxy import CuttingProxy
-from tests.postgres_server import OwnServer, own_postgres_server
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.postgres_server import OwnServer, own_postgres_server
 
 _MESSAGES = 40
 """The cut is at one of so many messages that come next: about what a job needs."""

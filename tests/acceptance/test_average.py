@@ -10,8 +10,8 @@ from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.deaths import OFTEN, kill_one_after_a_checkpoint
-from tests.processes import wait_until, workers
+from tests.support.deaths import OFTEN, kill_one_after_a_checkpoint
+from tests.support.processes import wait_until, workers
 
 STUDY = Study.parse("""
 name = "average"

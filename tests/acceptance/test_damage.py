@@ -17,7 +17,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import Checkpoint, JobState
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.processes import Worker, wait_until, workers
+from tests.support.processes import Worker, wait_until, workers
 
 STUDY = Study.parse("""
 name = "damage"

@@ -20,9 +20,9 @@ from orchestrator.jobs import Ending, JobState
 from orchestrator.jobtable.backends.snapshot_format import decoded
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.deaths import assert_one_holder_at_a_time
-from tests.drive import Account, DriveServer, Fault
-from tests.processes import PATIENCE_SECONDS, orch, wait_until, workers
+from tests.support.deaths import assert_one_holder_at_a_time
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.processes import PATIENCE_SECONDS, orch, wait_until, workers
 
 TEXT = """
 name = "on-drive"

@@ -29,9 +29,9 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable.backends.snapshot_format import Snapshot, decoded, encoded
 from tests.conftest import SMALL
-from tests.drive import Account, DriveServer
-from tests.drive.state import File
-from tests.hostile import CODE, MARKER
+from tests.support.drive import Account, DriveServer
+from tests.support.drive.state import File
+from tests.support.hostile import CODE, MARKER
 from workers.cache import InputCache
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"

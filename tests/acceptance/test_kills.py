@@ -14,8 +14,8 @@ from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState, Stage
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests import deaths
-from tests.deaths import (
+from tests.support import deaths
+from tests.support.deaths import (
     OFTEN,
     Moment,
     assert_one_holder_at_a_time,
@@ -24,8 +24,8 @@ from tests.deaths import (
     kill_with_its_runner,
     step,
 )
-from tests.postgres_server import fresh_database
-from tests.processes import wait_until, workers
+from tests.support.postgres_server import fresh_database
+from tests.support.processes import wait_until, workers
 
 STUDY = Study.parse("""
 name = "kills"

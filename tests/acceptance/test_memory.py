@@ -8,7 +8,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import JobState
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.processes import resident_bytes, wait_until, workers
+from tests.support.processes import resident_bytes, wait_until, workers
 
 STUDY = Study.parse("""
 name = "many"

@@ -24,7 +24,7 @@ from orchestrator.jobs import (
 )
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
+from tests.support.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
 
 TEXT = """
 name = "endings"
@@ -220,7 +220,7 @@ def test_a_worker_whose_output_nobody_reads_works_on(tmp_path: Path) -> None:
 
 
 def test_a_network_of_the_persons_own_goes_the_whole_way(tmp_path: Path) -> None:
-    own = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.unnamed_network:build"').replace("compress = []", "")
+    own = TEXT.replace('"alexnet-tiny"', '"tests.support.unnamed_network:build"').replace("compress = []", "")
     own += "[benchmark]\nbatch_sizes = [1]\nthreads = [1]\n"
     home = planned(tmp_path, Study.parse(own))
     with workers(home.url, tmp_path) as start:
@@ -310,7 +310,7 @@ def test_a_worker_without_a_gpu_says_that_what_is_left_needs_one_and_waits(tmp_p
 
 
 def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp_path: Path) -> None:
-    broken = TEXT.replace('"alexnet-tiny"', '"tests.acceptance.broken_network:build"').replace("tries = 3", "tries = 1")
+    broken = TEXT.replace('"alexnet-tiny"', '"tests.support.broken_network:build"').replace("tries = 3", "tries = 1")
     home = planned(tmp_path, Study.parse(broken))
     with workers(home.url, tmp_path) as start:
         worker = start()

@@ -18,7 +18,7 @@ from models.datasets import Split
 from models.moving_average import MovingAverage
 from models.optimizers import build_optimizer
 from models.recipes import Training
-from tests.integration import exact_training
+from tests.support import exact_training
 
 
 def test_training_loads_no_tensorflow() -> None:

@@ -23,7 +23,7 @@ from orchestrator.google_drive import folder, signin
 from orchestrator.google_drive.artifact_store import DriveStore
 from orchestrator.google_drive.client import DriveClient
 from orchestrator.jobs import Artifact
-from tests.drive import DriveServer
+from tests.support.drive import DriveServer
 
 BYTES = 3_000_000
 

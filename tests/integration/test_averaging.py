@@ -23,7 +23,7 @@ from models.training import (
     load_weights,
     network_weights,
 )
-from tests.integration import exact_training
+from tests.support import exact_training
 
 NESTEROV = Outer("nesterov", learning_rate=0.7, momentum=0.9)
 

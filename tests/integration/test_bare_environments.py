@@ -15,8 +15,7 @@ import pytest
 
 from orchestrator.commands import demo
 from tests.conftest import SMALL
-from tests.integration.test_command_line import refused
-from tests.processes import PATIENCE_SECONDS, orch
+from tests.support.processes import PATIENCE_SECONDS, orch, refused
 
 HOMELESS = """
 import pwd, sys

@@ -18,7 +18,7 @@ from orchestrator.artifacts import LocalStore
 from orchestrator.jobs import Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     complete,
     plan_of,
     planned_job,

@@ -20,24 +20,15 @@ from orchestrator.home import Home
 from orchestrator.jobtable.backends import sqlite
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
-from tests.cifar10_batches import write_batches
 from tests.conftest import SMALL
-from tests.processes import orch
+from tests.support.cifar10_batches import write_batches
+from tests.support.processes import orch, refused
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     (tmp_path / "study.toml").write_text(SMALL)
     return tmp_path
-
-
-def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
-    """The one sentence of a refusal."""
-    assert done.returncode == code, done.stdout + done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, f"one sentence was expected:\n{done.stderr}"
-    assert lines[0].startswith("orch: ")
-    return lines[0]
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from orchestrator.jobs import (
     WorkerInfo,
 )
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     SettableBackend,
     artifact,
     complete,

@@ -24,9 +24,8 @@ from orchestrator.jobtable import WorkAtStake
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.done_jobs import finish, kept
-from tests.integration.test_command_line import refused
-from tests.processes import PATIENCE_SECONDS, orch
+from tests.support.done_jobs import finish, kept
+from tests.support.processes import PATIENCE_SECONDS, orch, refused
 
 FIRST = "alexnet-tiny/seed0/train/r00.s0"
 STUDY = SMALL.replace("seconds = 5\n", "")

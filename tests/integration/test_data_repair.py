@@ -16,9 +16,9 @@ from orchestrator.planner import make_plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.done_jobs import finish
-from tests.drive import Account, DriveServer
-from tests.postgres_server import fresh_database
+from tests.support.done_jobs import finish
+from tests.support.drive import Account, DriveServer
+from tests.support.postgres_server import fresh_database
 
 Damage = Callable[[bytes], bytes | None]
 DAMAGES: dict[str, Damage] = {

@@ -22,8 +22,8 @@ from orchestrator.errors import ExitCode
 from orchestrator.google_drive import signin
 from orchestrator.home import Home
 from tests.conftest import SMALL
-from tests.drive import Account, DriveServer, Fault
-from tests.processes import orch
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.processes import orch
 
 DAY = 86_400.0
 

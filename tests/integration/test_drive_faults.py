@@ -33,9 +33,9 @@ from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.drive import Account, DriveServer, Fault
-from tests.drive.faults import Predicate
-from tests.jobtable_backends import (
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.drive.faults import Predicate
+from tests.support.jobtable_backends import (
     SettableSnapshotBackend,
     complete,
     output_names,

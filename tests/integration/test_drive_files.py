@@ -20,8 +20,8 @@ from orchestrator.google_drive.refusals import DriveRefused, SignInNeeded
 from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable.backends.conditional_file import Conflict
-from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import (
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.drive.signed_in import (
     client_of,
 )
 

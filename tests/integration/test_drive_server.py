@@ -13,8 +13,8 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import MediaIoBaseUpload
 
 from orchestrator.google_drive.client import FOLDER, DriveClient
-from tests.drive import Account, DriveServer, Fault
-from tests.drive.signed_in import (
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.drive.signed_in import (
     client_of,
 )
 

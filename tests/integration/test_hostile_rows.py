@@ -29,8 +29,8 @@ from orchestrator.report import tables
 from orchestrator.report.page import render
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.hostile import MARKER, columns, plant, values_for
-from tests.jobtable_backends import complete
+from tests.support.hostile import MARKER, columns, plant, values_for
+from tests.support.jobtable_backends import complete
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 

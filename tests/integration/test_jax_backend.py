@@ -17,8 +17,8 @@ import pytest
 
 from models import backends, checkpoint
 from models.training import fresh_network, inference_weights, load_weights
-from tests.backends import new_process
-from tests.integration import jax_training
+from tests.support import jax_training
+from tests.support.backends import new_process
 
 HERE = Path(__file__).parent
 OFTEN = ("test_training_step.py",)

@@ -17,7 +17,7 @@ from orchestrator.jobtable.schema import tables
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     BackendOf,
     SettableBackend,
     complete,

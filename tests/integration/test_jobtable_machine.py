@@ -42,7 +42,7 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planner import Plan
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     BackendOf,
     Contents,
     SettableBackend,

@@ -32,7 +32,7 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.backend import Backend
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     BackendOf,
     Scale,
     SettableBackend,
@@ -42,11 +42,11 @@ from tests.jobtable_backends import (
     plan_of,
     planned_job,
 )
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 
 # A server that has everything loaded forks the workers: one that was killed has a successor within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tests.jobtable_backends"])
+PROCESSES.set_forkserver_preload(["tests.support.jobtable_backends"])
 
 RACERS = 4
 SECONDS_BETWEEN_KILLS = (0.05, 0.3)

@@ -37,8 +37,8 @@ from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
 from orchestrator.jobtable.schema.rebuilding import replace_check
-from tests.jobtable_backends import complete
-from tests.postgres_server import fresh_database
+from tests.support.jobtable_backends import complete
+from tests.support.postgres_server import fresh_database
 
 SCHEMAS = Path(__file__).with_name("schemas")
 PROCESSES = multiprocessing.get_context("forkserver")

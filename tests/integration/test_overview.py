@@ -8,7 +8,7 @@ from orchestrator.jobs import Artifact, Finished, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.planner import Plan
 from orchestrator.progress.summary import snapshot
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     SettableBackend,
     complete,
     digest,

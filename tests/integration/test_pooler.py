@@ -15,14 +15,14 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     artifact,
     complete,
     plan_of,
     planned_job,
 )
-from tests.pooler import needed, pooled
-from tests.postgres_server import fresh_database
+from tests.support.pooler import needed, pooled
+from tests.support.postgres_server import fresh_database
 
 JOBS = 40
 WORKERS = 6

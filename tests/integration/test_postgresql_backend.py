@@ -22,9 +22,9 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.planner import Plan
-from tests.jobtable_backends import artifact
-from tests.postgres_server import fresh_database
-from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.support.jobtable_backends import artifact
+from tests.support.postgres_server import fresh_database
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture

@@ -21,11 +21,10 @@ from orchestrator.jobtable.backends import postgresql
 from orchestrator.planner import Plan
 from orchestrator.planning import publish
 from orchestrator.study import Study
-from tests.command_lines import unknown_words
 from tests.conftest import SMALL
-from tests.integration.test_command_line import refused
-from tests.postgres_server import FOUND, fresh_database, postgres_server
-from tests.processes import orch
+from tests.support.command_lines import unknown_words
+from tests.support.postgres_server import FOUND, fresh_database, postgres_server
+from tests.support.processes import orch, refused
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 PASSWORD = "open-sesame"

@@ -17,7 +17,7 @@ from orchestrator.jobtable.backends.prepared import Prepared
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema.tables import edges, jobs
 from orchestrator.jobtable.transactions import claim, complete, leases, speculation
-from tests.postgres_server import fresh_database
+from tests.support.postgres_server import fresh_database
 
 STATEMENTS = {
     "the best ready job": (claim.BEST_READY, "ready_by_path"),

@@ -18,7 +18,7 @@ from orchestrator.report.figures import draw_figures
 from orchestrator.report.files import write_report
 from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
-from tests.report_jobs import attempt, benchmark, compress, latency, small_study, train
+from tests.support.report_jobs import attempt, benchmark, compress, latency, small_study, train
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

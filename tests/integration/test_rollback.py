@@ -9,10 +9,9 @@ import pytest
 from orchestrator.errors import ExitCode
 from orchestrator.google_drive.generations import SEEN_FILE
 from tests.conftest import SMALL
-from tests.drive import Account, DriveServer
-from tests.drive.state import File
-from tests.integration.test_command_line import refused
-from tests.processes import orch
+from tests.support.drive import Account, DriveServer
+from tests.support.drive.state import File
+from tests.support.processes import orch, refused
 
 JOB = "alexnet-tiny/seed0/benchmark/float16"
 

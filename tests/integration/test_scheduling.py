@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 
 from models.runtime import configure_runtime
-from tests.integration import contended_sums
+from tests.support import contended_sums
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from orchestrator.errors import DiskError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, InputRef, JobState, PlannedJob, Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
-from tests.jobtable_backends import artifact, plan_of, planned_job
-from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.support.jobtable_backends import artifact, plan_of, planned_job
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 from workers import lease_keeper, session
 from workers.cache import InputCache
 from workers.checkpoint_policy import CheckpointPolicy

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import SMALL
-from tests.people import ANN, BEN, LAB, Done, People, Person, people_in_a_shared_directory
-from tests.preloaded import Preloaded
-from tests.processes import wait_until
+from tests.support.people import ANN, BEN, LAB, Done, People, Person, people_in_a_shared_directory
+from tests.support.preloaded import Preloaded
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run commands as two users")
 
@@ -23,7 +23,7 @@ STUDY = SMALL.replace("seconds = 5\n", "").replace("epochs = 2", "epochs = 20")
 JOB = "alexnet-tiny/seed0/train/r19.s1"
 WORKER = """
 from orchestrator.home import Home
-from tests.done_jobs import finish
+from tests.support.done_jobs import finish
 home = Home.open("small.orch")
 assert finish(home, 1) == 1
 home.jobs.close()

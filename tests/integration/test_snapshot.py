@@ -26,8 +26,8 @@ from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends import snapshot
 from orchestrator.jobtable.backends.conditional_file import Version
 from orchestrator.jobtable.backends.snapshot_format import EMPTY, REMEMBERED_SWAPS, Snapshot, decoded, encoded
-from tests.conditional_files import Fault, Faulty, FileOnDisk
-from tests.jobtable_backends import (
+from tests.support.conditional_files import Fault, Faulty, FileOnDisk
+from tests.support.jobtable_backends import (
     SettableSnapshotBackend,
     artifact,
     complete,

@@ -21,8 +21,8 @@ from orchestrator.google_drive.client import DriveClient
 from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.worker_package.publication import Travelling
 from orchestrator.worker_package.snippet import Notebook, cell
-from tests.drive import Account, DriveServer, Fault
-from tests.processes import PATIENCE_SECONDS, heed_signals, wait_until
+from tests.support.drive import Account, DriveServer, Fault
+from tests.support.processes import PATIENCE_SECONDS, heed_signals, wait_until
 
 WORKER = """
 import os, pathlib, signal, sys, time

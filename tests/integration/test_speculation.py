@@ -19,13 +19,13 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.schema.tables import attempts, jobs
 from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     SettableBackend,
     SettablePostgresqlBackend,
     artifact,
     planned_job,
 )
-from tests.late_trainings import (
+from tests.support.late_trainings import (
     IDLE,
     LEASE_SECONDS,
     QUICK,
@@ -42,7 +42,7 @@ from tests.late_trainings import (
     shards,
     with_merge,
 )
-from tests.postgres_server import fresh_database
+from tests.support.postgres_server import fresh_database
 
 # --- who wins ---
 

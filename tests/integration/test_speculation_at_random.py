@@ -16,14 +16,14 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import KEPT_CHECKPOINTS
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     Contents,
     SettableBackend,
     artifact,
     complete,
     contents,
 )
-from tests.late_trainings import (
+from tests.support.late_trainings import (
     WRITES,
     publish,
     shards,

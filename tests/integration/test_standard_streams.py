@@ -17,8 +17,8 @@ from orchestrator.home import Home
 from orchestrator.planning import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.done_jobs import finish
-from tests.processes import PATIENCE_SECONDS
+from tests.support.done_jobs import finish
+from tests.support.processes import PATIENCE_SECONDS
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 STUDY = SMALL.replace("seconds = 5\n", "")

@@ -30,9 +30,9 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
-from tests.conditional_files import FileOnDisk
-from tests.cutting_proxy import CuttingProxy
-from tests.jobtable_backends import (
+from tests.support.conditional_files import FileOnDisk
+from tests.support.cutting_proxy import CuttingProxy
+from tests.support.jobtable_backends import (
     PostgresqlBackendOf,
     SettablePostgresqlBackend,
     SettableSnapshotBackend,
@@ -42,7 +42,7 @@ from tests.jobtable_backends import (
     plan_of,
     planned_job,
 )
-from tests.postgres_server import fresh_database, own_postgres_server
+from tests.support.postgres_server import fresh_database, own_postgres_server
 
 WORKER = WorkerInfo("w1")
 LEASE_SECONDS = 5.0

@@ -19,13 +19,13 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.transactions.overview import overview
 from orchestrator.jobtable.transactions.speculation import FEWEST_SECONDS, LATE_FACTOR
 from orchestrator.progress.summary import snapshot
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     SettableBackend,
     artifact,
     complete,
     planned_job,
 )
-from tests.late_trainings import (
+from tests.support.late_trainings import (
     GPU,
     IDLE,
     QUICK,

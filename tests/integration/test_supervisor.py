@@ -28,7 +28,7 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     artifact,
     complete,
     plan_of,

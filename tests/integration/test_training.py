@@ -24,7 +24,7 @@ from models.training import (
     network_weights,
     weights_digest,
 )
-from tests.integration.exact_training import VISIT, convolutional, run, shard, trainer
+from tests.support.exact_training import VISIT, convolutional, run, shard, trainer
 
 
 def small_network(keras: Any, image_shape: tuple[int, int, int] = (32, 32, 3), classes: int = 10) -> Any:
@@ -150,7 +150,7 @@ def test_a_shard_of_other_images_or_classes_is_refused(size: int, label: int) ->
 
 
 def test_the_catalogue_builds_the_network_that_the_training_names() -> None:
-    training = Training("tests.integration.exact_training:attention", Recipe(), 0, 4, (16, 16, 3), total_steps=1)
+    training = Training("tests.support.exact_training:attention", Recipe(), 0, 4, (16, 16, 3), total_steps=1)
 
     assert "model/multi_head_attention/query/kernel" in Trainer(training).state().arrays
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from models import backends
-from tests.backends import new_process
-from tests.integration import exact_training, mortal_training
+from tests.support import exact_training, mortal_training
+from tests.support.backends import new_process
 
 NETWORKS = list(exact_training.NETWORKS)
 SEEDS = range(int(os.environ.get("ORCH_TEST_SEEDS", "2")))

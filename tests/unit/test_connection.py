@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import wait_until
+from tests.support.processes import wait_until
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import Failed, Finished, Message, RunJob, Stopped, Unsuitable, decode

@@ -12,7 +12,7 @@ from io import StringIO
 
 import pytest
 
-from tests.processes import PATIENCE_SECONDS
+from tests.support.processes import PATIENCE_SECONDS
 from workers.console import ONE_LINE_VARIABLE, Console
 
 

@@ -17,8 +17,8 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from tests.command_lines import commands_in, parse
-from tests.dockerfiles import (
+from tests.support.command_lines import commands_in, parse
+from tests.support.dockerfiles import (
     Stage,
     copied,
     environment,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from models import datasets
 from models.datasets import DatasetError, DatasetMissing, Split, cifar10
-from tests.cifar10_batches import small_batch, write_batches
+from tests.support.cifar10_batches import small_batch, write_batches
 
 IMAGES_PER_BATCH = 20
 

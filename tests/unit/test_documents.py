@@ -28,7 +28,7 @@ from orchestrator.study import (
     Study,
     TrainingSection,
 )
-from tests.command_lines import commands_in, unknown_words
+from tests.support.command_lines import commands_in, unknown_words
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import own_packages
-from tests.processes import PATIENCE_SECONDS, orch
+from tests.support.processes import PATIENCE_SECONDS, orch
 
 ROOT = Path(own_packages.__file__).parents[1]
 SHOWN = """

@@ -3,7 +3,7 @@ from __future__ import annotations
 from orchestrator.jobs import Job, JobState
 from orchestrator.report.answer import Answer, answer
 from orchestrator.report.results import collect
-from tests.report_jobs import benchmark, compress, latency, small_study, train
+from tests.support.report_jobs import benchmark, compress, latency, small_study, train
 
 
 def answered(*jobs: Job) -> Answer:

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.jobs import Ending
 from orchestrator.report.history import History, Turn, trace
-from tests.report_jobs import attempt, small_study, train
+from tests.support.report_jobs import attempt, small_study, train
 
 
 def test_steps_after_the_last_checkpoint_of_a_dead_worker_count_as_repeated() -> None:

@@ -14,7 +14,7 @@ from orchestrator.report import tables
 from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import summarize
-from tests.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, merge, small_study, train
+from tests.support.report_jobs import DIGEST, LAPTOP, benchmark, compress, latency, make_job, merge, small_study, train
 
 
 def collected(*jobs: Job, dataset: str = "cifar10") -> Results:

@@ -9,7 +9,7 @@ from rich.console import Console
 from orchestrator.jobs import JobState
 from orchestrator.report.results import Results, collect
 from orchestrator.report.tables import terminal, to_csv, to_markdown
-from tests.report_jobs import DIGEST, benchmark, compress, latency, small_study
+from tests.support.report_jobs import DIGEST, benchmark, compress, latency, small_study
 
 
 def small_results() -> Results:

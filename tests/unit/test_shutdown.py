@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE_SECONDS, heed_signals, wait_until
+from tests.support.processes import PATIENCE_SECONDS, heed_signals, wait_until
 from workers import shutdown
 from workers.shutdown import ShutdownNotice
 

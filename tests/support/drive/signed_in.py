@@ -10,8 +10,8 @@ import pytest
 from orchestrator.google_drive import signin
 from orchestrator.google_drive.client import DriveClient
 from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
-from tests.drive.server import DriveServer
-from tests.drive.state import Account
+from tests.support.drive.server import DriveServer
+from tests.support.drive.state import Account
 
 
 @pytest.fixture(name="drive")

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.drive.state import Account, File
+from tests.support.drive.state import Account, File
 
 DEFAULT_FIELDS = "kind,id,name,mimeType"
 

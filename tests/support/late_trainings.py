@@ -1,6 +1,6 @@
 """Rounds of trainings of which one is late: what the proofs of speculation start from.
 
-The fixtures `table` and `late` are there on every backend of `tests.jobtable_backends`.
+The fixtures `table` and `late` are there on every backend of `tests.support.jobtable_backends`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.speculation import LATE_FACTOR
-from tests.jobtable_backends import (
+from tests.support.jobtable_backends import (
     SettableBackend,
     artifact,
     complete,

@@ -14,8 +14,8 @@ imitates, and where they stand:
 - that service accounts own no storage: https://developers.google.com/workspace/drive/api/guides/about-shareddrives
 """
 
-from tests.drive.faults import Fault
-from tests.drive.server import DriveServer
-from tests.drive.state import Account
+from tests.support.drive.faults import Fault
+from tests.support.drive.server import DriveServer
+from tests.support.drive.state import Account
 
 __all__ = ["Account", "DriveServer", "Fault"]

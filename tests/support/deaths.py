@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, Job, JobState, Stage
-from tests.processes import Worker, alive, wait_until
+from tests.support.processes import Worker, alive, wait_until
 
 OFTEN = ("--checkpoint-seconds", "0.4")
 """Options of a worker that takes checkpoints within trainings of seconds."""

@@ -1,8 +1,8 @@
 """Several people at one machine, each with a user of their own: only root can be all of them.
 
-Their commands are children of a process that has imported all of Orch as root (`tests.preloaded`), because Python's own
-files are often root's alone; a child becomes the person and never root again.  What the packages read as they work (the
-fonts of charts) must be readable to everybody.
+Their commands are children of a process that has imported all of Orch as root (`tests.support.preloaded`), because
+Python's own files are often root's alone; a child becomes the person and never root again.  What the packages read as
+they work (the fonts of charts) must be readable to everybody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import matplotlib
 import pytest
 
-from tests.preloaded import Preloaded
+from tests.support.preloaded import Preloaded
 
 LAB = 20_001
 """A group; neither it nor the people need a line in /etc."""

@@ -17,9 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests.drive import resources
-from tests.drive.faults import Fault, Faults
-from tests.drive.state import Account, File, Refused, State
+from tests.support.drive import resources
+from tests.support.drive.faults import Fault, Faults
+from tests.support.drive.state import Account, File, Refused, State
 
 CHUNK_BYTES = 256 << 10
 """What the chunks of a resumable upload are multiples of, but for the last."""

@@ -31,10 +31,10 @@ from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study
-from tests.conditional_files import FileOnDisk
 from tests.conftest import SMALL
-from tests.drive import DriveServer
-from tests.postgres_server import fresh_database
+from tests.support.conditional_files import FileOnDisk
+from tests.support.drive import DriveServer
+from tests.support.postgres_server import fresh_database
 
 
 class SettableBackend(Backend, Protocol):

@@ -13,8 +13,8 @@ from orchestrator.jobs import (
     Stage,
     WorkerInfo,
 )
-from tests.jobtable_backends import complete
-from tests.report_jobs import compress, latency
+from tests.support.jobtable_backends import complete
+from tests.support.report_jobs import compress, latency
 
 _OUTPUTS = {
     Stage.TRAIN: ("state", "log"),

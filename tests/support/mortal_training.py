@@ -15,7 +15,7 @@ from models.averaging import begin_visit, merge, with_statistics
 from models.datasets import Split
 from models.recipes import Outer, Training, Visit
 from models.training import Trainer, TrainState
-from tests.integration import exact_training
+from tests.support import exact_training
 
 SHARDS = 2
 ROUNDS = 3

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrator.errors import ExitCode
-from tests.preloaded import Preloaded
+from tests.support.preloaded import Preloaded
 
 PATIENCE_SECONDS = 180.0
 """A condition that has not come true by then never will; a machine under load needs most of a minute at times."""
@@ -31,6 +31,15 @@ def orch(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Co
             preloaded.busy.release()
         return subprocess.CompletedProcess(command, done.code, done.output, done.errors)
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+
+
+def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one sentence of a refusal."""
+    assert done.returncode == code, done.stdout + done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, f"one sentence was expected:\n{done.stderr}"
+    assert lines[0].startswith("orch: ")
+    return lines[0]
 
 
 @functools.cache

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 _READ_AT_START = ("PYTHON", "LC_", "LANG")
 
 
@@ -45,7 +45,7 @@ class Preloaded:
         """Held for as long as a command runs."""
         self._begun_with = _read_at_start(os.environ)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.preloaded"],
+            [sys.executable, "-m", "tests.support.preloaded"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -106,7 +106,7 @@ def _load_everything() -> None:
         importlib.import_module(module.name)
     from orchestrator.home import Home
     from tests.conftest import SMALL
-    from tests.done_jobs import finish
+    from tests.support.done_jobs import finish
 
     begun_in = Path.cwd()
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()):
