@@ -21,12 +21,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from models import catalog, datasets
-from models.averaging import begin_visit, merge, recompute_statistics
-from models.evaluation import accuracy
+from models import datasets
+from models.architectures import catalog
+from models.measurement.evaluation import accuracy
 from models.recipes import Outer, Training, Visit
 from models.runtime import configure_runtime
-from models.training import Trainer, TrainState
+from models.training.averaging import begin_visit, merge, recompute_statistics
+from models.training.trainer import Trainer, TrainState
 
 LINK_BYTES_PER_SECOND = 5e6
 """What a home notebook's link to a shared folder carries, each way."""

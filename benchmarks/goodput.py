@@ -146,7 +146,7 @@ def report_deaths(waste: lives.Waste) -> None:
 def standstill_seconds() -> float:
     """How long this network's state takes to be copied to host memory: the median of some copies."""
     script = (
-        "import time, models.training as t, models.recipes as r\n"
+        "import time, models.training.trainer as t, models.recipes as r\n"
         "trainer = t.Trainer(r.Training('wide_network:build', r.Recipe(), 0, 10, (32, 32, 3), 10))\n"
         "for _ in range(9):\n"
         "    began = time.perf_counter(); trainer.state(); print(time.perf_counter() - began)\n"

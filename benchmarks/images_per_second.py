@@ -26,9 +26,10 @@ from typing import Any
 
 import numpy as np
 
-from models import backends, catalog
+from models.architectures import catalog
 from models.datasets import Split
 from models.recipes import Recipe, Training, Visit
+from models.training import backends
 
 IMAGES = 4096
 OURS = "ours"
@@ -113,7 +114,7 @@ def images_per_second() -> float:
 
 def our_pass(side: Side, split: Split) -> Callable[[], int]:
     from models.runtime import configure_runtime, precision
-    from models.training import Trainer
+    from models.training.trainer import Trainer
 
     configure_runtime(threads=len(os.sched_getaffinity(0)))
     recipe = side.recipe or catalog.get(side.network).recipe
@@ -133,7 +134,7 @@ def our_pass(side: Side, split: Split) -> Callable[[], int]:
 def fit_pass(side: Side, split: Split) -> Callable[[], int]:
     import keras
 
-    from models.optimizers import build_optimizer
+    from models.training.optimizers import build_optimizer
 
     keras.config.set_dtype_policy(side.precision or "float32")
     architecture = catalog.get(side.network)

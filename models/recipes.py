@@ -1,7 +1,7 @@
 """How a network is trained, as data: optimizer, schedule, regularisation, and the visits of one training.
 
 Plain values only, so that a recipe can travel in a job's spec and be part of the job's id.  What is
-computed from them lives in `models.training` and `models.augmentation`.
+computed from them lives in `models.training.trainer` and `models.training.augmentation`.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Training:
 
 @dataclass(frozen=True)
 class Outer:
-    """How replicas that were trained apart for a round become one: `models.averaging.merge`."""
+    """How replicas that were trained apart for a round become one: `models.training.averaging.merge`."""
 
     optimizer: Literal["mean", "nesterov"] = "mean"
     learning_rate: float = 0.7

@@ -1,7 +1,8 @@
 """The process that computes: what decides its bits is fixed before anything runs, and what its device is.
 
 On a CPU the bits of a result depend on the configured number of threads and on the instruction set, so both are set
-from outside and belong to the description of the device.  How a backend is told is the backend's (`models.backends`).
+from outside and belong to the description of the device.  How a backend is told is the backend's
+(`models.training.backends`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from models import backends
+from models.training import backends
 
 
 def configure_runtime(threads: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from models import catalog
+from models.architectures import catalog
 from models.datasets import Description
 from orchestrator.errors import StudyError
 from orchestrator.study import ModelSection, Study

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import catalog, datasets
+from models import datasets
+from models.architectures import catalog
 from models.recipes import Training, Visit
 from orchestrator import feasibility
 from orchestrator.errors import StudyError

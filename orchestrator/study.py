@@ -25,7 +25,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from models import catalog, datasets
+from models import datasets
+from models.architectures import catalog
 from models.compression import methods
 from models.recipes import Augmentation, Recipe
 from orchestrator.errors import StudyError

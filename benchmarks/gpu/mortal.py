@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from models import catalog, checkpoint
+from models.architectures import catalog
 from models.datasets import Split
 from models.recipes import Augmentation, Training, Visit
 from models.runtime import configure_runtime
-from models.training import Trainer, TrainState
+from models.training import checkpoint
+from models.training.trainer import Trainer, TrainState
 
 STEPS = int(os.environ.get("ORCH_GPU_MORTAL_STEPS", "48"))
 BATCH = 64

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pack
 
-from models import catalog
+from models.architectures import catalog
 from models.datasets import synthetic
 from models.recipes import Recipe, Training
 

@@ -18,10 +18,10 @@ import record
 from numpy.typing import NDArray
 
 from models.datasets import Split
-from models.evaluation import accuracy
+from models.measurement.evaluation import accuracy
 from models.recipes import Training, Visit
 from models.runtime import configure_runtime, precision
-from models.training import Trainer, TrainState, fresh_network, inference_weights, load_weights
+from models.training.trainer import Trainer, TrainState, fresh_network, inference_weights, load_weights
 
 _EVALUATED = (0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 0.95)
 """After these shares of the steps, besides the last one: points of the curve."""

@@ -24,7 +24,7 @@ import record
 from images_per_second import EXAMPLE, OURS, PLAIN, Side, images_per_second, process
 from strong import FASTEST_KERNELS, STRONG, Deadline
 
-from models import catalog
+from models.architectures import catalog
 
 ROUNDS = 3
 IMAGES = 25_600

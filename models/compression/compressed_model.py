@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.compression.methods import export_of
-from models.compression.sizes import Sizes, measure_sizes
+from models.measurement.sizes import Sizes, measure_sizes
 
 
 @dataclass(frozen=True)

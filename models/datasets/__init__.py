@@ -1,7 +1,7 @@
 """Data sets by name: what they are (`describe`), their images (`load`), their parts.
 
 NumPy and safetensors only: the coordinator splits data without TensorFlow.  Where each data set comes from
-stands in its own module; what happens to the images in training is `models.augmentation`.
+stands in its own module; what happens to the images in training is `models.training.augmentation`.
 """
 
 from __future__ import annotations

@@ -10,14 +10,14 @@ import keras
 import numpy as np
 import pytest
 
-from models import catalog
-from models.backends import UnknownBackend, choose
-from models.backends import jax as backend
-from models.backends.jax_pooling import ExactMaxPooling, with_exact_pooling
+from models.architectures import catalog
 from models.datasets import Split
-from models.moving_average import MovingAverage
-from models.optimizers import build_optimizer
 from models.recipes import Training
+from models.training.backends import UnknownBackend, choose
+from models.training.backends import jax as backend
+from models.training.backends.jax_pooling import ExactMaxPooling, with_exact_pooling
+from models.training.moving_average import MovingAverage
+from models.training.optimizers import build_optimizer
 from tests.support import exact_training
 
 

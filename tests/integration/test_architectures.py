@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tf_keras
 
-from models import catalog
+from models.architectures import catalog
 from models.compression.compressed_model import compress
 from models.datasets import Split
-from models.litert import LiteRTClassifier
+from models.measurement.litert import LiteRTClassifier
 from models.recipes import Training, Visit
-from models.training import Trainer, fresh_network, inference_weights, load_weights, network_weights
+from models.training.trainer import Trainer, fresh_network, inference_weights, load_weights, network_weights
 
 TINY = ("alexnet-tiny", "vit-tiny")
 PARAMETERS = {
@@ -165,7 +165,7 @@ def test_a_saved_network_is_reloaded_by_another_process_to_the_same_logits(name:
     network.save(tmp_path / "network.keras")
     np.save(tmp_path / "images.npy", images)
     program = (
-        "import keras, numpy as np; from pathlib import Path; from models import catalog;"
+        "import keras, numpy as np; from pathlib import Path; from models.architectures import catalog;"
         "network = catalog.load(keras, Path('network.keras'));"
         "np.save('logits.npy', network.predict(np.load('images.npy'), verbose=0))"
     )

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from models.averaging import OUTER, begin_visit, merge, recompute_statistics, with_statistics
 from models.datasets import Split
 from models.recipes import Outer
-from models.training import (
+from models.training.averaging import OUTER, begin_visit, merge, recompute_statistics, with_statistics
+from models.training.trainer import (
     AVERAGE,
     MODEL,
     OPTIMIZER,

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import pytest
 
-from models import catalog, datasets
+from models import datasets
+from models.architectures import catalog
 from models.compression.compressed_model import compress
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import checkpoint
-from models.checkpoint import CheckpointDamaged
-from models.training import TrainState
+from models.training import checkpoint
+from models.training.checkpoint import CheckpointDamaged
+from models.training.trainer import TrainState
 
 PROVENANCE: dict[str, str | int] = {"device": "CPU", "threads": 2, "tensorflow": "2.21.0", "keras": "3.15.1"}
 

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from models import catalog
+from models.architectures import catalog
 from models.compression import methods
 from models.compression.compressed_model import CompressedModel, compress
-from models.litert import LiteRTClassifier
+from models.measurement.litert import LiteRTClassifier
 
 CLASSES = 4
 

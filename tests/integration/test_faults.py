@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from models.failures import PermanentFailure
-from models.training import DataMismatch, Diverged, StateMismatch
+from models.training.trainer import DataMismatch, Diverged, StateMismatch
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner import faults
 from workers.runner.messages import Failed, RunJob, Stopped

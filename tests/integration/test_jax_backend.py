@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import backends, checkpoint
-from models.training import fresh_network, inference_weights, load_weights
+from models.training import backends, checkpoint
+from models.training.trainer import fresh_network, inference_weights, load_weights
 from tests.support import jax_training
 from tests.support.backends import new_process
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from models import checkpoint, datasets
-from models.averaging import OUTER
-from models.training import MODEL, fresh_network, load_weights
+from models import datasets
+from models.training import checkpoint
+from models.training.averaging import OUTER
+from models.training.trainer import MODEL, fresh_network, load_weights
 from orchestrator.jobs import PlannedJob, Stage
 from orchestrator.planner import Plan, make_plan
 from orchestrator.study import Study

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from models.optimizers import build_optimizer, learning_rate
 from models.recipes import Recipe
+from models.training.optimizers import build_optimizer, learning_rate
 
 
 def test_the_learning_rate_rises_from_zero_and_falls_as_a_cosine_to_zero() -> None:

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from models import backends
-from models.backends import Accelerator
-from models.backends import tensorflow as tensorflow_backend
+from models.training import backends
+from models.training.backends import Accelerator
+from models.training.backends import tensorflow as tensorflow_backend
 
 T4 = Accelerator("GPU", "Tesla T4", (7, 5))
 P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", (6, 0))
@@ -45,7 +45,7 @@ def test_what_the_bits_depend_on_stands_in_the_description_of_the_device(backend
 
 def test_a_process_computes_with_the_backend_that_was_chosen() -> None:
     finished = run(
-        "from models import backends; backends.choose('jax'); import keras, models.training;"
+        "from models.training import backends; backends.choose('jax'); import keras, models.training.trainer;"
         "import sys; print(keras.config.backend(), 'tensorflow' in sys.modules)"
     )
 
@@ -58,7 +58,7 @@ def test_a_backend_that_there_is_not_is_refused_with_those_that_there_are() -> N
 
 
 def test_a_keras_on_a_backend_that_orch_does_not_know_is_told_what_to_set() -> None:
-    finished = run("from models import backends; backends.current()", "numpy")
+    finished = run("from models.training import backends; backends.current()", "numpy")
 
     assert "set KERAS_BACKEND to one of tensorflow, jax" in finished.stderr
 
@@ -109,6 +109,6 @@ def test_a_device_trains_in_the_precision_that_it_is_fast_in(
 ) -> None:
     if tensorflow:
         assert tensorflow_backend.precision_of(device) == tensorflow
-    told = run(f"from models.backends import Accelerator, jax; print(jax.precision_of({device!r}))", "jax")
+    told = run(f"from models.training.backends import Accelerator, jax; print(jax.precision_of({device!r}))", "jax")
 
     assert told.stdout.strip() == jax

@@ -13,7 +13,7 @@ import pytest
 from models import datasets
 from models.datasets import Split
 from models.recipes import Augmentation, Recipe, Training, Visit
-from models.training import (
+from models.training.trainer import (
     Diverged,
     StateMismatch,
     Trainer,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from models import backends
+from models.training import backends
 from tests.support import exact_training, mortal_training
 from tests.support.backends import new_process
 

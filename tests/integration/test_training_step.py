@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from models import backends
-from models.augmentation import draws
 from models.datasets import Split
 from models.recipes import Augmentation
-from models.residents import Residents
-from models.training_step import cross_entropy, training_batch
+from models.training import backends
+from models.training.augmentation import draws
+from models.training.residents import Residents
+from models.training.training_step import cross_entropy, training_batch
 from tests.unit.test_augmentation import NUMPY
 
 CHANGES = [

@@ -7,7 +7,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from models import backends
+from models.training import backends
 
 
 def new_process(backend: str, *, threads: int, cores: int, compiled: Path | None = None) -> ProcessPoolExecutor:

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.backends.tensorflow import gradients
+from models.training.backends.tensorflow import gradients
 
 SIZE = 100_000
 RUNS = 200

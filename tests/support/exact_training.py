@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from models import checkpoint
 from models.datasets import Split
 from models.recipes import Augmentation, Recipe, Training, Visit
-from models.training import Trainer, TrainState
+from models.training import checkpoint
+from models.training.trainer import Trainer, TrainState
 
 IMAGES = 150
 EVERYTHING = Augmentation(cutout=4, mixup=0.4, cutmix=1.0, randaugment=2, erasing=0.5, repeats=2)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import catalog, checkpoint
+from models.architectures import catalog
 from models.datasets import Split
 from models.recipes import Training, Visit
-from models.training import Trainer, fresh_network, inference_weights, load_weights
+from models.training import checkpoint
+from models.training.trainer import Trainer, fresh_network, inference_weights, load_weights
 
 
 def logits_after_some_steps(name: str, path: Path, images: NDArray[Any]) -> NDArray[Any]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models import checkpoint
-from models.averaging import begin_visit, merge, with_statistics
 from models.datasets import Split
 from models.recipes import Outer, Training, Visit
-from models.training import Trainer, TrainState
+from models.training import checkpoint
+from models.training.averaging import begin_visit, merge, with_statistics
+from models.training.trainer import Trainer, TrainState
 from tests.support import exact_training
 
 SHARDS = 2

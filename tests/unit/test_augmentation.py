@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import pixels
-from models.augmentation import WHOLE_SHARE, columns, draws, epoch_order
 from models.recipes import Augmentation
+from models.training import pixels
+from models.training.augmentation import WHOLE_SHARE, columns, draws, epoch_order
 
 OFF = Augmentation(crop_padding=0, flip=False, cutout=0)
 NUMPY = SimpleNamespace(**vars(np), cast=lambda array, dtype: array.astype(dtype))

@@ -42,7 +42,7 @@ def test_made_twice_it_is_the_same_bytes_whatever_the_clock_and_the_umask_say(wh
 def test_it_holds_the_package_with_its_data_and_nothing_that_is_made_from_it(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
-        "models/training.py",
+        "models/training/trainer.py",
         "orchestrator/worker_package/cells/worker.py.txt",
         "orchestrator/jobtable/schema/migrations/0002_needs.py",
         "orchestrator/presets/tiny.toml",
@@ -76,7 +76,7 @@ def test_pip_installs_it_and_a_worker_is_imported_from_there(wheel: Path, tmp_pa
     place = tmp_path / "installed"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(place)]
     subprocess.run([*pip, str(wheel)], check=True)
-    script = "import workers.cli, orchestrator.home, models.catalog; print(workers.cli.__file__)"
+    script = "import workers.cli, orchestrator.home, models.architectures.catalog; print(workers.cli.__file__)"
     told = subprocess.run(
         [sys.executable, "-P", "-c", script],
         env={**os.environ, "PYTHONPATH": str(place)},

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models import catalog
+from models.architectures import catalog
 from models.compression import methods
 from models.recipes import Recipe
 
@@ -31,7 +31,7 @@ def users_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_names_and_recipes_are_known_without_tensorflow_or_keras() -> None:
     heavy = {"tensorflow", "keras", "ai_edge_litert", "litert_quantizer"}
     program = (
-        "import sys; from models import catalog; from models.compression import methods;"
+        "import sys; from models.architectures import catalog; from models.compression import methods;"
         f"catalog.get('vit'); print(sorted({heavy!r} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -14,7 +14,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel
 
-from models import catalog, datasets
+from models import datasets
+from models.architectures import catalog
 from models.compression import methods
 from models.recipes import Recipe
 from orchestrator import presets

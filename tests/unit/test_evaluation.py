@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evaluation import accuracy, label_ranks, wilson_interval
+from models.measurement.evaluation import accuracy, label_ranks, wilson_interval
 
 
 def test_top1_and_top5_count_the_images_whose_label_comes_early_enough() -> None:

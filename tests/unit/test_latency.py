@@ -5,7 +5,7 @@ from itertools import groupby, repeat
 
 import pytest
 
-from models.latency import measure
+from models.measurement.latency import measure
 
 
 class FakeMachine:

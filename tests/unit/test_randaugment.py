@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from models import pixels, randaugment
-from models.augmentation import columns, draws
 from models.recipes import Augmentation
+from models.training import pixels, randaugment
+from models.training.augmentation import columns, draws
 
 NUMPY = SimpleNamespace(**vars(np), cast=lambda array, dtype: array.astype(dtype))
 WHOLE = 1 << 16

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
-from models.catalog import UnknownArchitecture
+from models.architectures.catalog import UnknownArchitecture
 from orchestrator.jobs import LOG
 from workers.runner import faults
 from workers.runner.connection import Connection

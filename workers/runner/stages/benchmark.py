@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from models import datasets
-from models.evaluation import accuracy
-from models.latency import Latency, measure
-from models.litert import LiteRTClassifier
+from models.measurement.evaluation import accuracy
+from models.measurement.latency import Latency, measure
+from models.measurement.litert import LiteRTClassifier
 from models.runtime import device_description
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob, Stopped

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from models import checkpoint
 from models.compression.compressed_model import compress
-from models.training import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
+from models.training import checkpoint
+from models.training.trainer import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob
 

@@ -6,10 +6,11 @@ import functools
 import time
 from pathlib import Path
 
-from models import averaging, checkpoint, datasets
+from models import datasets
 from models.recipes import Outer, Training
 from models.runtime import device_description
-from models.training import Trainer, TrainState, weights_digest
+from models.training import averaging, checkpoint
+from models.training.trainer import Trainer, TrainState, weights_digest
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob
 from workers.runner.stages.states import first_state, input_state, training_digest

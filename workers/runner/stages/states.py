@@ -1,6 +1,7 @@
 """The states of a training that jobs pass on: which training a state is of, and states that are inputs of a job.
 
-`models.checkpoint` knows the file.  The state that a job begins with is the stage's own matter: another may replace it.
+`models.training.checkpoint` knows the file.  The state that a job begins with is the stage's own matter: another may
+replace it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from models import checkpoint
 from models.failures import PermanentFailure
 from models.recipes import Training
 from models.runtime import precision
-from models.training import Trainer, TrainState
+from models.training import checkpoint
+from models.training.trainer import Trainer, TrainState
 from workers.runner.messages import RunJob
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models import averaging, checkpoint, datasets
+from models import datasets
 from models.recipes import Training, Visit
 from models.runtime import device_description, precision
-from models.training import StateMismatch, Trainer, TrainState, weights_digest
+from models.training import averaging, checkpoint
+from models.training.trainer import StateMismatch, Trainer, TrainState, weights_digest
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, CheckpointWritten, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later

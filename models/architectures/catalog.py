@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models import alexnet, cct, transformer, vit
+from models.architectures import alexnet, cct, transformer, vit
 from models.recipes import Augmentation, Recipe
 
 Builder = Callable[..., Any]

@@ -2,7 +2,7 @@
 
 A backend is one module: the compiled training step, the shards on the device, and what decides bits and speed of the
 process.  Nothing else speaks to TensorFlow or JAX instead of to Keras.  What a step computes under either backend is
-`models.training_step`.
+`models.training.training_step`.
 
 Keras takes its backend when it is first imported and keeps it, so a process has one backend.  Whoever starts a process
 says which: by the environment variable `VARIABLE`, or by `choose` before anything imports Keras.
@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 from models.datasets import Split
 from models.recipes import Recipe
-from models.training_step import Steps
+from models.training.training_step import Steps
 
 NAMES = ("tensorflow", "jax")
 VARIABLE = "KERAS_BACKEND"
@@ -95,11 +95,11 @@ def current() -> Backend:
 
     name = keras.config.backend()
     if name == "tensorflow":
-        from models.backends import tensorflow
+        from models.training.backends import tensorflow
 
         return tensorflow
     if name == "jax":
-        from models.backends import jax
+        from models.training.backends import jax
 
         return jax
     raise UnknownBackend(f"Keras runs on {name!r} here; set {VARIABLE} to one of {', '.join(NAMES)}.")

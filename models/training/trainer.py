@@ -4,8 +4,8 @@ Bit for bit means: same device type and software, same configured threads (`mode
 decides the weights lives outside the state: the order and the augmentation of the images follow from
 (seed, epoch, index), the schedule from the optimizer's count, dropout from generators whose state is saved.
 
-How a state becomes a file is `models.checkpoint`; what happens inside a step is `models.training_step`, and how it is
-compiled `models.backends`.
+How a state becomes a file is `models.training.checkpoint`; what happens inside a step is
+`models.training.training_step`, and how it is compiled `models.training.backends`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models import backends, catalog
-from models.augmentation import draws, epoch_order
+from models.architectures import catalog
 from models.datasets import Split
 from models.failures import PermanentFailure
-from models.moving_average import MovingAverage
-from models.optimizers import build_optimizer
 from models.recipes import Training, Visit
-from models.residents import Residents
-from models.training_step import Steps
+from models.training import backends
+from models.training.augmentation import draws, epoch_order
+from models.training.moving_average import MovingAverage
+from models.training.optimizers import build_optimizer
+from models.training.residents import Residents
+from models.training.training_step import Steps
 
 MODEL = "model/"
 """Prefix of the network's weights in a state; the rest of the key is the variable's path."""

@@ -1,13 +1,13 @@
-"""What the compiled training step does to pixels, with the numbers that `models.augmentation` has drawn."""
+"""What the compiled training step does to pixels, with the numbers that `models.training.augmentation` has drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from models import randaugment
-from models.augmentation import WHOLE_SHARE
 from models.recipes import Augmentation
+from models.training import randaugment
+from models.training.augmentation import WHOLE_SHARE
 
 
 def augment(ops: Any, shard: Any, rows: Any, drawn: Mapping[str, Any], augmentation: Augmentation) -> Any:
@@ -18,7 +18,7 @@ def augment(ops: Any, shard: Any, rows: Any, drawn: Mapping[str, Any], augmentat
         ops: the `keras.ops` namespace to compute with.
         shard: images [N, H, W, C] of any numeric type.
         rows: whole numbers [B], the images' positions in `shard`.
-        drawn: whole numbers [B] by the names of `models.augmentation.columns`.
+        drawn: whole numbers [B] by the names of `models.training.augmentation.columns`.
     """
     images, visible = (_operated if augmentation.randaugment else _cropped)(ops, shard, rows, drawn)
     if augmentation.cutout:

@@ -1,7 +1,7 @@
 """Replicas of one training, each advanced over another shard, made one again; and how the next visits begin from it.
 
 Pure functions of states, but for `recompute_statistics`, which runs a network.  Which replicas are merged when is the
-plan's; the files are `models.checkpoint`'s.
+plan's; the files are `models.training.checkpoint`'s.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.datasets import Split
 from models.keyed_random import Purpose, blocks
 from models.recipes import Outer
-from models.training import (
+from models.training.trainer import (
     AVERAGE,
     LOSS_SCALE,
     MODEL,

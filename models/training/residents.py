@@ -13,7 +13,7 @@ class Residents:
     """The shards that were used last.
 
     Args:
-        upload: a shard to its images and labels on the device (`models.backends.Backend.resident`).
+        upload: a shard to its images and labels on the device (`models.training.backends.Backend.resident`).
         limit_bytes: of images; beyond it those that were used longest ago are dropped, but never the one in use.
     """
 

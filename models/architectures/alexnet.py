@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from models.image_classifier import ImageShape, image_input, logits, rescaled
+from models.architectures.image_classifier import ImageShape, image_input, logits, rescaled
 
 
 def alexnet_tiny(keras: Any, image_shape: ImageShape = (32, 32, 3), classes: int = 10) -> Any:

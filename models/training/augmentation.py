@@ -1,7 +1,7 @@
 """The order of the images and their random changes, keyed by (seed, epoch, index) and never by process state.
 
 The host draws a few whole numbers per image (NumPy's Philox, the same bits under every backend); the compiled training
-step changes the pixels with them (`models.pixels`).  What changes an image and how much is
+step changes the pixels with them (`models.training.pixels`).  What changes an image and how much is
 `models.recipes.Augmentation`.
 """
 
@@ -12,9 +12,9 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from models import randaugment
 from models.keyed_random import Purpose, blocks
 from models.recipes import Augmentation
+from models.training import randaugment
 
 WHOLE_SHARE = 1 << 16
 """The share of an image that is not mixed with another."""
@@ -33,7 +33,7 @@ def columns(augmentation: Augmentation) -> dict[str, int]:
     corner of the cut-out square, whose centre lies anywhere in the image.  share: how much of the image is left when
     it is mixed with another, in 1/65536.  box_...: what is pasted from another image, empty where nothing is.
     erased_... and colour: what is painted over, and with which red, green and blue, a byte each.  Besides those of
-    `models.randaugment`.
+    `models.training.randaugment`.
     """
     names = [*_ALWAYS]
     if augmentation.cutmix:

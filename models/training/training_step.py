@@ -1,6 +1,6 @@
 """What one training step computes, whatever the backend: the batch, its targets, and their loss.
 
-How the loss is differentiated and how the step is compiled is the backend's (`models.backends`).
+How the loss is differentiated and how the step is compiled is the backend's (`models.training.backends`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.augmentation import columns
-from models.pixels import augment, mix
 from models.recipes import Augmentation
+from models.training.augmentation import columns
+from models.training.pixels import augment, mix
 
 Steps = Callable[[Any, Any, NDArray[np.int64], NDArray[np.int64]], Any]
 """(images, labels, rows int64[S, B], draws int64[S, B, C]) to the losses float32[S] of S steps.
@@ -31,7 +31,7 @@ def training_batch(
         ops: the `keras.ops` namespace to compute with.
         images: the shard's, [N, H, W, C] of any numeric type; `labels` [N] beside them.
         rows: whole numbers [B], the positions of the batch's images in the shard.
-        drawn: whole numbers [B, C], their rows of `models.augmentation.draws`.
+        drawn: whole numbers [B, C], their rows of `models.training.augmentation.draws`.
     """
     by_name = {name: drawn[:, number] for name, number in columns(augmentation).items()}
     batch = augment(ops, images, rows, by_name, augmentation)

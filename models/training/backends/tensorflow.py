@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.augmentation import columns
-from models.backends import Accelerator
 from models.datasets import Split
-from models.moving_average import MovingAverage
 from models.recipes import Recipe
-from models.training_step import Steps, cross_entropy, steps_taken, training_batch
+from models.training.augmentation import columns
+from models.training.backends import Accelerator
+from models.training.moving_average import MovingAverage
+from models.training.training_step import Steps, cross_entropy, steps_taken, training_batch
 
 
 def configure(threads: int) -> None:

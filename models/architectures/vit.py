@@ -5,7 +5,7 @@ and in legacy Keras.  Every layer has a name of its own: weights travel by name,
 counts up would depend on what else the process has built.
 
 Patches are cut by a convolution with its stride, or by reshaping, because `extract_patches` has no LiteRT kernel.  The
-blocks are `models.transformer`'s.
+blocks are `models.architectures.transformer`'s.
 
 Every network takes float32 pixels 0..255, [B, H, W, C], and gives float32 logits, [B, classes].
 
@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from models.image_classifier import ImageShape, image_input, logits, rescaled
-from models.transformer import Encoder, dense, encoder, normalised, position_embedding
+from models.architectures.image_classifier import ImageShape, image_input, logits, rescaled
+from models.architectures.transformer import Encoder, dense, encoder, normalised, position_embedding
 
 CIFAR10_MEAN = (125.30691805, 122.95039414, 113.86538318)
 """Per channel, of the 50,000 training images of CIFAR-10, as pixels 0..255."""

@@ -1,7 +1,7 @@
 """Compact convolutional transformers: convolutions make the tokens, attention pools them.
 
 Written, as the other architectures are, against the `keras` namespace that is handed in, with a name for every layer.
-The blocks are `models.transformer`'s.
+The blocks are `models.architectures.transformer`'s.
 
 Every network takes float32 pixels 0..255, [B, H, W, C], and gives float32 logits, [B, classes].
 
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.image_classifier import ImageShape, image_input, logits, rescaled
-from models.transformer import Encoder, encoder, position_embedding
+from models.architectures.image_classifier import ImageShape, image_input, logits, rescaled
+from models.architectures.transformer import Encoder, encoder, position_embedding
 
 _STEM = 64
 """Channels of the first of two convolutions."""

@@ -17,12 +17,12 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from models.backends import Accelerator
-from models.backends.jax_pooling import with_exact_pooling
 from models.datasets import Split
-from models.moving_average import MovingAverage
 from models.recipes import Recipe
-from models.training_step import Steps, cross_entropy, steps_taken, training_batch
+from models.training.backends import Accelerator
+from models.training.backends.jax_pooling import with_exact_pooling
+from models.training.moving_average import MovingAverage
+from models.training.training_step import Steps, cross_entropy, steps_taken, training_batch
 
 _THREADS = "NPROC"
 """How many threads XLA's CPU client starts, read when it starts; without it as many as there are cores."""

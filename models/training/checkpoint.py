@@ -17,7 +17,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from models.files import replace_file
-from models.training import TrainState
+from models.training.trainer import TrainState
 
 SCHEMA = 1
 """Raise it when a file of today could be misread by the code of yesterday."""

@@ -1,0 +1,1 @@
+"""The networks by name, each written once against a `keras` namespace that is handed in."""
