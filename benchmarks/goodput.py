@@ -79,7 +79,7 @@ def main() -> None:
 def work(options: argparse.Namespace) -> None:
     """A worker, in a process of its own."""
     from workers import checkpoint_policy
-    from workers.hosts import fresh_worker_name, this_host
+    from workers.machine.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
     checkpoint_policy.PRIOR_SECONDS_BETWEEN_DEATHS /= options.scale

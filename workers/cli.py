@@ -54,7 +54,7 @@ def work(
     from orchestrator import address
     from orchestrator.home import Home
     from workers.console import Console
-    from workers.hosts import fresh_worker_name, this_host
+    from workers.machine.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
     if name is not None and not re.fullmatch(r"[\w.-]{1,100}", name):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workers.runner import messages
 from workers.runner.process import RunnerDied
-from workers.transfers import Transferred
+from workers.store.transfers import Transferred
 
 
 @dataclass(frozen=True)

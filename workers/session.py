@@ -49,15 +49,14 @@ from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers.chain import Chain, ChainStep, Status, uploads
 from workers.console import progress_line
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
-from workers.inputs import Inputs
 from workers.lease_keeper import LeaseKeeper
+from workers.machine.scratch import FilesLost
+from workers.machine.shutdown import NOTICE_SECONDS
 from workers.orders import Orders
 from workers.runner import messages
 from workers.runner.process import RunnerDied
-from workers.scratch import FilesLost
-from workers.shutdown import NOTICE_SECONDS
-from workers.store_trouble import StoreTrouble
-from workers.transfers import (
+from workers.store.inputs import Inputs
+from workers.store.transfers import (
     CheckpointNotKept,
     CheckpointUploaded,
     Fetched,
@@ -65,6 +64,7 @@ from workers.transfers import (
     OutputsNotKept,
     OutputsUploaded,
 )
+from workers.store.trouble import StoreTrouble
 from workers.worker import Result, Worker
 
 _STOP_SECONDS = NOTICE_SECONDS - 7.0

@@ -19,19 +19,19 @@ from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Device, FailureStatistics, JobState, Lease, Stage, WorkerInfo
 from orchestrator.jobtable import LeaseLost
-from workers.cache import InputCache
 from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
-from workers.hosts import Host
 from workers.inbox import Inbox, StopAsked
+from workers.machine.hosts import Host
+from workers.machine.scratch import Scratch
+from workers.machine.shutdown import ShutdownNotice
 from workers.outage import Outage
-from workers.room import Room
 from workers.runner import messages
 from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
-from workers.scratch import Scratch
 from workers.session import Session
-from workers.shutdown import ShutdownNotice
-from workers.transfers import Threads, Transfers
+from workers.store.cache import InputCache
+from workers.store.room import Room
+from workers.store.transfers import Threads, Transfers
 from workers.worker import Result, Worker
 
 _IDLE_SECONDS = 1.0

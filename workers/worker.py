@@ -16,7 +16,7 @@ from workers.console import Console
 from workers.inbox import Inbox
 from workers.outage import Outage
 from workers.runner.process import RunnerProcess
-from workers.transfers import Transfers
+from workers.store.transfers import Transfers
 
 
 @dataclass(frozen=True)

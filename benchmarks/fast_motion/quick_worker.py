@@ -25,7 +25,7 @@ from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from workers.console import Console
-from workers.hosts import Host
+from workers.machine.hosts import Host
 from workers.supervisor import Settings, Supervisor
 
 PRELOADED = [

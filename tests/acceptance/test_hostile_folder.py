@@ -32,7 +32,7 @@ from tests.conftest import SMALL
 from tests.support.drive import Account, DriveServer
 from tests.support.drive.state import File
 from tests.support.hostile import CODE, MARKER
-from workers.cache import InputCache
+from workers.store.cache import InputCache
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 COMMANDS: tuple[tuple[str, ...], ...] = (

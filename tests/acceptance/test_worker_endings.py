@@ -93,7 +93,7 @@ IMPATIENT = """
 import sys
 from orchestrator.home import Home
 from workers.console import Console
-from workers.hosts import this_host
+from workers.machine.hosts import this_host
 from workers.supervisor import Settings, Supervisor
 settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=20.0)
 sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run())
@@ -183,9 +183,9 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
 HURRIED = """
 import sys
 from orchestrator.home import Home
-from workers import shutdown
+from workers.machine import shutdown
 from workers.console import Console
-from workers.hosts import this_host
+from workers.machine.hosts import this_host
 from workers.supervisor import Settings, Supervisor
 shutdown.NOTICE_SECONDS = 0.2
 Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host()), Console("hurried")).run()

@@ -26,7 +26,6 @@ from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from tests.support.jobtable_backends import artifact, plan_of, planned_job
 from tests.support.processes import PATIENCE_SECONDS, wait_until
 from workers import lease_keeper, session
-from workers.cache import InputCache
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.console import Console
 from workers.inbox import Inbox
@@ -34,8 +33,9 @@ from workers.outage import Outage
 from workers.runner import messages
 from workers.runner.process import RunnerDied, RunnerProcess
 from workers.session import Session
-from workers.store_trouble import StoreTrouble
-from workers.transfers import Threads, Transfers
+from workers.store.cache import InputCache
+from workers.store.transfers import Threads, Transfers
+from workers.store.trouble import StoreTrouble
 from workers.worker import Result, Worker
 
 WORKER = WorkerInfo("w1")

@@ -34,11 +34,12 @@ from tests.support.jobtable_backends import (
     plan_of,
     planned_job,
 )
-from workers import outage, room, supervisor
+from workers import outage, supervisor
 from workers.console import Console
-from workers.hosts import Host
-from workers.room import Room
+from workers.machine.hosts import Host
 from workers.runner.process import RunnerProcess
+from workers.store import room
+from workers.store.room import Room
 from workers.supervisor import RunnerLost, Settings, Supervisor
 from workers.worker import Result, Worker
 

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from orchestrator.home import Home
 from tests.support.processes import PATIENCE_SECONDS
-from workers import hosts, supervisor
+from workers import supervisor
 from workers.cli import app
 from workers.console import Console
-from workers.hosts import Host
+from workers.machine import hosts
+from workers.machine.hosts import Host
 from workers.supervisor import Settings
 
 STARTED: list[Settings] = []

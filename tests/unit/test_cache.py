@@ -12,8 +12,8 @@ import pytest
 from models.files import TEMPORARY
 from orchestrator.artifacts import LocalStore
 from orchestrator.jobs import Artifact
-from workers import cache as cache_module
-from workers.cache import InputCache
+from workers.store import cache as cache_module
+from workers.store.cache import InputCache
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.hosts import Host, fresh_worker_name, this_host
+from workers.machine.hosts import Host, fresh_worker_name, this_host
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MACHINE_KB = 13_290_472

@@ -17,11 +17,11 @@ import pytest
 
 from orchestrator.errors import DiskError
 from tests.support.processes import PATIENCE_SECONDS
-from workers.scratch import Scratch
+from workers.machine.scratch import Scratch
 
 HOLDS_ONE = """
 import sys
-from workers.scratch import Scratch
+from workers.machine.scratch import Scratch
 print(Scratch().path, flush=True)
 sys.stdin.read()
 """

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import PATIENCE_SECONDS, heed_signals, wait_until
-from workers import shutdown
-from workers.shutdown import ShutdownNotice
+from workers.machine import shutdown
+from workers.machine.shutdown import ShutdownNotice
 
 BY_FORCE = 7
 HELD_UP = f"""
 import os, sqlite3, sys
-from workers import shutdown
+from workers.machine import shutdown
 shutdown.NOTICE_SECONDS = 0.1
 begun = lambda: os.write(1, b"begun ")
 with shutdown.ShutdownNotice(begun, lambda: os._exit({BY_FORCE})).listening(None):

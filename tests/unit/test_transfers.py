@@ -10,9 +10,9 @@ import pytest
 from orchestrator.artifacts import ArtifactDamaged, LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError
 from orchestrator.jobs import Artifact
-from workers.cache import InputCache
-from workers.scratch import FilesLost
-from workers.transfers import (
+from workers.machine.scratch import FilesLost
+from workers.store.cache import InputCache
+from workers.store.transfers import (
     CheckpointNotKept,
     CheckpointUploaded,
     Fetched,

@@ -16,8 +16,8 @@ from pathlib import Path
 from orchestrator.artifacts import ArtifactStore, StoreFull
 from orchestrator.errors import DiskError, OrchError
 from orchestrator.jobs import LOG, Artifact
-from workers.cache import InputCache
-from workers.scratch import FilesLost
+from workers.machine.scratch import FilesLost
+from workers.store.cache import InputCache
 
 
 @dataclass(frozen=True)

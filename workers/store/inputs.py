@@ -1,6 +1,6 @@
 """The inputs of a session's jobs: asked for, asked for again, and the state to begin with replaced by an older one.
 
-The files travel through `workers.transfers`; when it is time to ask for them, `workers.session` decides.
+The files travel through `workers.store.transfers`; when it is time to ask for them, `workers.session` decides.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from orchestrator.jobs import Artifact, Lease
 from workers.chain import ChainStep
-from workers.transfers import FetchFailed, as_trouble
+from workers.store.transfers import FetchFailed, as_trouble
 from workers.worker import Worker
 
 
