@@ -39,7 +39,7 @@ from orchestrator.jobs import Checkpoint, Finished, Lease, PlannedJob, Stage, Wo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
-from orchestrator.planner import Plan
+from orchestrator.planning.planner import Plan
 from orchestrator.study import Study
 from tests.support.drive import DriveServer
 

@@ -30,7 +30,7 @@ import lives
 
 from orchestrator.home import Home
 from orchestrator.jobs import Job
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 
 STUDY = """

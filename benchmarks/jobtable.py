@@ -29,7 +29,7 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
-from orchestrator.planner import Plan
+from orchestrator.planning.planner import Plan
 from orchestrator.study import Study
 
 sys.path.append(str(Path(__file__).parent.parent))

@@ -31,7 +31,7 @@ from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
-from orchestrator.planner import Plan
+from orchestrator.planning.planner import Plan
 
 sys.path.append(str(Path(__file__).parent.parent))
 from tests.support.postgres_server import fresh_database, postgres_server

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from orchestrator.home import Home
-from orchestrator.planner import make_plan
+from orchestrator.planning.planner import make_plan
 from orchestrator.study import Study
 
 ROUNDS = 15

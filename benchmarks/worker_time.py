@@ -15,10 +15,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import planning
 from orchestrator.commands import demo
 from orchestrator.home import Home
 from orchestrator.jobs import Job, Stage
+from orchestrator.planning import publishing
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def main() -> None:
     dataset, _ = demo.dataset_or_synthetic(None)
     study = demo.tiny_study(dataset.description.name)
     with tempfile.TemporaryDirectory(prefix="orch-worker-time-") as directory:
-        home = Home.open(planning.publish(study, Path(directory) / "home", None, dataset).home)
+        home = Home.open(publishing.publish(study, Path(directory) / "home", None, dataset).home)
         lives = _lives(home, ["w1", "w2"])
         rows = [_spent(home, worker, life) for worker, life in lives.items()]
     print(f"{dataset.description.name}; seconds")

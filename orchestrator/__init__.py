@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.home import Home
-    from orchestrator.planner import make_plan
+    from orchestrator.planning.planner import make_plan
     from orchestrator.study import Study
 
 __all__ = ["Home", "Study", "make_plan"]
@@ -19,7 +19,7 @@ __all__ = ["Home", "Study", "make_plan"]
 _HOMES_OF_NAMES = {
     "Home": "orchestrator.home",
     "Study": "orchestrator.study",
-    "make_plan": "orchestrator.planner",
+    "make_plan": "orchestrator.planning.planner",
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator import entry
+from orchestrator.command_line import entry
 from orchestrator.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -96,22 +96,24 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
-    from orchestrator import address, planning, strict_json
+    from orchestrator import address
+    from orchestrator.command_line import strict_json
     from orchestrator.commands import consent
+    from orchestrator.planning import publishing
     from orchestrator.study import Study
 
     study = Study.load(file)
     at = address.of_study(study.name, home, artifacts)
     if dry_run:
-        planned = planning.dry_run(study, data, at)
+        planned = publishing.dry_run(study, data, at)
     else:
-        planned = planning.publish(
+        planned = publishing.publish(
             study,
             at.url,
             data,
             artifacts=at.artifacts,
             accept_rollback=accept_rollback,
-            consent=lambda change: consent.ask(planning.disturbance(change), yes=yes),
+            consent=lambda change: consent.ask(publishing.disturbance(change), yes=yes),
         )
         told = address.remember(study.name, address.Address(planned.home, at.artifacts))
         if told is None and home is not None and address.has_password(home):
@@ -126,7 +128,7 @@ def plan(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def worker(context: typer.Context) -> None:
     """Work on the study here, until nothing is left: the same worker as in a notebook (--help for its options)."""
-    from orchestrator import own_packages
+    from orchestrator.installation import own_packages
 
     os.execv(sys.executable, [*own_packages.command("workers.cli"), *context.args])
 
@@ -142,7 +144,7 @@ def status(
     """Show how far the study is: models, workers, time left, and what is wrong."""
     from rich.console import Console
 
-    from orchestrator import strict_json
+    from orchestrator.command_line import strict_json
     from orchestrator.progress import terminal, watching
 
     opened = _open(home, artifacts)
@@ -168,7 +170,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
-    from orchestrator import strict_json
+    from orchestrator.command_line import strict_json
     from orchestrator.commands import reporting
 
     opened = _open(home, artifacts)

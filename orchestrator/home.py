@@ -13,10 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from orchestrator import distribution, google_drive
+from orchestrator import google_drive
 from orchestrator.address import directory, drive_folder, scheme
 from orchestrator.artifacts import ArtifactStore, LocalStore
 from orchestrator.errors import HomeError, UsageError
+from orchestrator.installation import distribution
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql_url
 from orchestrator.jobtable.backends.backend import Backend

@@ -1,6 +1,6 @@
 """The file a person writes, validated: what to train, how to split it, what to compare.
 
-Turning a study into jobs lives in `orchestrator.planner`; the ready-made studies in `orchestrator.presets`.
+Turning a study into jobs lives in `orchestrator.planning.planner`; the ready-made studies in `orchestrator.presets`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.home import Home
-from orchestrator.planner import Plan, make_plan
-from orchestrator.planning import publish
+from orchestrator.planning.planner import Plan, make_plan
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.postgres_server import postgres_server
 

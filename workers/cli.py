@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import distribution, entry
+from orchestrator.command_line import entry
 from orchestrator.errors import OrchError, UsageError
+from orchestrator.installation import distribution
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 

@@ -15,7 +15,7 @@ from fast_motion.schedule import Blow
 from fast_motion.site import Kind, dataset
 from orchestrator.artifacts import LocalStore
 from orchestrator.home import Home
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 
 

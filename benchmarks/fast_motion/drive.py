@@ -22,7 +22,7 @@ from orchestrator.jobs import Artifact
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.drive import Account, DriveServer, Fault
 from tests.support.drive.state import File

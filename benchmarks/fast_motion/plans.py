@@ -11,7 +11,7 @@ from pathlib import Path
 from fast_motion.files import Contents
 from fast_motion.quick_worker import PRELOADED, Access, log_to
 from fast_motion.schedule import Blow, Missed, NotYet, Standing, Strike, chosen
-from orchestrator import entry
+from orchestrator.command_line import entry
 from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import JobTable
@@ -75,7 +75,7 @@ def _until(condition: Callable[[], bool]) -> Callable[[], None]:
 
 
 def _plan(study: Study, access: Access, log: str) -> None:
-    from orchestrator.planning import publish
+    from orchestrator.planning.publishing import publish
 
     log_to(Path(log))
     os.environ.update(access.environment or {})

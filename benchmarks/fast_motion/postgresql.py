@@ -22,7 +22,7 @@ from fast_motion.schedule import Blow, Missed, NotYet, Standing, Strike
 from fast_motion.site import Kind, dataset
 from orchestrator.artifacts import LocalStore
 from orchestrator.home import Home
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.cutting_proxy import CuttingProxy
 from tests.support.postgres_server import OwnServer, own_postgres_server

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
-from orchestrator import entry
+from orchestrator.command_line import entry
 from orchestrator.home import Home
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend

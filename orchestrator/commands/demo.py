@@ -21,11 +21,12 @@ from rich.console import Console
 from rich.live import Live
 
 from models import datasets
-from orchestrator import planning, presets
+from orchestrator import presets
 from orchestrator.commands import reporting
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.planning import publishing
 from orchestrator.progress import terminal
 from orchestrator.progress.summary import snapshot
 from orchestrator.report.results import Results
@@ -74,8 +75,8 @@ def dataset_or_synthetic(data: Path | None) -> tuple[datasets.Dataset, tuple[str
         DataError: the directory that the person named has no CIFAR-10, or a damaged one.
     """
     try:
-        return planning.load("cifar10", data), ()
-    except planning.DataError as error:
+        return publishing.load("cifar10", data), ()
+    except publishing.DataError as error:
         named = data is not None or "ORCH_DATA" in os.environ
         if named or not isinstance(error.__cause__, datasets.DatasetMissing):
             raise
@@ -96,7 +97,7 @@ def tiny_study(dataset: str) -> Study:
 def go(place: Path, study: Study, dataset: datasets.Dataset, notes: tuple[str, ...]) -> None:
     """Plan, work, kill, go on, compare, report: all below the directory `place`.  Raises DemoError."""
     console = Console()
-    planned = planning.publish(study, place / "home", None, dataset, notes)
+    planned = publishing.publish(study, place / "home", None, dataset, notes)
     home = Home.open(planned.home)
     for note in notes:
         console.print(f"[bold yellow]{note}[/]")
@@ -234,7 +235,7 @@ def _undisturbed_weights(study: Study, model: str, dataset: datasets.Dataset, pl
     """The digest of the weights that one worker gets when nobody kills it."""
     alone = tuple(section.model_copy(update={"compress": ()}) for section in study.models if section.name == model)
     place = place / "undisturbed"
-    planned = planning.publish(study.model_copy(update={"models": alone}), place / "home", None, dataset)
+    planned = publishing.publish(study.model_copy(update={"models": alone}), place / "home", None, dataset)
     home = Home.open(planned.home)
     with _workers(home, place, 1) as workers:
         for _ in _ticks(home, workers, console):

@@ -8,11 +8,12 @@ from contextlib import contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from orchestrator import distribution, google_drive
+from orchestrator import google_drive
 from orchestrator.address import Address, drive_folder, scheme
 from orchestrator.errors import HomeError, OrchError
 from orchestrator.findings import Finding
 from orchestrator.home import Home
+from orchestrator.installation import distribution
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
     from orchestrator.google_drive.client import DriveClient

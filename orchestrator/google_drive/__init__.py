@@ -8,8 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from orchestrator import distribution
 from orchestrator.errors import HomeError
+from orchestrator.installation import distribution
 
 if TYPE_CHECKING:  # only who speaks to Drive needs its libraries
     from orchestrator.google_drive.client import DriveClient

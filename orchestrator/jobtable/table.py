@@ -35,7 +35,7 @@ from orchestrator.jobtable.transactions.publish import PlanChange, WorkAtStake
 from orchestrator.jobtable.transactions.queries import PlannedStudy
 
 if TYPE_CHECKING:  # see `transactions.publish`
-    from orchestrator.planner import Plan
+    from orchestrator.planning.planner import Plan
 
 __all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange", "WorkAtStake"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 
-from orchestrator import standard_streams
+from orchestrator.command_line import standard_streams
 from orchestrator.errors import HomeError
 from orchestrator.home import Home
 from orchestrator.progress import terminal

@@ -13,7 +13,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from orchestrator import distribution
+from orchestrator.installation import distribution
 
 _PACKAGES = ("models", "orchestrator", "workers")
 

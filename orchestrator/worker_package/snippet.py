@@ -11,7 +11,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from orchestrator import distribution
+from orchestrator.installation import distribution
 from orchestrator.worker_package.publication import Travelling
 
 

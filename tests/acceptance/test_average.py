@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.deaths import OFTEN, kill_one_after_a_checkpoint
 from tests.support.processes import wait_until, workers

@@ -15,7 +15,7 @@ import safetensors.numpy
 from orchestrator.errors import ExitCode
 from orchestrator.home import Home
 from orchestrator.jobs import Checkpoint, JobState
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.processes import Worker, wait_until, workers
 

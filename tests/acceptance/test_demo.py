@@ -10,7 +10,7 @@ from models import datasets
 from orchestrator.commands import demo
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
-from orchestrator.planning import DataError
+from orchestrator.planning.publishing import DataError
 
 
 def test_the_demo_kills_a_worker_and_ends_with_the_bits_of_an_undisturbed_run(

@@ -18,7 +18,7 @@ from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.jobtable.backends.snapshot_format import decoded
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.deaths import assert_one_holder_at_a_time
 from tests.support.drive import Account, DriveServer, Fault

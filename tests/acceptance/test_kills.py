@@ -12,7 +12,7 @@ import pytest
 from orchestrator.errors import ExitCode
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState, Stage
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support import deaths
 from tests.support.deaths import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.home import Home
 from orchestrator.jobs import JobState
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.processes import resident_bytes, wait_until, workers
 

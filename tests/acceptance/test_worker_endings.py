@@ -22,7 +22,7 @@ from orchestrator.jobs import (
     JobState,
     WorkerInfo,
 )
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
 

@@ -124,7 +124,7 @@ def test_a_notebooks_variable_for_its_own_pictures_does_not_stop_a_report(tmp_pa
 
 
 def test_what_this_machine_refuses_is_a_sentence_and_with_debug_a_traceback() -> None:
-    script = "import errno, os; from orchestrator import entry\n\
+    script = "import errno, os; from orchestrator.command_line import entry\n\
 def full(): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'a file')\n\
 entry.run(full)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import planning
 from orchestrator.home import Home
 from orchestrator.jobs import (
     Checkpoint,
@@ -21,7 +20,8 @@ from orchestrator.jobs import (
     WorkerInfo,
 )
 from orchestrator.jobtable import WorkAtStake
-from orchestrator.planner import Plan, make_plan
+from orchestrator.planning import publishing
+from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.done_jobs import finish, kept
@@ -164,7 +164,7 @@ def test_cancelling_a_job_under_way_wants_yes_and_one_that_waits_does_not(place:
 
 def test_a_job_that_began_while_nobody_was_asked_is_not_cancelled(tmp_path: Path) -> None:
     """Between the look at the home and the plan, the upload of the shards may take minutes."""
-    home = Home.open(planning.publish(Study.parse(STUDY), tmp_path / "home", None).home)
+    home = Home.open(publishing.publish(Study.parse(STUDY), tmp_path / "home", None).home)
     edited = make_plan(Study.parse(EDITED).with_lease_seconds(60))
     assert not home.jobs.preview(edited).disturbs
     lease = home.jobs.claim(WorkerInfo("worker"))

@@ -12,8 +12,8 @@ from orchestrator.commands import doctor
 from orchestrator.errors import HomeError
 from orchestrator.home import Home
 from orchestrator.jobs import WorkerInfo
-from orchestrator.planner import make_plan
-from orchestrator.planning import publish
+from orchestrator.planning.planner import make_plan
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.done_jobs import finish

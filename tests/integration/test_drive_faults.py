@@ -30,7 +30,7 @@ from orchestrator.jobs import (
     WorkerInfo,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.drive import Account, DriveServer, Fault

@@ -22,7 +22,7 @@ from orchestrator.jobs import (
     Stage,
     WorkerInfo,
 )
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.progress import terminal
 from orchestrator.progress.summary import snapshot
 from orchestrator.report import tables

@@ -14,7 +14,7 @@ from orchestrator.jobs import Artifact, Checkpoint, Ending, FailureStatistics, J
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
-from orchestrator.planner import Plan, make_plan
+from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.jobtable_backends import (

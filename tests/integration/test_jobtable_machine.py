@@ -41,7 +41,7 @@ from orchestrator.jobs import (
 )
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
-from orchestrator.planner import Plan
+from orchestrator.planning.planner import Plan
 from tests.support.jobtable_backends import (
     BackendOf,
     Contents,

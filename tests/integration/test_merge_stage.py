@@ -15,7 +15,7 @@ from models.training import checkpoint
 from models.training.averaging import OUTER
 from models.training.trainer import MODEL, fresh_network, load_weights
 from orchestrator.jobs import PlannedJob, Stage
-from orchestrator.planner import Plan, make_plan
+from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from workers.checkpoint_policy import CheckpointPolicy

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.jobs import Artifact, Finished, JobState, Lease, WorkerInfo
 from orchestrator.jobtable import JobTable
-from orchestrator.planner import Plan
+from orchestrator.planning.planner import Plan
 from orchestrator.progress.summary import snapshot
 from tests.support.jobtable_backends import (
     SettableBackend,

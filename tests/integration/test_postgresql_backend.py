@@ -21,7 +21,7 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
-from orchestrator.planner import Plan
+from orchestrator.planning.planner import Plan
 from tests.support.jobtable_backends import artifact
 from tests.support.postgres_server import fresh_database
 from tests.support.processes import PATIENCE_SECONDS, wait_until

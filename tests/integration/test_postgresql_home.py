@@ -18,8 +18,8 @@ from sqlalchemy import make_url
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.home import Home
 from orchestrator.jobtable.backends import postgresql
-from orchestrator.planner import Plan
-from orchestrator.planning import publish
+from orchestrator.planning.planner import Plan
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.command_lines import unknown_words

@@ -14,7 +14,7 @@ import pytest
 from orchestrator import address
 from orchestrator.address import Address
 from orchestrator.home import Home
-from orchestrator.planning import publish
+from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.done_jobs import finish
@@ -93,7 +93,7 @@ def test_a_closed_standard_output_disturbs_no_command(place: Path, command: tupl
 
 def test_what_is_printed_on_a_closed_stream_gets_into_no_file(place: Path) -> None:
     """The first file that a process opens would get the number of standard error."""
-    script = "import sys, os; from orchestrator import standard_streams; standard_streams.prepare(); \
+    script = "import sys, os; from orchestrator.command_line import standard_streams; standard_streams.prepare(); \
 file = open('kept', 'wb', buffering=0); file.write(b'whole'); os.write(1, b'stray'); os.write(2, b'stray')"
     subprocess.run(["bash", "-c", f'{sys.executable} -c "{script}" >&- 2>&-'], cwd=place, check=True)
     assert (place / "kept").read_bytes() == b"whole"

@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from orchestrator import entry
 from orchestrator.cli import app as orch_app
+from orchestrator.command_line import entry
 from workers.cli import app as worker_app
 
 PROGRAMS = ("orch", "orch-worker")

@@ -29,7 +29,7 @@ from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
-from orchestrator.planner import Plan, make_plan
+from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.conditional_files import FileOnDisk

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import distribution
+from orchestrator.installation import distribution
 from orchestrator.worker_package import packing
 
 ROOT = Path(__file__).parents[2]

@@ -19,7 +19,7 @@ from models.architectures import catalog
 from models.compression import methods
 from models.recipes import Recipe
 from orchestrator import presets
-from orchestrator.planner import make_plan, train_images
+from orchestrator.planning.planner import make_plan, train_images
 from orchestrator.study import (
     AugmentationChanges,
     BenchmarkSection,

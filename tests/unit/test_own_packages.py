@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import own_packages
+from orchestrator.installation import own_packages
 from tests.support.processes import PATIENCE_SECONDS, orch
 
-ROOT = Path(own_packages.__file__).parents[1]
+ROOT = Path(own_packages.__file__).parents[2]
 SHOWN = """
-from orchestrator import own_packages
+from orchestrator.installation import own_packages
 own_packages.prefer()
 import models, workers, orchestrator, theirs
 print(*(module.__file__ for module in (models, workers, orchestrator, theirs)), sep="\\n")

@@ -10,7 +10,7 @@ import pytest
 from models import datasets
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
-from orchestrator.planner import Plan, make_plan, shard_sizes, train_images
+from orchestrator.planning.planner import Plan, make_plan, shard_sizes, train_images
 from orchestrator.study import Study
 from tests.conftest import SMALL
 

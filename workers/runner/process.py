@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from orchestrator import own_packages
+from orchestrator.installation import own_packages
 from workers.runner.environment import runner_environment
 from workers.runner.messages import Message, Stop, decode, encode
 

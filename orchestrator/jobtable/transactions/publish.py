@@ -33,7 +33,7 @@ from orchestrator.jobtable.transactions.interventions import FORGOTTEN, is_begun
 from orchestrator.jobtable.transactions.leases import CLEARED_LEASE, FEWEST_DEATHS, close_attempts
 
 if TYPE_CHECKING:  # the planner knows models and recipes, which a worker or `orch status` need not load
-    from orchestrator.planner import Plan
+    from orchestrator.planning.planner import Plan
     from orchestrator.study import LeasesSection
 
 

@@ -1,6 +1,6 @@
 """What `orch plan` does: load the data, make a home, publish shards and jobs.
 
-The graph of jobs is made in `orchestrator.planner`, shards in `orchestrator.sharding`.
+The graph of jobs is made in `orchestrator.planning.planner`, shards in `orchestrator.planning.sharding`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from orchestrator.errors import HomeError, OrchError, StudyError
 from orchestrator.home import Home
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import PlanChange
-from orchestrator.planner import Plan, make_plan
+from orchestrator.planning.planner import Plan, make_plan
+from orchestrator.planning.sharding import publish_data
 from orchestrator.report.wording import named
-from orchestrator.sharding import publish_data
 from orchestrator.study import Study
 from orchestrator.worker_package import publication
 

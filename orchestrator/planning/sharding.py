@@ -10,7 +10,7 @@ from models import datasets
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.errors import DiskError
 from orchestrator.jobs import Artifact
-from orchestrator.planner import SHARDING_SEED, Plan, train_images
+from orchestrator.planning.planner import SHARDING_SEED, Plan, train_images
 
 
 def publish_data(

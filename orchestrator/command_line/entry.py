@@ -8,8 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator import own_packages, standard_streams
+from orchestrator.command_line import standard_streams
 from orchestrator.errors import ExitCode, OrchError, UsageError
+from orchestrator.installation import own_packages
 
 DEBUG_OPTION = "--debug"
 _DEBUG_VARIABLE = "ORCH_DEBUG"

@@ -1,7 +1,7 @@
 """A study turned into a graph of jobs.  Pure: the same study gives the same plan, byte for byte.
 
 What a job's spec means to the one who runs it lives in `workers.runner.stages`; putting a plan into the job
-table in `orchestrator.jobtable`; making the shards in `orchestrator.sharding`.
+table in `orchestrator.jobtable`; making the shards in `orchestrator.planning.sharding`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 from models import datasets
 from models.architectures import catalog
 from models.recipes import Training, Visit
-from orchestrator import feasibility
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
+from orchestrator.planning import feasibility
 from orchestrator.study import ModelSection, Study
 
 SHARDING_SEED = 0

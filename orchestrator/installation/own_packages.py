@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 _NAMES = ("models", "orchestrator", "workers")
-_BESIDE_THIS = [str(Path(__file__).parents[1])]
+_BESIDE_THIS = [str(Path(__file__).parents[2])]
 
 
 class _Own(MetaPathFinder):
@@ -33,7 +33,7 @@ def command(module: str) -> list[str]:
 
     Not `python -m`, which knows nothing of `prefer`.  -P: nor does what lies in the working directory hide ours.
     """
-    return [sys.executable, "-P", "-c", f"from orchestrator import own_packages; own_packages.run({module!r})"]
+    return [sys.executable, "-P", "-c", f"from orchestrator.installation import own_packages; own_packages.run({module!r})"]
 
 
 def run(module: str) -> None:

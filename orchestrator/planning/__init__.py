@@ -1,0 +1,1 @@
+"""From a study to jobs and data in a home: the graph, what is feasible, the shards, and how all is published."""
