@@ -96,33 +96,18 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Split the data, publish shards and jobs; plan again after an edit, and what is the same is kept."""
-    from orchestrator import address
-    from orchestrator.command_line import strict_json
-    from orchestrator.commands import consent
-    from orchestrator.planning import publishing
-    from orchestrator.study import Study
+    from orchestrator.commands import plan
 
-    study = Study.load(file)
-    at = address.of_study(study.name, home, artifacts)
-    if dry_run:
-        planned = publishing.dry_run(study, data, at)
-    else:
-        planned = publishing.publish(
-            study,
-            at.url,
-            data,
-            artifacts=at.artifacts,
-            accept_rollback=accept_rollback,
-            consent=lambda change: consent.ask(publishing.disturbance(change), yes=yes),
-        )
-        told = address.remember(study.name, address.Address(planned.home, at.artifacts))
-        if told is None and home is not None and address.has_password(home):
-            told = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
-        if told is not None:
-            print(told, file=sys.stderr)
-    for warning in planned.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
-    print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
+    plan.run(
+        file,
+        home,
+        artifacts,
+        data,
+        dry_run=dry_run,
+        accept_rollback=accept_rollback,
+        yes=yes,
+        as_json=as_json,
+    )
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -142,21 +127,9 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """Show how far the study is: models, workers, time left, and what is wrong."""
-    from rich.console import Console
+    from orchestrator.commands import status
 
-    from orchestrator.command_line import strict_json
-    from orchestrator.progress import terminal, watching
-
-    opened = _open(home, artifacts)
-    if as_json:
-        print(strict_json.text(watching.look(opened).to_json()))
-        return
-    if watch:
-        watching.watch(opened, Console())
-        return
-    Console().print(terminal.render(watching.look(opened)))
-    if jobs:
-        Console().print(terminal.render_jobs(opened.jobs.jobs()))
+    status.run(_open(home, artifacts), watch=watch, jobs=jobs, as_json=as_json)
 
 
 @app.command()
@@ -170,15 +143,9 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
-    from orchestrator.command_line import strict_json
-    from orchestrator.commands import reporting
+    from orchestrator.commands import report
 
-    opened = _open(home, artifacts)
-    results = reporting.collect(opened)
-    if as_json:
-        print(strict_json.text(results.to_json()))
-        return
-    reporting.write_and_show(results, out or reporting.default_directory(opened, results.study))
+    report.run(_open(home, artifacts), out, as_json=as_json)
 
 
 @app.command()
@@ -201,15 +168,9 @@ def cancel(
     job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None, yes: YesOption = False
 ) -> None:
     """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
-    from orchestrator.commands import consent
-    from orchestrator.report.wording import counted, named
+    from orchestrator.commands import cancel
 
-    jobs = _open(home, artifacts).jobs
-    known = jobs.cancellation(job)
-    if known.interrupted:
-        under_way = named(known.interrupted, "job under way", "jobs under way")
-        consent.ask(f"This cancels {counted(known.cancelled, 'job')}, among them {under_way}.", yes=yes)
-    print(f"Cancelled {counted(jobs.cancel(job), 'job')}.")
+    cancel.run(_open(home, artifacts), job, yes=yes)
 
 
 @app.command()
@@ -225,28 +186,18 @@ def gc(
     ] = False,
 ) -> None:
     """Delete files that no job names: what dead workers left behind.  On Drive every account deletes its own."""
-    from orchestrator import garbage
+    from orchestrator.commands import gc
 
-    opened = _open(home, artifacts)
-    if opened.shares_artifacts and not only_home:
-        raise UsageError(
-            f"Other homes may have files in {opened.artifacts}, which would be deleted; give --only-home if none has."
-        )
-    swept = garbage.sweep(opened, older_than_hours, dry_run=dry_run)
-    files = f"{swept.files} file{'' if swept.files == 1 else 's'} ({swept.size / 1e6:.1f} MB)"
-    print(f"{'Would delete' if dry_run else 'Deleted'} {files} that no job names.")
+    gc.run(_open(home, artifacts), older_than_hours, dry_run=dry_run, only_home=only_home)
 
 
 @app.command()
 def doctor(home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Check this machine and the home: what a worker needs, and whether the service keeps what Orch rests on."""
     from orchestrator import address
-    from orchestrator.commands import doctor as examination
+    from orchestrator.commands import doctor
 
-    well = True
-    for finding in examination.findings(address.known_if_any(home, artifacts)):
-        print(f"{'ok ' if finding.well else '!! '} {finding.told}", flush=True)
-        well = well and finding.well
+    well = doctor.run(address.known_if_any(home, artifacts))
     raise typer.Exit(ExitCode.DONE if well else ExitCode.FAILED)
 
 
@@ -276,28 +227,10 @@ def snippet(
     notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with the cell there.")] = None,
 ) -> None:
     """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
-    from models.files import replace_file
-    from orchestrator import address
-    from orchestrator.progress import watching
-    from orchestrator.worker_package import publication
-    from orchestrator.worker_package import snippet as cells
+    from orchestrator.commands import snippet
 
-    if colab + kaggle + shell > 1:
-        raise UsageError("Give one of --colab, --kaggle and --shell.")
-    kind = cells.Notebook.KAGGLE if kaggle else cells.Notebook.SHELL if shell else cells.Notebook.COLAB
-    at = address.known(home, None)
-    orch = publication.found(at.url, watching.look(_open(home, None)).study)
-    if notebook is None:
-        print(cells.TERMS, file=sys.stderr)
-        print(cells.cell(orch, kind), end="")
-        return
-    if kind is cells.Notebook.SHELL:
-        raise UsageError("A notebook is for --colab or --kaggle.")
-    try:
-        replace_file(notebook, cells.as_notebook(orch, kind).encode(), parents=False)
-    except OSError as error:
-        raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
-    print(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")
+    kind = snippet.kind_of(colab=colab, kaggle=kaggle, shell=shell)
+    snippet.run(_open(home, None), kind, notebook)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from rich.live import Live
 
 from models import datasets
 from orchestrator import presets
-from orchestrator.commands import reporting
+from orchestrator.commands import report
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
@@ -110,8 +110,8 @@ def go(place: Path, study: Study, dataset: datasets.Dataset, notes: tuple[str, .
     console.print(f"All jobs are done after {seconds:.0f} s. Training {kill.model} once more, undisturbed, to compare.")
     same = _undisturbed_weights(study, kill.model, dataset, place, console) == _weights(home, kill.model)
 
-    results = reporting.collect(home)
-    reporting.write_and_show(results, place / "report")
+    results = report.collect(home)
+    report.write_and_show(results, place / "report")
     _tell(kill, results, same, console)
     if not same:
         raise DemoError(f"The weights differ from those of an undisturbed run; please report this with {place}.")

@@ -20,6 +20,15 @@ if TYPE_CHECKING:  # only a home on Drive needs its libraries
     from orchestrator.google_drive.folder import StudyFolder
 
 
+def run(at: Address | None) -> bool:
+    """Print what is found as it is found; whether all is well."""
+    well = True
+    for finding in findings(at):
+        print(f"{'ok ' if finding.well else '!! '} {finding.told}", flush=True)
+        well = well and finding.well
+    return well
+
+
 def findings(at: Address | None) -> Iterator[Finding]:
     """One after another, as they are found; what cannot be looked at is a finding, too.
 

@@ -33,7 +33,12 @@ def command(module: str) -> list[str]:
 
     Not `python -m`, which knows nothing of `prefer`.  -P: nor does what lies in the working directory hide ours.
     """
-    return [sys.executable, "-P", "-c", f"from orchestrator.installation import own_packages; own_packages.run({module!r})"]
+    return [
+        sys.executable,
+        "-P",
+        "-c",
+        f"from orchestrator.installation import own_packages; own_packages.run({module!r})",
+    ]
 
 
 def run(module: str) -> None:

@@ -52,7 +52,7 @@ def test_importing_the_command_line_loads_no_tensorflow() -> None:
 
 def test_planning_and_reporting_load_no_tensorflow() -> None:
     script = (
-        "import sys, orchestrator.planning.publishing, orchestrator.commands.reporting, orchestrator.commands.demo; "
+        "import sys, orchestrator.planning.publishing, orchestrator.commands.report, orchestrator.commands.demo; "
         "print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"

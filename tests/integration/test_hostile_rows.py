@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.commands import logs, reporting
+from orchestrator.commands import logs
+from orchestrator.commands.report import collect, default_directory
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import (
@@ -79,13 +80,13 @@ def everything(home: Home, place: Path) -> None:
         shown(terminal.render_jobs(jobs.jobs()))
 
     def report() -> None:
-        results = reporting.collect(home)
+        results = collect(home)
         results.to_json()
         tables.to_csv(results)
         tables.to_markdown(results)
         shown(tables.terminal(results))
         assert "<script>alert" not in render(results, ())
-        assert reporting.default_directory(home, results.study).is_relative_to(place)
+        assert default_directory(home, results.study).is_relative_to(place)
 
     def claim() -> None:
         lease = jobs.claim(WorkerInfo("w3", "host", "CPU"))

@@ -6,12 +6,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+from orchestrator.command_line import strict_json
 from orchestrator.errors import HomeError
 from orchestrator.home import Home
 from orchestrator.report import tables
 from orchestrator.report.files import ReportFiles, write_report
 from orchestrator.report.results import Results
 from orchestrator.report.results import collect as collect_results
+
+
+def run(home: Home, out: Path | None, *, as_json: bool) -> None:
+    """Write a home's report, or print its figures as JSON; the options are those of the command."""
+    results = collect(home)
+    if as_json:
+        print(strict_json.text(results.to_json()))
+    else:
+        write_and_show(results, out or default_directory(home, results.study))
 
 
 def collect(home: Home) -> Results:

@@ -1,0 +1,58 @@
+"""What `orch plan` does: read the study, publish it or say what would be published, and note where its home is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from orchestrator import address
+from orchestrator.address import Address
+from orchestrator.command_line import strict_json
+from orchestrator.commands import consent
+from orchestrator.planning import publishing
+from orchestrator.planning.publishing import Planned
+from orchestrator.study import Study
+
+
+def run(
+    file: Path,
+    home: str | None,
+    artifacts: str | None,
+    data: Path | None,
+    *,
+    dry_run: bool,
+    accept_rollback: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Plan a study file; the options are those of the command.  Raises whatever planning raises."""
+    study = Study.load(file)
+    at = address.of_study(study.name, home, artifacts)
+    if dry_run:
+        planned = publishing.dry_run(study, data, at)
+    else:
+        planned = _published(study, at, data, accept_rollback=accept_rollback, yes=yes)
+        _note(study, Address(planned.home, at.artifacts), asked_for=home)
+    for warning in planned.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
+
+
+def _published(study: Study, at: Address, data: Path | None, *, accept_rollback: bool, yes: bool) -> Planned:
+    return publishing.publish(
+        study,
+        at.url,
+        data,
+        artifacts=at.artifacts,
+        accept_rollback=accept_rollback,
+        consent=lambda change: consent.ask(publishing.disturbance(change), yes=yes),
+    )
+
+
+def _note(study: Study, at: Address, *, asked_for: str | None) -> None:
+    """Note the home for the next commands here, and say on standard error what the person must know of it."""
+    told = address.remember(study.name, at)
+    if told is None and asked_for is not None and address.has_password(asked_for):
+        told = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
+    if told is not None:
+        print(told, file=sys.stderr)
