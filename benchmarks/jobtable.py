@@ -109,7 +109,7 @@ class Orch:
 
             anew = text("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
             with closing(self._backend()) as backend:
-                backend.transact(lambda connection: connection.execute(anew))
+                backend.transact(lambda connection: connection.execute(anew), exclusive=True)
         else:
             for left in Path(self.where).parent.glob(f"{Path(self.where).name}*"):
                 left.unlink()

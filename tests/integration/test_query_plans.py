@@ -13,8 +13,8 @@ from sqlalchemy import Connection, insert
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.backend import Backend
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
-from orchestrator.jobtable.backends.prepared import Prepared
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
+from orchestrator.jobtable.backends.statement import Statement
 from orchestrator.jobtable.schema.tables import edges, jobs
 from orchestrator.jobtable.transactions import claim, complete, leases, speculation
 from tests.support.postgres_server import fresh_database
@@ -74,21 +74,22 @@ def row(number: int) -> dict[str, Any]:
     }
 
 
-def sqlite_plan(backend: Backend, statement: Prepared) -> str:
+def sqlite_plan(backend: Backend, statement: Statement) -> str:
     with backend.reading() as connection:
-        sql = statement.on(connection).sql
+        sql = statement.sql(connection.dialect)
         found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?")).all()
     return "\n".join(row.detail for row in found)
 
 
-def postgresql_plan(backend: Backend, statement: Prepared) -> str:
+def postgresql_plan(backend: Backend, statement: Statement) -> str:
     """The plan of the statement as the server keeps it prepared: one plan for all values."""
 
     def explained(connection: Connection) -> Sequence[str]:
-        sql = statement.on(connection).sql
-        numbers = [int(number) for number in re.findall(r"\$(\d+)", sql)]
-        connection.exec_driver_sql(f"PREPARE explained AS {sql}")
-        explain = f"EXPLAIN EXECUTE explained({', '.join(['NULL'] * max(numbers))})"
+        sql = statement.sql(connection.dialect)
+        names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+        numbered = sql % {name: f"${number}" for number, name in enumerate(names, 1)}
+        connection.exec_driver_sql(f"PREPARE explained AS {numbered}")
+        explain = f"EXPLAIN EXECUTE explained({', '.join(['NULL'] * len(names))})"
         found = connection.exec_driver_sql(explain).scalars().all()
         connection.exec_driver_sql("DEALLOCATE explained")
         return found

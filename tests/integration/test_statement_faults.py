@@ -204,7 +204,9 @@ def _complete(table: JobTable, lease: Lease) -> Completed:
 
 @pytest.mark.parametrize("when", ["before the server has it", "before its answer"])
 @pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
-def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(postgres: str, when: str, every: int) -> None:
+def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(
+    postgres: str, when: str, every: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with fresh_database(postgres) as database, CuttingProxy(postgres) as proxy:
         for number in itertools.count(step=every):
             with closing(_through(proxy, PostgresqlBackendOf(database).schema(f"cut{number}"))) as backend:
@@ -217,6 +219,7 @@ def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(postgres: 
                 all_done_once(table)
             if not cut:
                 assert number > 50, "a worker's way has many messages"
+                assert not caplog.messages, "a person is told once, by the HomeError"
                 return
     raise AssertionError("a way without a cut ends")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from orchestrator.errors import HomeError
-from orchestrator.jobtable.backends import libpq, postgresql_url
+from orchestrator.jobtable.backends import postgresql_url
 from orchestrator.jobtable.backends.backend import T
 
 # A server that was switched off, or a network that swallows packets, answers nothing.  The system waits for hours
@@ -42,14 +43,17 @@ _FORESEEABLE = (
 )
 """What a healthy program meets: others are faults of a statement, and stay tracebacks."""
 
+# Of a pipeline whose connection was cut psycopg tells twice, as an error and as a warning.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
+
 _LOCK = 0x6F726368
 """The number of the plan's lock among PostgreSQL's advisory locks: the letters `orch`."""
 
-_READ = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The plan of a prepared statement stays for hours: one that reads all of a table which is small just now would be slow
 # by the evening.
-_WRITE = b"BEGIN; SET LOCAL enable_seqscan = off"
-_WRITE_ALONE = b"BEGIN"
+_WRITE = "BEGIN; SET LOCAL enable_seqscan = off"
+_WRITE_ALONE = "BEGIN"
 
 
 class PostgresqlBackend:
@@ -63,10 +67,8 @@ class PostgresqlBackend:
         """Raises UsageError if the URL cannot be understood."""
         parts = postgresql_url.parsed(url)
         patience: dict[str, Any] = {key: value for key, value in _PATIENCE.items() if key not in parts.query}
-        # Statements that SQLAlchemy makes are seldom repeated; psycopg would prepare those that are.
-        patience["prepare_threshold"] = None
         self._shown = postgresql_url.shown(url)
-        # Transactions are begun and ended here, by libpq: psycopg then sends no BEGIN of its own.
+        # Transactions are begun here, with all that they need in one message: psycopg sends no BEGIN of its own then.
         self._engine = create_engine(
             parts.set(drivername="postgresql+psycopg"), connect_args=patience, isolation_level="AUTOCOMMIT"
         )
@@ -104,13 +106,13 @@ class PostgresqlBackend:
         self._engine.dispose()
 
     @contextmanager
-    def _begun(self, begin: bytes) -> Iterator[Connection]:
+    def _begun(self, begin: str) -> Iterator[Connection]:
         connection = self._connection()
         try:
             driver: Any = connection.connection.driver_connection
-            self._own.began = libpq.command(driver, _timed(begin)).get_value(0, 0)
+            self._own.began = _begin(driver, begin)
             yield connection
-            libpq.commit(connection)
+            driver.commit()
             # SQLAlchemy believes that its first statement began something; to the server this says nothing.
             connection.rollback()
         except BaseException as error:
@@ -130,7 +132,7 @@ class PostgresqlBackend:
         """Whichever statement failed, BEGIN and COMMIT included, the next one has a connection that is clean."""
         try:
             if not connection.invalidated:
-                libpq.rollback(connection)
+                connection.connection.driver_connection.rollback()  # type: ignore[union-attr]
                 connection.rollback()
                 if not connection.connection.driver_connection.closed:  # type: ignore[union-attr]
                     return
@@ -162,28 +164,35 @@ class PostgresqlBackend:
             connection.close()
 
 
-def _timed(begin: bytes) -> bytes:
-    """A transaction's beginning with all that it needs, for behind a connection pooler the next one is another session;
-    the clock is its answer.
+def _begin(driver: psycopg.Connection[Any], begin: str) -> float:
+    """Begin a transaction with all that it needs, for behind a connection pooler the next one is another session.
+
+    Returns the server's clock, in seconds since 1970.
     """
-    settings = f"; SET LOCAL lock_timeout = '{LOCKED_SECONDS:g}s'"
-    return begin + settings.encode() + b"; SELECT extract(epoch FROM clock_timestamp())::float8"
+    settings = f"SET LOCAL lock_timeout = '{LOCKED_SECONDS:g}s'"
+    clock = "SELECT extract(epoch FROM clock_timestamp())::float8"
+    cursor = driver.execute(f"{begin}; {settings}; {clock}".encode(), prepare=False)
+    while cursor.nextset():
+        pass
+    ((now,),) = cursor.fetchall()
+    return float(now)
 
 
-def _prepare(driver: Any, record: ConnectionPoolEntry) -> None:
-    record.info[libpq.POOLED] = _is_pooled(driver)
-    if not record.info[libpq.POOLED]:
+def _prepare(driver: psycopg.Connection[Any], record: ConnectionPoolEntry) -> None:  # noqa: ARG001
+    if _is_pooled(driver):
+        driver.prepare_threshold = None  # the next transaction may have another server process
+    else:
         # All that is done often is found by keys and indexes: planning it anew each time took longer than doing it.
         driver.execute("SET plan_cache_mode = force_generic_plan")
 
 
-def _is_pooled(driver: Any) -> bool:
+def _is_pooled(driver: psycopg.Connection[Any]) -> bool:
     """Whether a connection pooler stands between: the process that greeted us is not the one that does the work.
 
     PgBouncer makes up what it sends as the server process's number.  In which mode it pools cannot be asked.
     """
-    (process,) = driver.execute("SELECT pg_backend_pid()").fetchone()
-    return bool(process != driver.pgconn.backend_pid)
+    ((process,),) = driver.execute("SELECT pg_backend_pid()").fetchall()
+    return bool(process != driver.info.backend_pid)
 
 
 def _reason(error: BaseException) -> str:

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, bindparam, select
 
 from orchestrator import untrusted
 from orchestrator.jobs import InputRef, JobState, Stage, Upcoming
-from orchestrator.jobtable.backends.prepared import Prepared
+from orchestrator.jobtable.backends.statement import Statement
 from orchestrator.jobtable.schema.rows import inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema.tables import edges, jobs
 from orchestrator.jobtable.transactions import claim
 
-_GOING_ON = Prepared(
+_GOING_ON = Statement(
     select(jobs.c.id, jobs.c.name, jobs.c.stage, jobs.c.spec, jobs.c.inputs, jobs.c.undone_parents)
     .join_from(edges, jobs, jobs.c.id == edges.c.child)
     .where(

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from orchestrator import untrusted
 from orchestrator.errors import StoreError
 from orchestrator.jobs import Artifact, Device, InputRef, JobState, Lease, WorkerInfo
-from orchestrator.jobtable.backends.prepared import Asked, Prepared, deferred, together
+from orchestrator.jobtable.backends.statement import BoundStatement, Statement, execute
 from orchestrator.jobtable.schema.rows import as_artifact, as_stage, inputs_of, job_name, spec_of
 from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, data, edges, jobs, outputs
 from orchestrator.jobtable.transactions import speculation
@@ -64,11 +64,11 @@ _READY = (
     # Where several claim at once (SQLite does not let them) each takes another job, and nobody waits.
     .with_for_update(skip_locked=True)
 )
-BEST_READY = Prepared(_READY)
-THIS_READY = Prepared(
+BEST_READY = Statement(_READY)
+THIS_READY = Statement(
     _READY_COLUMNS.where(IS_READY, jobs.c.id == bindparam("job"), _HAS_WAITED).with_for_update(skip_locked=True)
 )
-_THIS_LATE = Prepared(
+_THIS_LATE = Statement(
     _READY_COLUMNS.where(
         IS_RUNNING,
         jobs.c.id == bindparam("job"),
@@ -78,8 +78,8 @@ _THIS_LATE = Prepared(
     # Whoever has it is just now writing.  To wait for that, having completed another job, could be to wait in a circle.
     .with_for_update(skip_locked=True)
 )
-OWN_READY = Prepared(_READY.where(jobs.c.affinity == bindparam("worker")))
-LEASE = Prepared(
+OWN_READY = Statement(_READY.where(jobs.c.affinity == bindparam("worker")))
+LEASE = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"))
     .values(
@@ -92,7 +92,7 @@ LEASE = Prepared(
         progress=bindparam("said"),
     )
 )
-_LEASE_LATE = Prepared(
+_LEASE_LATE = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"))
     .values(
@@ -116,7 +116,7 @@ _END_OF_PARENTS = (
 # that began earlier may claim what another has made ready since: the history would say that a job was held before it
 # could be.
 _NOT_BEFORE_IT_COULD = case((_OWN_END > _NOW, _OWN_END), (_END_OF_PARENTS > _NOW, _END_OF_PARENTS), else_=_NOW)
-OPEN_ATTEMPT = Prepared(
+OPEN_ATTEMPT = Statement(
     insert(attempts).from_select(
         ["job", "number", "from_step", "to_step", "worker", "host", "device", "started", "seen", "twin"],
         select(
@@ -133,8 +133,8 @@ OPEN_ATTEMPT = Prepared(
         ),
     )
 )
-_DATA = Prepared(select(data.c.sha256, data.c.size, data.c.location).where(data.c.name == bindparam("called")))
-_OUTPUT_OF = Prepared(
+_DATA = Statement(select(data.c.sha256, data.c.size, data.c.location).where(data.c.name == bindparam("called")))
+_OUTPUT_OF = Statement(
     select(outputs.c.sha256, outputs.c.size, outputs.c.location).where(
         outputs.c.job == bindparam("of"), outputs.c.name == bindparam("called")
     )
@@ -167,9 +167,9 @@ def claim_one(
 def _leased(connection: Connection, row: Any, worker: WorkerInfo, now: float, without: Collection[str] = ()) -> Lease:
     lease = _lease(connection, row, worker, without)
     step = _first_step(lease)
-    deferred(
+    execute(
         connection,
-        LEASE.with_values(
+        LEASE.bind(
             job=lease.job,
             new_token=lease.token,
             new_worker=lease.worker,
@@ -190,9 +190,9 @@ def _claim_late(connection: Connection, worker: WorkerInfo, now: float) -> Lease
         if row is None:
             continue
         lease = dataclasses.replace(_lease(connection, row, worker, ()), speculative=True)
-        deferred(
+        execute(
             connection,
-            _LEASE_LATE.with_values(
+            _LEASE_LATE.bind(
                 job=lease.job, new_token=lease.token, new_worker=lease.worker, now=now, count=lease.attempt
             ),
             _opened(lease, worker, now),
@@ -201,9 +201,9 @@ def _claim_late(connection: Connection, worker: WorkerInfo, now: float) -> Lease
     return None
 
 
-def _opened(lease: Lease, worker: WorkerInfo, now: float) -> Asked:
+def _opened(lease: Lease, worker: WorkerInfo, now: float) -> BoundStatement:
     """The attempt that a lease begins."""
-    return OPEN_ATTEMPT.with_values(
+    return OPEN_ATTEMPT.bind(
         of=lease.job,
         which=lease.attempt,
         at=_first_step(lease),
@@ -225,17 +225,15 @@ def _best_ready(connection: Connection, worker: WorkerInfo, now: float) -> Any |
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """
     here = {"now": now, "most": 1 + len(worker.excluded)}
-    asked = [BEST_READY.with_values(capability=device.value, **here) for device in worker.capabilities]
-    asked += [
-        OWN_READY.with_values(capability=device.value, worker=worker.name, **here) for device in worker.capabilities
-    ]
-    longest, expired, *ready = together(connection, LONGEST_LEASE.with_values(), EXPIRED.with_values(now=now), *asked)
+    asked = [BEST_READY.bind(capability=device.value, **here) for device in worker.capabilities]
+    asked += [OWN_READY.bind(capability=device.value, worker=worker.name, **here) for device in worker.capabilities]
+    longest, expired, *ready = execute(connection, LONGEST_LEASE.bind(), EXPIRED.bind(now=now), *asked)
     if longest and longest[0].lease_expires > now + longest[0].lease_seconds + CLOCK_SKEW_SECONDS:
         shorten_leases(connection, jobs.c.lease_expires, now)
     if expired:
         for row in expired:
             expire(connection, row, now)
-        ready = together(connection, *asked)
+        ready = execute(connection, *asked)
     found = {row.id: row for rows in ready for row in rows if row.id not in worker.excluded}
     return min(found.values(), key=lambda row: _rank(row, worker), default=None)
 

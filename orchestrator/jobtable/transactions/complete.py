@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact, Completed, Ending, Finished, JobState, Lease, Stage, WorkerInfo
-from orchestrator.jobtable.backends.prepared import Prepared, PreparedRows, together
+from orchestrator.jobtable.backends.statement import BoundStatement, Statement, execute
 from orchestrator.jobtable.schema.rows import as_artifact
 from orchestrator.jobtable.schema.tables import attempts, checkpoints, edges, jobs, outputs
 from orchestrator.jobtable.transactions import claim
@@ -34,7 +35,7 @@ _LEASE_SECONDS = select(jobs.c.lease_seconds).where(jobs.c.id == attempts.c.job)
 _READS_STATES_ONCE = (Stage.TRAIN, Stage.MERGE)
 """Stages whose jobs are planned from a training's beginning: no other of them comes to read a state later."""
 
-DONE = Prepared(
+DONE = Statement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"), is_held_under(bindparam("held")))
     .values(
@@ -46,7 +47,7 @@ DONE = Prepared(
     )
     .returning(jobs.c.attempts)
 )
-SUPERSEDE = Prepared(
+SUPERSEDE = Statement(
     update(attempts)
     .where(attempts.c.job == bindparam("of"), attempts.c.ended.is_(None))
     .values(
@@ -58,27 +59,18 @@ SUPERSEDE = Prepared(
         ),
     )
 )
-CHILDREN = Prepared(select(edges.c.child).where(edges.c.parent == bindparam("job")))
-_LOCKED = PreparedRows(
-    lambda given: select(jobs.c.id).where(jobs.c.id == given.job).order_by(jobs.c.id).with_for_update(of=jobs),
-    job=str,
-)
-
-
+CHILDREN = Statement(select(edges.c.child).where(edges.c.parent == bindparam("job")))
 _LAST_PARENT = and_(jobs.c.undone_parents == 1, jobs.c.state == JobState.BLOCKED.value)
-PARENT_DONE = PreparedRows(
-    lambda given: (
-        update(jobs)
-        .where(jobs.c.id == given.job)
-        .values(
-            undone_parents=jobs.c.undone_parents - 1,
-            state=case((_LAST_PARENT, JobState.READY.value), else_=jobs.c.state),
-            affinity=case((_LAST_PARENT, bindparam("by", type_=Text)), else_=jobs.c.affinity),
-        )
-    ),
-    job=str,
+PARENT_DONE = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("child"))
+    .values(
+        undone_parents=jobs.c.undone_parents - 1,
+        state=case((_LAST_PARENT, JobState.READY.value), else_=jobs.c.state),
+        affinity=case((_LAST_PARENT, bindparam("by", type_=Text)), else_=jobs.c.affinity),
+    )
 )
-DROP_CHECKPOINTS = Prepared(
+DROP_CHECKPOINTS = Statement(
     delete(checkpoints)
     # Of a lease that was lost they are the next holder's.
     .where(
@@ -87,17 +79,7 @@ DROP_CHECKPOINTS = Prepared(
     )
     .returning(checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
 )
-_ADD_OUTPUTS = PreparedRows(
-    lambda given: insert(outputs).from_select(
-        ["job", "name", "sha256", "size", "location"],
-        select(given.job, given.name, given.sha256, given.size, given.location),
-    ),
-    job=str,
-    name=str,
-    sha256=str,
-    size=int,
-    location=str,
-)
+_ADD_OUTPUT = Statement(insert(outputs))
 
 
 class ChainBroken(OrchError):
@@ -140,42 +122,37 @@ def complete(
 def _complete_one(connection: Connection, lease: Lease, done: Finished, now: float) -> tuple[Artifact, ...]:
     """The commit of one job; returns the artifacts that nobody will read again.  Raises LeaseLost."""
     measured = json.dumps(dict(done.metrics), sort_keys=True)
-    completed, _, children, dropped = together(
+    completed, _, children, dropped = execute(
         connection,
-        DONE.with_values(job=lease.job, held=lease.token, measured=measured),
+        DONE.bind(job=lease.job, held=lease.token, measured=measured),
         ended(lease, Ending.DONE, now),
-        CHILDREN.with_values(job=lease.job),
-        DROP_CHECKPOINTS.with_values(of=lease.job),
+        CHILDREN.bind(job=lease.job),
+        DROP_CHECKPOINTS.bind(of=lease.job),
     )
     if not completed:
         raise lost_by(lease)
     if completed[0].attempts > 1:  # beside the only attempt there is no other: most jobs are not asked
         SUPERSEDE.all(connection, of=lease.job, now=now)
-    _add_outputs(connection, lease.job, done.outputs)
-    _unblock(connection, [row.child for row in children], lease.worker)
+    execute(connection, *_outputs_added(lease.job, done.outputs), *_unblocked(children, lease.worker))
     obsolete = tuple(as_artifact(row) for row in dropped)
     if _read_states(lease):
         obsolete += _drop_states_before(connection, lease.job)
     return unreferenced(connection, obsolete)
 
 
-def _add_outputs(connection: Connection, job: str, kept: Mapping[str, Artifact]) -> None:
-    rows = [{"job": job, "name": name, **asdict(artifact)} for name, artifact in kept.items()]
-    if rows:
-        together(connection, _ADD_OUTPUTS.with_rows(connection, rows))
+def _outputs_added(job: str, kept: Mapping[str, Artifact]) -> list[BoundStatement]:
+    return [_ADD_OUTPUT.bind(job=job, name=name, **asdict(artifact)) for name, artifact in kept.items()]
 
 
-def _unblock(connection: Connection, children: Sequence[str], worker: str) -> None:
-    """Count a parent that is done off its children.
+def _unblocked(children: Sequence[Any], worker: str) -> list[BoundStatement]:
+    """Count a parent that is done off its children (rows of `CHILDREN`).
 
-    The children are locked in one order: two transactions whose parents end at once must not lock crosswise.
+    All transactions lock children in one order: two whose jobs end at once must not lock crosswise.
 
     Args:
         worker: who did the parent.
     """
-    if children:
-        freed = [{"job": child} for child in children]
-        together(connection, _LOCKED.with_rows(connection, freed), PARENT_DONE.with_rows(connection, freed, by=worker))
+    return [PARENT_DONE.bind(child=row.child, by=worker) for row in sorted(children)]
 
 
 def _read_states(lease: Lease) -> bool:

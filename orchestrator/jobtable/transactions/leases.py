@@ -31,7 +31,7 @@ from sqlalchemy import (
 from orchestrator import untrusted
 from orchestrator.errors import OrchError
 from orchestrator.jobs import Artifact, Checkpoint, Ending, JobState, Lease
-from orchestrator.jobtable.backends.prepared import Asked, Prepared, together
+from orchestrator.jobtable.backends.statement import BoundStatement, Statement, execute
 from orchestrator.jobtable.schema import rows
 from orchestrator.jobtable.schema.rows import as_artifact
 from orchestrator.jobtable.schema.tables import IS_RUNNING, attempts, checkpoints, data, jobs, outputs
@@ -57,7 +57,7 @@ def is_held_under(token: Any) -> ColumnElement[bool]:
     return or_(jobs.c.token == token, jobs.c.twin_token == token)
 
 
-_HELD = Prepared(
+_HELD = Statement(
     select(
         jobs.c.step,
         jobs.c.lease_seconds,
@@ -72,7 +72,7 @@ _HELD = Prepared(
 _STEP_WHEN_DONE = (
     select(jobs.c.step).where(jobs.c.id == attempts.c.job, jobs.c.state == JobState.DONE.value).scalar_subquery()
 )
-CLOSE_ATTEMPT = Prepared(
+CLOSE_ATTEMPT = Statement(
     update(attempts)
     # Of a lease that was lost it is closed already.
     .where(attempts.c.job == bindparam("of"), attempts.c.number == bindparam("which"), attempts.c.ended.is_(None))
@@ -84,13 +84,13 @@ CLOSE_ATTEMPT = Prepared(
         to_step=func.coalesce(_STEP_WHEN_DONE, attempts.c.to_step),
     )
 )
-_HELD_CHECKPOINTS = Prepared(
+_HELD_CHECKPOINTS = Statement(
     select(checkpoints.c.step, checkpoints.c.sha256, checkpoints.c.size, checkpoints.c.location)
     .where(checkpoints.c.job == bindparam("job"))
     .order_by(checkpoints.c.step.desc())
 )
 _OF_DEATHS = (jobs.c.id, jobs.c.tries, jobs.c.stuck_deaths, jobs.c.death_step)
-EXPIRED = Prepared(
+EXPIRED = Statement(
     select(
         *_OF_DEATHS,
         jobs.c.worker,
@@ -100,10 +100,10 @@ EXPIRED = Prepared(
     # Somebody else is reaping, or its holder is just now renewing: either way it is not ours to take.
     .with_for_update(skip_locked=True)
 )
-EXPIRED_SPECULATION = Prepared(
+EXPIRED_SPECULATION = Statement(
     select(*_OF_DEATHS).where(IS_RUNNING, jobs.c.twin_expires < bindparam("now")).with_for_update(skip_locked=True)
 )
-LONGEST_LEASE = Prepared(
+LONGEST_LEASE = Statement(
     select(jobs.c.lease_expires, jobs.c.lease_seconds).where(IS_RUNNING).order_by(jobs.c.lease_expires.desc()).limit(1)
 )
 
@@ -180,7 +180,7 @@ def fail(connection: Connection, lease: Lease, error: str, now: float, *, final:
     """
     held = _held(connection, lease)
     error = _storable(error)
-    together(connection, ended(lease, Ending.FAILED, now, error))
+    execute(connection, ended(lease, Ending.FAILED, now, error))
     failures = held.tries if final else min(held.failures + 1, held.tries)
     if _left_to_the_other(connection, lease, held, {"failures": failures, "error": error}):
         return JobState.RUNNING
@@ -198,7 +198,7 @@ def release(connection: Connection, lease: Lease, reason: str | None, now: float
     """Give a job back undone; this costs it no try."""
     held = _held(connection, lease)
     reason = None if reason is None else _storable(reason)
-    together(connection, ended(lease, Ending.RELEASED, now, reason))
+    execute(connection, ended(lease, Ending.RELEASED, now, reason))
     if _left_to_the_other(connection, lease, held):
         return
     told = {"error": f"{lease.worker} cannot do it: {reason}"} if rejected else {}
@@ -330,9 +330,9 @@ def _attempt_of(lease: Lease) -> Any:
     return update(attempts).where(attempts.c.job == lease.job, attempts.c.number == lease.attempt)
 
 
-def ended(lease: Lease, ending: Ending, now: float, error: str | None = None) -> Asked:
+def ended(lease: Lease, ending: Ending, now: float, error: str | None = None) -> BoundStatement:
     """Closes its attempt at the step where the job stands."""
-    return CLOSE_ATTEMPT.with_values(of=lease.job, which=lease.attempt, now=now, how=ending.value, why=error)
+    return CLOSE_ATTEMPT.bind(of=lease.job, which=lease.attempt, now=now, how=ending.value, why=error)
 
 
 def held_checkpoints(connection: Connection, job: str) -> tuple[Checkpoint, ...]:

@@ -5,28 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Double,
-    Integer,
-    Text,
-    bindparam,
-    case,
-    func,
-    insert,
-    literal,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import Connection, bindparam, case, func, insert, or_, select, update
 
 from orchestrator.errors import OrchError, UsageError
 from orchestrator.jobs import Artifact, Ending, JobState, PlannedJob
-from orchestrator.jobtable.backends.prepared import PreparedRows, Row, together
+from orchestrator.jobtable.backends.statement import insert_all
 from orchestrator.jobtable.schema import rows
 from orchestrator.jobtable.schema.tables import data, edges, jobs, study
 from orchestrator.jobtable.transactions.interventions import FORGOTTEN, is_begun
@@ -92,20 +77,19 @@ def publish(
         raise WorkAtStake("Workers have gone on since what this plan would cancel was looked at; plan again.")
     _set_study(connection, plan, notes, now)
     _set_data(connection, published)
-    states = {row.id: row.state for row in before}
     _withdraw(connection, _vanished(before, plan), now)
-    fresh = [job for job in plan.jobs if job.id not in states]
-    kept = [job for job in plan.jobs if job.id in states]
-    _insert(connection, fresh, plan.study.leases)
-    _keep(connection, kept, plan.study.leases)
-    revived = [job.id for job in kept if states[job.id] == JobState.CANCELLED]
+    planned = {job.id for job in plan.jobs}
+    kept = {row.id: row for row in before if row.id in planned}
+    _keep(connection, kept, plan)
+    _insert(connection, [job for job in plan.jobs if job.id not in kept], plan.study.leases)
+    revived = [row.id for row in kept.values() if row.state == JobState.CANCELLED]
     _each(connection, update(jobs).values(**FORGOTTEN), revived)
     _count_pending_parents(connection)
     return change
 
 
 def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
-    """The set arithmetic between the rows that are there (id, name, state, step, planned) and those asked for."""
+    """The set arithmetic between the rows that are there (of `_before`) and those asked for."""
     states = {row.id: row.state for row in before}
     there = [states[job.id] for job in plan.jobs if job.id in states]
     vanished = _vanished(before, plan)
@@ -121,7 +105,7 @@ def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
 
 
 def _before(connection: Connection) -> Sequence[Any]:
-    columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.step, jobs.c.planned)
+    columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.step, jobs.c.planned, jobs.c.remaining_path, jobs.c.needs)
     return connection.execute(select(*columns)).all()
 
 
@@ -132,65 +116,6 @@ def _names(found: Iterable[Any]) -> tuple[str, ...]:
 def _vanished(before: Sequence[Any], plan: Plan) -> list[Any]:
     planned = {job.id for job in plan.jobs}
     return [row for row in before if row.planned and row.id not in planned]
-
-
-_ROWS_AT_ONCE = 5_000
-
-_PLANNED: Mapping[str, type[str | int | float]] = {
-    "id": str,
-    "name": str,
-    "stage": str,
-    "model": str,
-    "steps": int,
-    "spec": str,
-    "inputs": str,
-    "remaining_path": int,
-    "needs": str,
-}
-"""What a plan says of a job, column by column; the two of JSON as text."""
-_SECONDS: ColumnElement[float] = bindparam("lease_seconds", type_=Double)
-_TRIES: ColumnElement[int] = bindparam("tries", type_=Integer)
-_DEATHS: ColumnElement[int] = bindparam("deaths", type_=Integer)
-
-_FRESH = PreparedRows(
-    lambda given: insert(jobs).from_select(
-        [*_PLANNED, "planned", "state", "undone_parents", "lease_seconds", "tries"],
-        select(
-            *(getattr(given, column) for column in _PLANNED),
-            true(),
-            # Until the parents are counted, which gives every job of the plan its state.
-            literal(JobState.CANCELLED.value, Text),
-            literal(0, Integer),
-            _SECONDS,
-            _TRIES,
-        ),
-    ),
-    **_PLANNED,
-)
-_EDGES = PreparedRows(
-    lambda given: insert(edges).from_select(["parent", "child"], select(given.parent, given.child)),
-    parent=str,
-    child=str,
-)
-_KEPT = PreparedRows(
-    lambda given: (
-        update(jobs)
-        .where(jobs.c.id == given.id)
-        .values(
-            planned=true(),
-            remaining_path=given.remaining_path,
-            needs=given.needs,
-            lease_seconds=_SECONDS,
-            tries=_TRIES,
-            # Fewer tries than were used already: one more failure, or death, is the last.
-            failures=case((jobs.c.failures > _TRIES, _TRIES), else_=jobs.c.failures),
-            stuck_deaths=case((jobs.c.stuck_deaths > _DEATHS, _DEATHS), else_=jobs.c.stuck_deaths),
-        )
-    ),
-    id=str,
-    remaining_path=int,
-    needs=str,
-)
 
 
 def _refuse_another_study(connection: Connection, plan: Plan) -> None:
@@ -228,39 +153,61 @@ def _each(connection: Connection, statement: Any, ids: Sequence[str]) -> None:
 
 
 def _insert(connection: Connection, fresh: Sequence[PlannedJob], leases: LeasesSection) -> None:
-    _write(connection, _FRESH, map(_row, fresh), lease_seconds=leases.seconds, tries=leases.tries)
-    _write(connection, _EDGES, ({"parent": parent, "child": job.id} for job in fresh for parent in job.parents))
+    insert_all(connection, jobs, (_row(job, leases) for job in fresh))
+    insert_all(connection, edges, ({"parent": parent, "child": job.id} for job in fresh for parent in job.parents))
 
 
-def _row(job: PlannedJob) -> Row:
+def _row(job: PlannedJob, leases: LeasesSection) -> Mapping[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
-        "stage": job.stage,
+        "stage": job.stage.value,
         "model": job.model,
         "steps": job.steps,
         "spec": json.dumps(job.spec, sort_keys=True),
         "inputs": json.dumps({name: asdict(ref) for name, ref in job.inputs.items()}, sort_keys=True),
         "remaining_path": job.critical_path,
-        "needs": job.requires,
+        "needs": job.requires.value,
+        "planned": True,
+        # Until the parents are counted, which gives every job of the plan its state.
+        "state": JobState.CANCELLED.value,
+        "undone_parents": 0,
+        "lease_seconds": leases.seconds,
+        "tries": leases.tries,
     }
 
 
-def _keep(connection: Connection, kept: Sequence[PlannedJob], leases: LeasesSection) -> None:
-    """Bring what may change of a kept job up to date: its place in the graph and the rules of its lease."""
+def _keep(connection: Connection, kept: Mapping[str, Any], plan: Plan) -> None:
+    """Bring what may change of a kept job up to date: its place in the graph and the rules of its lease.
+
+    Args:
+        kept: their rows as they were before, by id.
+    """
+    moved = [
+        {"job_id": job.id, "remaining_path": job.critical_path, "needs": job.requires}
+        for job in plan.jobs
+        if job.id in kept and (job.critical_path, job.requires) != (kept[job.id].remaining_path, kept[job.id].needs)
+    ]
+    if moved:
+        connection.execute(update(jobs).where(jobs.c.id == bindparam("job_id")), moved)
+    _each(connection, update(jobs).values(planned=True), [job for job, row in kept.items() if not row.planned])
+    _set_rules(connection, plan.study.leases)
+
+
+def _set_rules(connection: Connection, leases: LeasesSection) -> None:
     deaths = max(leases.tries, FEWEST_DEATHS)
-    _write(connection, _KEPT, map(_kept_row, kept), lease_seconds=leases.seconds, tries=leases.tries, deaths=deaths)
-
-
-def _kept_row(job: PlannedJob) -> Row:
-    return {"id": job.id, "remaining_path": job.critical_path, "needs": job.requires}
-
-
-def _write(connection: Connection, statement: PreparedRows, rows: Iterable[Row], **values: Any) -> None:
-    """Write the rows in parts: all at once, the text of a large plan would be held in memory several times."""
-    left = iter(rows)
-    while part := list(islice(left, _ROWS_AT_ONCE)):
-        together(connection, statement.with_rows(connection, part, **values))
+    differ = or_(jobs.c.lease_seconds != leases.seconds, jobs.c.tries != leases.tries)
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.planned, differ)
+        .values(
+            lease_seconds=leases.seconds,
+            tries=leases.tries,
+            # Fewer tries than were used already: one more failure, or death, is the last.
+            failures=case((jobs.c.failures > leases.tries, leases.tries), else_=jobs.c.failures),
+            stuck_deaths=case((jobs.c.stuck_deaths > deaths, deaths), else_=jobs.c.stuck_deaths),
+        )
+    )
 
 
 def _count_pending_parents(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, false, or_, select, text
 
 from orchestrator.jobs import Device, Ending, JobState, Stage, WorkerInfo
-from orchestrator.jobtable.backends.prepared import Prepared, together
+from orchestrator.jobtable.backends.statement import Statement, execute
 from orchestrator.jobtable.schema.tables import attempts, edges, jobs
 from orchestrator.jobtable.transactions.leases import EXPIRED_SPECULATION, expire_speculation, shorten_leases
 
@@ -27,7 +27,7 @@ FEWEST_SECONDS = 30.0
 """Fetching what a job needs and making a model ready take as long: sooner than that, a second run cannot win."""
 
 _merge, _tried = jobs.alias("merge"), attempts.alias("tried")
-CANDIDATES = Prepared(
+CANDIDATES = Statement(
     select(
         jobs.c.id,
         jobs.c.token,
@@ -55,7 +55,7 @@ CANDIDATES = Prepared(
         ~select(_tried.c.job).where(_tried.c.job == jobs.c.id, _tried.c.worker == bindparam("worker")).exists(),
     )
 )
-SIBLINGS = Prepared(
+SIBLINGS = Statement(
     select(attempts.c.started, attempts.c.ended, attempts.c.from_step, attempts.c.to_step)
     .join_from(edges, attempts, attempts.c.job == edges.c.parent)
     .where(
@@ -71,10 +71,10 @@ def late_jobs(connection: Connection, worker: WorkerInfo, now: float) -> list[An
 
     Speculative attempts whose workers died are reaped before.
     """
-    expired, running = together(
+    expired, running = execute(
         connection,
-        EXPIRED_SPECULATION.with_values(now=now),
-        CANDIDATES.with_values(now=now, begun_before=now - FEWEST_SECONDS, worker=worker.name),
+        EXPIRED_SPECULATION.bind(now=now),
+        CANDIDATES.bind(now=now, begun_before=now - FEWEST_SECONDS, worker=worker.name),
     )
     shorten_leases(connection, jobs.c.twin_expires, now)
     for row in expired:
