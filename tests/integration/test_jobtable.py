@@ -192,6 +192,12 @@ def test_what_is_larger_than_a_network_holds_at_once_is_kept(table: JobTable) ->
     assert table.job(lease.job).error == "a" * 5_000_000
 
 
+def test_metrics_larger_than_a_network_holds_at_once_are_kept_beside_what_else_is_completed(table: JobTable) -> None:
+    lease = claimed(table)
+    complete(table, lease, {}, {"note": "b" * 5_000_000})
+    assert table.job(lease.job).metrics == {"note": "b" * 5_000_000}
+
+
 def test_a_file_of_many_gigabytes_is_kept(table: JobTable, small_plan: Plan) -> None:
     large = Artifact("0" * 64, 300 << 30, "large")
     lease = table.renew(claimed(table), {"step": 7}, Checkpoint(7, large))
