@@ -13,7 +13,10 @@ from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.postgres_server import postgres_server
 
-pytest_plugins = ["tests.support.drive.signed_in", "tests.support.jobtable_backends", "tests.support.late_trainings"]
+pytest_plugins = [
+    *("tests.support.drive.signed_in", "tests.support.jobtable_backends", "tests.support.late_trainings"),
+    "tests.support.runners",
+]
 """Where further fixtures are defined, beside what they are made of."""
 
 SMALL = """

@@ -20,11 +20,13 @@ from orchestrator.jobs import (
     Checkpoint,
     Ending,
     JobState,
+    Stage,
     WorkerInfo,
 )
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
+from tests.support.runners import Runner
 
 TEXT = """
 name = "endings"
@@ -66,17 +68,19 @@ def checkpoints(home: Home) -> tuple[Checkpoint, ...]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
+def undisturbed(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> str:
     place = tmp_path_factory.mktemp("undisturbed")
     home = planned(place)
-    with workers(home.url, place) as start:
+    with workers(home.url, place, runner=runner) as start:
         start().wait()
     return weights(home)
 
 
-def test_a_runner_that_is_killed_fails_the_job_and_its_worker_goes_on(undisturbed: str, tmp_path: Path) -> None:
+def test_a_runner_that_is_killed_fails_the_job_and_its_worker_goes_on(
+    runner: Runner, undisturbed: str, tmp_path: Path
+) -> None:
     home = planned(tmp_path)
-    with workers(home.url, tmp_path, *OFTEN) as start:
+    with workers(home.url, tmp_path, *OFTEN, runner=runner) as start:
         worker = start()
         wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
         os.kill(worker.runner_pid(), signal.SIGKILL)
@@ -95,27 +99,32 @@ from orchestrator.home import Home
 from workers.console import Console
 from workers.machine.hosts import this_host
 from workers.supervisor import Settings, Supervisor
-settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=20.0)
+runner, hung_seconds = sys.argv[2], float(sys.argv[3])
+settings = Settings("impatient", this_host(), checkpoint_seconds=0.3, hung_seconds=hung_seconds, runner=runner)
 sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run())
 """
 
 
-def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(undisturbed: str, tmp_path: Path) -> None:
+def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(
+    runner: Runner, undisturbed: str, tmp_path: Path
+) -> None:
     home = planned(tmp_path)
-    with subprocess.Popen([sys.executable, "-P", "-c", IMPATIENT, home.url], stdout=subprocess.DEVNULL) as worker:
+    command = [sys.executable, "-P", "-c", IMPATIENT, home.url, runner.module, str(runner.load_seconds)]
+    environment = {**os.environ, **runner.environment}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as worker:
         wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
-        (runner,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
-        os.kill(int(runner), signal.SIGSTOP)
+        (child,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGSTOP)
         assert worker.wait(PATIENCE_SECONDS) == ExitCode.DONE
     failed, done = home.jobs.attempts()
     assert (failed.outcome, done.outcome) == (Ending.FAILED, Ending.DONE)
-    assert "no sign of life for 20 s" in (failed.error or "")
+    assert f"no sign of life for {runner.load_seconds:.0f} s" in (failed.error or "")
     assert weights(home) == undisturbed
 
 
-def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, tmp_path: Path) -> None:
+def test_with_every_checkpoint_missing_the_visit_begins_again(runner: Runner, undisturbed: str, tmp_path: Path) -> None:
     home = planned(tmp_path)
-    with workers(home.url, tmp_path, *OFTEN) as start:
+    with workers(home.url, tmp_path, *OFTEN, runner=runner) as start:
         worker = start()
         wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
         worker.kill()
@@ -126,13 +135,13 @@ def test_with_every_checkpoint_missing_the_visit_begins_again(undisturbed: str, 
 
 
 def test_a_worker_whose_directory_a_cleaner_deletes_goes_on_in_another(
-    undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runner: Runner, undisturbed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = tmp_path / "machine"
     machine.mkdir()
     monkeypatch.setenv("TMPDIR", str(machine))
     home = planned(tmp_path)
-    with workers(home.url, tmp_path, *OFTEN) as start:
+    with workers(home.url, tmp_path, *OFTEN, runner=runner) as start:
         worker = start()
         wait_until(lambda: len(checkpoints(home)) == 2, "two checkpoints")
         (scratch,) = machine.glob("orch-*")
@@ -154,19 +163,21 @@ def computing(home: Home) -> bool:
     return int(job.progress.get("step", 0)) > 0
 
 
-def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_within_its_time(tmp_path: Path) -> None:
+def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_within_its_time(
+    runner: Runner, tmp_path: Path
+) -> None:
     (tmp_path / "frozen").mkdir()
     (tmp_path / "locked").mkdir()
     frozen, locked = planned(tmp_path / "frozen", ENDLESS), planned(tmp_path / "locked", ENDLESS)
     with (
-        workers(frozen.url, tmp_path / "frozen", *OFTEN) as start_frozen,
-        workers(locked.url, tmp_path / "locked") as start_locked,
+        workers(frozen.url, tmp_path / "frozen", *OFTEN, runner=runner) as start_frozen,
+        workers(locked.url, tmp_path / "locked", runner=runner) as start_locked,
         closing(sqlite3.connect(tmp_path / "locked" / "home" / "jobs.db", isolation_level=None)) as lock,
     ):
         with_frozen_runner, with_locked_table = crew = start_frozen(), start_locked()
         wait_until(lambda: computing(frozen) and computing(locked), "the first steps")
-        runner = with_frozen_runner.runner_pid()
-        os.kill(runner, signal.SIGSTOP)
+        child = with_frozen_runner.runner_pid()
+        os.kill(child, signal.SIGSTOP)
         lock.execute("BEGIN IMMEDIATE")
         asked = time.monotonic()
         for worker in crew:
@@ -174,7 +185,7 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
         for worker in crew:
             worker.wait(ExitCode.TRY_LATER)
         assert time.monotonic() - asked < 30
-        assert not alive(runner)
+        assert not alive(child)
     (attempt,) = frozen.jobs.attempts()
     assert attempt.outcome is Ending.RELEASED
     assert "is left to its lease" in with_locked_table.log.read_text()
@@ -188,44 +199,64 @@ from workers.console import Console
 from workers.machine.hosts import this_host
 from workers.supervisor import Settings, Supervisor
 shutdown.NOTICE_SECONDS = 0.2
-Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host()), Console("hurried")).run()
+Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host(), runner=sys.argv[2]), Console("hurried")).run()
 sys.exit("it ended by itself")
 """
 
 
-def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_the_runner(tmp_path: Path) -> None:
+def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_the_runner(
+    runner: Runner, tmp_path: Path
+) -> None:
     home = planned(tmp_path, ENDLESS)
-    command = [sys.executable, "-P", "-c", HURRIED, home.url]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+    command = [sys.executable, "-P", "-c", HURRIED, home.url, runner.module]
+    environment = {**os.environ, **runner.environment}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
         wait_until(lambda: computing(home), "the first steps")
-        (runner,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
-        os.kill(int(runner), signal.SIGSTOP)
+        (child,) = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGSTOP)
         worker.send_signal(signal.SIGTERM)
         told, _ = worker.communicate(timeout=PATIENCE_SECONDS)
         assert worker.returncode == ExitCode.TRY_LATER
     assert "stopped by force: what it held is left to its lease" in told
-    wait_until(lambda: not alive(int(runner)), "the runner's end")
+    wait_until(lambda: not alive(int(child)), "the runner's end")
     (job,) = home.jobs.jobs()
     assert job.state is JobState.RUNNING
 
 
-def test_a_worker_whose_output_nobody_reads_works_on(tmp_path: Path) -> None:
+def test_a_worker_whose_output_nobody_reads_works_on(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path)
     reader, writer = os.pipe()
     os.close(reader)
-    command = [sys.executable, "-P", "-m", "workers", "--home", home.url]
-    assert subprocess.run(command, stdout=writer, timeout=PATIENCE_SECONDS).returncode == ExitCode.DONE
+    command = [sys.executable, *runner.worker, "--home", home.url]
+    environment = {**os.environ, **runner.environment}
+    assert subprocess.run(command, env=environment, stdout=writer, timeout=PATIENCE_SECONDS).returncode == ExitCode.DONE
     os.close(writer)
     assert [job.state for job in home.jobs.jobs()] == [JobState.DONE]
 
 
-def test_a_network_of_the_persons_own_goes_the_whole_way(tmp_path: Path) -> None:
-    own = TEXT.replace('"alexnet-tiny"', '"tests.support.unnamed_network:build"').replace("compress = []", "")
-    own += "[benchmark]\nbatch_sizes = [1]\nthreads = [1]\n"
-    home = planned(tmp_path, Study.parse(own))
-    with workers(home.url, tmp_path) as start:
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The study, and a network of the person's own that is compressed and measured too, after a worker as any other."""
+    place = tmp_path_factory.mktemp("usual")
+    own = '\n[[models]]\narchitecture = "tests.support.unnamed_network:build"\n[leases]'
+    home = planned(
+        place, Study.parse(TEXT.replace("[leases]", own) + "[benchmark]\nbatch_sizes = [1]\nthreads = [1]\n")
+    )
+    with workers(home.url, place) as start:
         start().wait()
-    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+    return home
+
+
+def usual_weights(home: Home) -> str:
+    (job,) = [job for job in home.jobs.jobs() if "alexnet-tiny" in job.name]
+    return str((job.metrics or {})["weights_sha256"])
+
+
+def test_a_network_of_the_persons_own_goes_the_whole_way(usual: Home) -> None:
+    done = [job for job in usual.jobs.jobs() if job.state is JobState.DONE]
+    own = {job.stage for job in done if "unnamed_network" in job.name}
+    assert own == {Stage.TRAIN, Stage.COMPRESS, Stage.BENCHMARK}
+    assert len(done) == len(usual.jobs.jobs())
 
 
 OTHER_PROGRAMS = {
@@ -254,7 +285,7 @@ def build(keras, image_shape=(32, 32, 3), classes=10):
 
 
 def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_found_where_one_works(
-    undisturbed: str, tmp_path: Path
+    usual: Home, tmp_path: Path
 ) -> None:
     for package in ("models", "workers"):
         (tmp_path / "packages" / package).mkdir(parents=True)
@@ -270,15 +301,15 @@ def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_
     ended = orch("worker", "--home", home.url, cwd=tmp_path, **places, **OTHER_PROGRAMS)
     assert ended.returncode == ExitCode.DONE, ended.stdout + ended.stderr
     found = {job.spec["training"]["architecture"]: job for job in home.jobs.jobs()}
-    assert (found["alexnet-tiny"].metrics or {})["weights_sha256"] == undisturbed
+    assert (found["alexnet-tiny"].metrics or {})["weights_sha256"] == usual_weights(usual)
     log = orch("logs", found["my_networks:build"].name, "--home", home.url, cwd=tmp_path).stdout
     assert "Größe: (32, 32, 3)" in log
 
 
-def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(tmp_path: Path) -> None:
+def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path, ENDLESS)
-    for seconds in (20, 60, 180):  # a busy machine may take longer than the shortest to load TensorFlow
-        with workers(home.url, tmp_path, "--max-hours", str(seconds / 3600)) as start:
+    for seconds in (runner.load_seconds, 60, 180):  # a busy machine may take longer than the shortest
+        with workers(home.url, tmp_path, "--max-hours", str(seconds / 3600), runner=runner) as start:
             began = time.monotonic()
             start().wait(ExitCode.TRY_LATER)
             assert time.monotonic() - began < seconds + 30
@@ -299,9 +330,9 @@ def test_a_job_that_a_machine_cannot_do_is_left_to_others_with_the_reason(tmp_pa
     assert "waits for another worker" in told and "nowhere" in told
 
 
-def test_a_worker_without_a_gpu_says_that_what_is_left_needs_one_and_waits(tmp_path: Path) -> None:
+def test_a_worker_without_a_gpu_says_that_what_is_left_needs_one_and_waits(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path, Study.parse(TEXT.replace("[training]", '[training]\ndevice = "gpu"')))
-    with workers(home.url, tmp_path) as start:
+    with workers(home.url, tmp_path, runner=runner) as start:
         worker = start()
         wait_until(lambda: "All that is ready needs a GPU" in worker.log.read_text(), "the reason for waiting")
         assert not worker.ended, "another study's jobs, or a change of this one, may come yet"
@@ -335,10 +366,10 @@ def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_chan
     assert "is quarantined: Diverged: The loss became" in told and "learning_rate" in told
 
 
-def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(tmp_path: Path) -> None:
+def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path, Study.parse(TEXT.replace("seconds = 4", "seconds = 600")))
     assert home.jobs.claim(WorkerInfo("somebody else")) is not None
-    with workers(home.url, tmp_path, "--once") as start:
+    with workers(home.url, tmp_path, "--once", runner=runner) as start:
         assert start().process.wait() == ExitCode.TRY_LATER
 
 

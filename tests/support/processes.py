@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orchestrator.errors import ExitCode
 from tests.support.preloaded import Preloaded
+from tests.support.runners import TENSORFLOW, Runner
 
 PATIENCE_SECONDS = 180.0
 """A condition that has not come true by then never will; a machine under load needs most of a minute at times."""
@@ -63,11 +64,12 @@ def heed_signals() -> None:
 class Worker:
     """A worker process on a home."""
 
-    def __init__(self, home: str, log: Path, *options: str) -> None:
+    def __init__(self, home: str, log: Path, *options: str, runner: Runner = TENSORFLOW) -> None:
         self.log = log
         with log.open("wb") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workers", "--home", home, "--name", log.stem, *options],
+                [sys.executable, *runner.worker, "--home", home, "--name", log.stem, *options],
+                env={**os.environ, **runner.environment},
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -83,7 +85,7 @@ class Worker:
         return self.process.poll() is not None
 
     def runner_pid(self) -> int:
-        """The child process that has TensorFlow loaded."""
+        """The child process that computes."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         assert len(children) == 1, f"a worker has one runner, this one has {children}"
         return int(children[0])
@@ -99,12 +101,12 @@ class Worker:
 
 
 @contextmanager
-def workers(home: str, directory: Path, *options: str) -> Iterator[Callable[[], Worker]]:
+def workers(home: str, directory: Path, *options: str, runner: Runner = TENSORFLOW) -> Iterator[Callable[[], Worker]]:
     """Starts workers, and ends those that a failing test leaves."""
     started: list[Worker] = []
 
     def start() -> Worker:
-        started.append(Worker(home, directory / f"w{len(started) + 1}.log", *options))
+        started.append(Worker(home, directory / f"w{len(started) + 1}.log", *options, runner=runner))
         return started[-1]
 
     try:
