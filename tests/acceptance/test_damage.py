@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import safetensors
 import safetensors.numpy
 
@@ -27,8 +28,6 @@ test_images = 100
 shards = 1
 
 [training]
-epochs = 40
-epochs_per_visit = 40
 threads = 1
 
 [[models]]
@@ -66,22 +65,23 @@ def of_another_schema(home: Home, newest: Checkpoint) -> None:
     rewritten(home, newest, lambda header: {**header, "schema": 99})
 
 
-DAMAGES = [
-    truncated_to(100),
-    truncated_to(500_000),
-    with_a_bit_flipped,
-    missing,
-    of_another_training,
-    of_another_schema,
-]
+OFTEN = [with_a_bit_flipped, missing, of_another_training]
+"""One for each that finds it: what compares digests, the store, and the runner that reads a whole file."""
+ALL = [truncated_to(100), truncated_to(500_000), *OFTEN, of_another_schema]
 
 
-def test_every_kind_of_damage_one_after_the_other_changes_no_bit(tmp_path: Path) -> None:
-    undisturbed, damaged = (planned(tmp_path / name) for name in ("undisturbed", "damaged"))
+# Each damage costs a worker, which loads TensorFlow; what a file can have is `integration/test_checkpoint.py`.
+@pytest.mark.parametrize(
+    "damages", [pytest.param(OFTEN, id="one of a kind"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+)
+def test_every_kind_of_damage_one_after_the_other_changes_no_bit(
+    damages: list[Callable[[Home, Checkpoint], None]], tmp_path: Path
+) -> None:
+    undisturbed, damaged = (planned(tmp_path / name, epochs=6 * len(damages)) for name in ("undisturbed", "damaged"))
     with workers(undisturbed.url, tmp_path / "undisturbed") as start:
         start().wait()
     with workers(damaged.url, tmp_path / "damaged", "--checkpoint-seconds", "0.2") as start:
-        for damage in DAMAGES:
+        for damage in damages:
             worker = start()
             wait_until(lambda worker=worker: saved_by(worker, damaged), "two checkpoints of its own")  # type: ignore[misc]
             worker.process.send_signal(signal.SIGTERM)
@@ -90,13 +90,15 @@ def test_every_kind_of_damage_one_after_the_other_changes_no_bit(tmp_path: Path)
         last = start()
         last.wait()
         logs = [log.read_text() for log in sorted((tmp_path / "damaged").glob("w*.log"))]
-    assert ["goes on from another state" in log for log in logs] == [False] + [True] * len(DAMAGES)
+    assert ["goes on from another state" in log for log in logs] == [False] + [True] * len(damages)
     assert weights(damaged) == weights(undisturbed)
 
 
-def planned(place: Path) -> Home:
+def planned(place: Path, epochs: int) -> Home:
     place.mkdir()
-    return Home.open(publish(STUDY, place / "home", None).home)
+    training = STUDY.training.model_copy(update={"epochs": epochs, "epochs_per_visit": epochs})
+    study = STUDY.model_copy(update={"training": training})
+    return Home.open(publish(study, place / "home", None).home)
 
 
 def saved_by(worker: Worker, home: Home) -> bool:
