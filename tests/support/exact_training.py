@@ -72,11 +72,11 @@ def weights_after(
     """Digest at the visit's end; at each stop a fresh trainer takes over.  `changes` are of the recipe."""
     changes = {**AVERAGED, **changes}
     current = trainer(network, precision, **changes)
-    for stop in (*stops, VISIT.last_step):
+    for stop in stops:
         state = run(current, stop, steps_per_call)
         current = trainer(network, precision, **changes)
         current.restore(state)
-    return digest(state)
+    return digest(run(current, VISIT.last_step, steps_per_call))
 
 
 def digest(state: TrainState) -> str:
