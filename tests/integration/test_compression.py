@@ -25,7 +25,8 @@ def coloured_images(count: int, seed: int) -> tuple[Any, Any]:
     return (noise + tints[labels][:, None, None, :]).astype(np.float32), labels
 
 
-@pytest.fixture(scope="module", params=["alexnet-tiny", "vit-tiny"])
+# What the converter makes of a trained transformer is among the default tests of architectures.
+@pytest.fixture(scope="module", params=["alexnet-tiny", pytest.param("vit-tiny", marks=pytest.mark.slow)])
 def network(request: pytest.FixtureRequest) -> Any:
     keras.utils.set_random_seed(0)
     model = catalog.get(request.param).build(keras, classes=CLASSES)

@@ -48,7 +48,7 @@ def process() -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
-@pytest.mark.parametrize("name", ["alexnet-tiny", "vit-tiny"])
+@pytest.mark.parametrize("name", ["alexnet-tiny", pytest.param("vit-tiny", marks=pytest.mark.slow)])
 def test_a_network_that_was_trained_with_jax_has_the_same_logits_in_tensorflow(
     process: ProcessPoolExecutor, name: str, tmp_path: Path
 ) -> None:

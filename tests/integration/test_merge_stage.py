@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,15 +84,31 @@ def connection() -> Connection:
     return Connection(os.fdopen(reading), io.StringIO())
 
 
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """The first round, done once for all tests of this file."""
+
+    directory: Path
+    digests: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def first_round(tmp_path_factory: pytest.TempPathFactory, connection: Connection) -> Round:
+    directory = tmp_path_factory.mktemp("round")
+    return Round(directory, Files(directory, connection).do_all(*ROUND))
+
+
 @pytest.fixture
-def files(tmp_path: Path, connection: Connection) -> Files:
+def files(first_round: Round, tmp_path: Path, connection: Connection) -> Files:
+    """A copy of the first round's."""
+    shutil.copytree(first_round.directory, tmp_path, dirs_exist_ok=True)
     return Files(tmp_path, connection)
 
 
 def test_the_order_in_which_a_process_did_the_jobs_of_a_round_changes_no_bit(
-    files: Files, tmp_path_factory: pytest.TempPathFactory, connection: Connection
+    first_round: Round, files: Files, tmp_path_factory: pytest.TempPathFactory, connection: Connection
 ) -> None:
-    found = files.do_all(*ROUND, *NEXT)
+    found = first_round.digests | files.do_all(*NEXT)
     backwards = Files(tmp_path_factory.mktemp("backwards"), connection)
     again = backwards.do_all("train/r00.s1", "train/r00.s0", "merge/r00", "train/r01.s1", "train/r01.s0", "merge/r01")
     assert again == found
@@ -100,7 +117,6 @@ def test_the_order_in_which_a_process_did_the_jobs_of_a_round_changes_no_bit(
 
 
 def test_a_merged_state_is_at_the_step_of_its_replicas_and_holds_weights_and_momentum(files: Files) -> None:
-    files.do_all(*ROUND)
     state, made_by = checkpoint.load(files.state("merge/r00"))
     assert state.step == files.job("merge/r00").spec["step"]
     assert made_by["job"] == files.job("merge/r00").id
@@ -109,7 +125,6 @@ def test_a_merged_state_is_at_the_step_of_its_replicas_and_holds_weights_and_mom
 
 
 def test_the_replicas_of_a_round_begin_alike_but_drop_other_units(files: Files) -> None:
-    files.do_all("train/r00.s0", "train/r00.s1")
     generators = [
         {key: array.tolist() for key, array in checkpoint.load(files.state(end))[0].arrays.items() if "random/" in key}
         for end in ("train/r00.s0", "train/r00.s1")
@@ -141,14 +156,12 @@ def at_another_step(file: Path) -> None:
     ],
 )
 def test_a_replica_that_cannot_be_merged_is_named(files: Files, damage: Callable[[Path], None], told: str) -> None:
-    files.do_all("train/r00.s0", "train/r00.s1")
     damage(files.state("train/r00.s1"))
     with pytest.raises(InputUnusable, match=told):
         files.do("merge/r00")
 
 
 def test_of_a_visit_a_damaged_merge_is_discarded_and_a_damaged_optimizer_is_named(files: Files) -> None:
-    files.do_all(*ROUND)
     truncated(files.state("train/r00.s1"))
     with pytest.raises(InputUnusable, match="The input 'own' is damaged"):
         files.do("train/r01.s1")

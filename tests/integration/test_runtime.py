@@ -1,4 +1,4 @@
-"""Threads and determinism of a process; each test has a process of its own, because they are set once."""
+"""Threads and determinism of a process, told by processes of their own, because they are set once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ T4 = Accelerator("GPU", "Tesla T4", (7, 5))
 P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", (6, 0))
 A100 = Accelerator("GPU", "NVIDIA A100-SXM4-40GB", (8, 0))
 TPU = Accelerator("TPU", "TPU v5 lite")
+DEVICES = (T4, P100, A100, TPU, None)
 
 
 def run(code: str, backend: str = "tensorflow") -> subprocess.CompletedProcess[str]:
@@ -24,23 +26,66 @@ def run(code: str, backend: str = "tensorflow") -> subprocess.CompletedProcess[s
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.mark.parametrize(
-    ("backend", "circumstances"),
-    [("tensorflow", {"onednn_max_cpu_isa", "tensorflow"}), ("jax", {"xla_flags", "jax"})],
-)
-def test_what_the_bits_depend_on_stands_in_the_description_of_the_device(backend: str, circumstances: set[str]) -> None:
-    finished = run(
-        "import json; from models.runtime import configure_runtime, device_description;"
-        "configure_runtime(2); configure_runtime(2); print(json.dumps(device_description()))",
-        backend,
-    )
-    description = json.loads(finished.stdout)
+@pytest.fixture(scope="module", params=backends.NAMES)
+def told(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a process with three threads says of itself; asked once for all tests, because it takes seconds to start."""
+    program = PROGRAM + OF_TENSORFLOW if request.param == "tensorflow" else PROGRAM + OF_JAX
+    finished = run(program, request.param)
+    assert finished.returncode == 0, finished.stderr
+    found: dict[str, Any] = json.loads(finished.stdout)
+    return found
 
-    assert (description["backend"], description["threads"]) == (backend, 2)
+
+PROGRAM = """
+import json
+from models.runtime import configure_runtime, device_description
+configure_runtime(3)
+configure_runtime(3)
+told = {"described": device_description()}
+"""
+OF_TENSORFLOW = """
+import tensorflow as tf
+told["threads"] = tf.config.threading.get_inter_op_parallelism_threads()
+try:
+    tf.random.normal([2])
+except Exception as error:
+    told["refused"] = str(error)
+print(json.dumps(told))
+"""
+OF_JAX = f"""
+from models.training.backends import Accelerator, jax
+told["precisions"] = list(map(jax.precision_of, {DEVICES}))
+print(json.dumps(told))
+"""
+CIRCUMSTANCES = {"tensorflow": {"onednn_max_cpu_isa", "tensorflow"}, "jax": {"xla_flags", "jax"}}
+OF = {name: pytest.mark.parametrize("told", [name], indirect=True, scope="module") for name in backends.NAMES}
+
+
+def test_what_the_bits_depend_on_stands_in_the_description_of_the_device(told: dict[str, Any]) -> None:
+    description = told["described"]
+
+    assert description["threads"] == 3
     assert description["device_type"] in {"CPU", "GPU", "TPU"}
-    assert description.keys() == {"device_type", "device", "backend", "precision", "threads", "keras", "numpy"} | (
-        circumstances
+    assert (
+        description.keys()
+        == {"device_type", "device", "backend", "precision", "threads", "keras", "numpy"}
+        | (CIRCUMSTANCES[description["backend"]])
     )
+
+
+@OF["tensorflow"]
+def test_as_many_operations_run_at_once_as_there_are_threads(told: dict[str, Any]) -> None:
+    assert told["threads"] == 3
+
+
+@OF["tensorflow"]
+def test_an_operation_that_cannot_repeat_its_result_is_refused(told: dict[str, Any]) -> None:
+    assert "determinism" in told["refused"].lower()
+
+
+@OF["jax"]
+def test_with_jax_newer_devices_train_in_bfloat16(told: dict[str, Any]) -> None:
+    assert told["precisions"] == ["mixed_float16", "float32", "mixed_bfloat16", "mixed_bfloat16", "float32"]
 
 
 def test_a_process_computes_with_the_backend_that_was_chosen() -> None:
@@ -63,15 +108,6 @@ def test_a_keras_on_a_backend_that_orch_does_not_know_is_told_what_to_set() -> N
     assert "set KERAS_BACKEND to one of tensorflow, jax" in finished.stderr
 
 
-def test_as_many_operations_run_at_once_as_there_are_threads() -> None:
-    finished = run(
-        "import tensorflow as tf; from models.runtime import configure_runtime; configure_runtime(3);"
-        "print(tf.config.threading.get_inter_op_parallelism_threads())"
-    )
-
-    assert finished.stdout == "3\n"
-
-
 @pytest.mark.parametrize("backend", backends.NAMES)
 def test_threads_cannot_change_once_something_was_computed(backend: str) -> None:
     finished = run(
@@ -84,31 +120,10 @@ def test_threads_cannot_change_once_something_was_computed(backend: str) -> None
     assert "already running, so its threads cannot be set to 2" in finished.stderr
 
 
-def test_an_operation_that_cannot_repeat_its_result_is_refused() -> None:
-    finished = run(
-        "import tensorflow as tf; from models.runtime import configure_runtime;"
-        "configure_runtime(1); tf.random.normal([2])"
-    )
-
-    assert "determinism" in finished.stderr.lower()
-
-
 @pytest.mark.parametrize(
-    ("device", "tensorflow", "jax"),
-    [
-        (T4, "mixed_float16", "mixed_float16"),
-        (P100, "float32", "float32"),
-        (A100, "mixed_float16", "mixed_bfloat16"),
-        (TPU, None, "mixed_bfloat16"),
-        (None, "float32", "float32"),
-    ],
-    ids=["T4", "P100", "A100", "TPU", "CPU"],
+    ("device", "precision"),
+    [(T4, "mixed_float16"), (P100, "float32"), (A100, "mixed_float16"), (None, "float32")],
+    ids=["T4", "P100", "A100", "CPU"],
 )
-def test_a_device_trains_in_the_precision_that_it_is_fast_in(
-    device: Accelerator | None, tensorflow: str | None, jax: str
-) -> None:
-    if tensorflow:
-        assert tensorflow_backend.precision_of(device) == tensorflow
-    told = run(f"from models.training.backends import Accelerator, jax; print(jax.precision_of({device!r}))", "jax")
-
-    assert told.stdout.strip() == jax
+def test_a_device_trains_in_the_precision_that_it_is_fast_in(device: Accelerator | None, precision: str) -> None:
+    assert tensorflow_backend.precision_of(device) == precision

@@ -24,7 +24,13 @@ from models.training.trainer import (
     network_weights,
     weights_digest,
 )
-from tests.support.exact_training import VISIT, convolutional, run, shard, trainer
+from tests.support import exact_training
+from tests.support.exact_training import VISIT, convolutional, run, shard
+
+
+def trainer(network: str, precision: str = "float32", **changes: Any) -> Trainer:
+    """A fresh trainer that only flips images: every change more costs seconds of tracing in each of these tests."""
+    return exact_training.trainer(network, precision, **{"augmentation": Augmentation(), **changes})
 
 
 def small_network(keras: Any, image_shape: tuple[int, int, int] = (32, 32, 3), classes: int = 10) -> Any:
@@ -270,8 +276,8 @@ def test_a_split_of_the_same_images_in_another_order_gives_the_same_batches() ->
     """The order belongs to the images' indices, not to where they lie in a shard's file."""
     images = shard()
     mixed = np.random.default_rng(1).permutation(len(images))
-    there = run(trainer("attention"), VISIT.last_step)
-    current = trainer("attention")
+    there = run(exact_training.trainer("attention"), VISIT.last_step)
+    current = exact_training.trainer("attention")
     list(current.advance(images.take(mixed), VISIT))
 
     assert weights_digest(current.state()) == weights_digest(there)
