@@ -64,12 +64,13 @@ picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
 
 
-def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf) -> None:
+@pytest.mark.parametrize("share", [2, pytest.param(1, marks=pytest.mark.slow)])
+def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf, share: int) -> None:
     names = (f"example{number}" for number in itertools.count())
     run_state_machine_as_test(
         lambda: JobTableMachine(backend_of(next(names))),  # type: ignore[arg-type]  # any factory will do
         settings=settings(
-            max_examples=int(os.environ.get(EXAMPLES, backend_of.scale.orders)),
+            max_examples=int(os.environ.get(EXAMPLES, backend_of.scale.orders // share)),
             stateful_step_count=30,
             deadline=None,
             derandomize=EXAMPLES not in os.environ,

@@ -20,8 +20,9 @@ def process() -> Iterator[ProcessPoolExecutor]:
         yield executor
 
 
+@pytest.mark.parametrize("runs", [50, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("summation", [contended_sums.of_gradients, contended_sums.of_additions])
 def test_a_sum_of_three_is_the_same_whoever_else_reads_its_parts(
-    process: ProcessPoolExecutor, summation: contended_sums.Summation
+    process: ProcessPoolExecutor, summation: contended_sums.Summation, runs: int
 ) -> None:
-    assert process.submit(contended_sums.outcomes, summation).result() == 1
+    assert process.submit(contended_sums.outcomes, summation, runs).result() == 1

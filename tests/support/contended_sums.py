@@ -15,15 +15,14 @@ import tensorflow as tf
 from models.training.backends.tensorflow import gradients
 
 SIZE = 100_000
-RUNS = 200
 PARTS = range(3)
 
 Summation = Callable[[int], Callable[[], Any]]
 
 
-def outcomes(summation: Summation) -> int:
+def outcomes(summation: Summation, runs: int) -> int:
     """The most different results that one function gave, run again and again, whichever part was not read besides."""
-    return max(len({result().numpy().tobytes() for _ in range(RUNS)}) for result in map(summation, PARTS))
+    return max(len({result().numpy().tobytes() for _ in range(runs)}) for result in map(summation, PARTS))
 
 
 def of_gradients(free: int) -> Callable[[], Any]:
