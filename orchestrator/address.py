@@ -48,7 +48,8 @@ def drive_folder(url: str) -> str:
         UsageError: the home is elsewhere, or what stands there is no id.
     """
     if scheme(url) != "gdrive":
-        raise UsageError(f"{url} is not on Google Drive, and other accounts' notebooks reach nothing else.")
+        shown = without_password(url)
+        raise UsageError(f"{shown} is not on Google Drive, and other accounts' notebooks reach nothing else.")
     folder = url.removeprefix("gdrive:").strip("/")
     if folder and not untrusted.is_drive_id(folder):
         raise UsageError(f"{folder!a} is no folder's id; it is the last part of the folder's address on Drive.")
@@ -56,8 +57,14 @@ def drive_folder(url: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """A home's URL as anybody may see it.  Raises UsageError if it is PostgreSQL's and cannot be understood."""
-    return postgresql_url.shown(url) if scheme(url) in postgresql_url.SCHEMES else url
+    """A home's URL as anybody may see it; of an unknown kind only the kind, for any part may be a password.
+
+    Raises UsageError if it is PostgreSQL's and cannot be understood.
+    """
+    kind = scheme(url)
+    if kind in postgresql_url.SCHEMES:
+        return postgresql_url.shown(url)
+    return url if kind in (None, "gdrive") else f"{kind}://..."
 
 
 def has_password(url: str) -> bool:

@@ -216,6 +216,9 @@ def test_a_password_is_in_nothing_that_is_printed_or_written(place: Path, own_se
         commands = (("status", "--json"), ("report",), ("logs", JOB))
         runs = [first, *(orch(*command, "--home", secret, cwd=place) for command in commands)]
         assert [run.returncode for run in runs] == [0] * 4
+        for elsewhere in (("share", "ada@example.org"), ("snippet",)):
+            runs.append(orch(*elsewhere, "--home", secret, cwd=place))
+            assert "locked@" in refused(runs[-1], 2)
         runs.append(orch("status", cwd=place))
         assert "give the password in PGPASSWORD" in refused(runs[-1], 4)
         assert orch("status", cwd=place, PGPASSWORD=PASSWORD).returncode == 0

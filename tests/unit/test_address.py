@@ -253,3 +253,10 @@ def test_beside_a_note_in_a_directory_whose_path_is_no_text_a_home_is_noted(
 def test_a_note_that_says_nothing_that_can_be_meant_is_no_note(here: Path, text: str) -> None:
     (here / address.NOTE_FILE).write_text(text, encoding="latin-1")
     assert address.of_study("small", None, None) == Address("small.orch")
+
+
+@pytest.mark.parametrize("url", ["postgresql://ada:hunter2@db.example/lab", "mysql://ada:hunter2@db.example/lab"])
+def test_a_home_that_is_not_on_drive_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(UsageError, match="is not on Google Drive") as refusal:
+        address.drive_folder(url)
+    assert "hunter2" not in str(refusal.value)
