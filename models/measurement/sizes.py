@@ -32,11 +32,11 @@ def measure_sizes(path: Path, *, parameters: int) -> Sizes:
     """Weigh a LiteRT file made from a network with so many parameters."""
     content = path.read_bytes()
     weights = list(_weights(content))
-    stored = sum(values.size for values in weights)
-    zeros = sum(values.size - np.count_nonzero(values) for values in weights)
+    stored = sum(weight.values.size for weight in weights)
+    zeros = sum(weight.values.size - np.count_nonzero(weight.values) for weight in weights)
     return Sizes(
         parameters=parameters,
-        weights_bytes=sum(values.nbytes for values in weights),
+        weights_bytes=sum(weight.stored_bytes for weight in weights),
         file_bytes=len(content),
         # A time stamp would make the same network weigh differently tomorrow.
         compressed_bytes=len(gzip.compress(content, compresslevel=9, mtime=0)),
@@ -44,8 +44,16 @@ def measure_sizes(path: Path, *, parameters: int) -> Sizes:
     )
 
 
-def _weights(content: bytes) -> Iterator[NDArray[Any]]:
-    """The file's constant tensors, flat, each buffer once; shapes and axes (plain integers) are left out."""
+@dataclass(frozen=True)
+class _Weight:
+    """A constant tensor of the file, flat."""
+
+    values: NDArray[Any]
+    stored_bytes: int
+
+
+def _weights(content: bytes) -> Iterator[_Weight]:
+    """The file's constant tensors, each buffer once; shapes and axes (plain integers) are left out."""
     model = schema.Model.GetRootAs(content)
     seen: set[int] = set()
     for subgraph in range(model.SubgraphsLength()):
@@ -56,7 +64,15 @@ def _weights(content: bytes) -> Iterator[NDArray[Any]]:
             if tensor.Buffer() in seen or not data or not _is_weight(tensor):
                 continue
             seen.add(tensor.Buffer())
-            yield np.frombuffer(data, _DTYPES[tensor.Type()])
+            yield _Weight(_values(tensor, data), len(data))
+
+
+def _values(tensor: Any, data: bytes) -> NDArray[Any]:
+    if tensor.Type() != schema.TensorType.INT4:
+        return np.frombuffer(data, _DTYPES[tensor.Type()])
+    # Two a byte, the first in the low half; of an odd number the last half is none of them.
+    pairs = np.frombuffer(data, np.uint8)
+    return np.stack([pairs & 15, pairs >> 4], axis=1).reshape(-1)[: np.prod(tensor.ShapeAsNumpy(), dtype=int)]
 
 
 def _constant(buffer: Any, content: bytes) -> bytes:

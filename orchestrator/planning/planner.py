@@ -15,6 +15,7 @@ from typing import Any
 
 from models import datasets
 from models.architectures import catalog
+from models.compression import methods
 from models.recipes import Training, Visit
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
@@ -98,7 +99,7 @@ def _model_jobs(
     last = trained[-1]
     compressed: dict[str, PlannedJob] = {}
     for method in model.compress:
-        compressed[method] = _compress(description, model, seed, method, last)
+        compressed[method] = _compress(study, description, model, seed, method, last)
         yield compressed[method]
     for method, job in compressed.items():
         # Without float32 there is nothing to compare with: a network that is its own reference says so.
@@ -246,8 +247,13 @@ def _trains_on(study: Study, architecture: str) -> Device:
 
 
 def _compress(
-    description: datasets.Description, model: ModelSection, seed: int, method: str, trained: PlannedJob
+    study: Study, description: datasets.Description, model: ModelSection, seed: int, method: str, trained: PlannedJob
 ) -> PlannedJob:
+    inputs = {"state": InputRef("state", trained.id)}
+    calibration = {}
+    if methods.get(method).needs_images:
+        inputs["shard"] = InputRef(shard_name(study, description, 0))
+        calibration = {"calibration_images": methods.CALIBRATION_IMAGES}
     return _job(
         f"{model.name}/seed{seed}/compress/{method}",
         Stage.COMPRESS,
@@ -258,8 +264,9 @@ def _compress(
             "architecture": model.architecture,
             "classes": len(description.classes),
             "image_shape": description.image_shape,
+            **calibration,
         },
-        inputs={"state": InputRef("state", trained.id)},
+        inputs=inputs,
     )
 
 

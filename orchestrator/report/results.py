@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.compression import methods
 from orchestrator.foreign_text import printable, single_line
 from orchestrator.jobs import Attempt, Job, JobState, Stage
 from orchestrator.report import paper
@@ -22,8 +23,6 @@ from orchestrator.report.wording import counted
 
 REFERENCE = "float32"
 """The method that every other one is compared with."""
-
-_METHODS = (REFERENCE, "float16", "dynamic-int8", "weight-int8", "static-int8", "int4")
 
 
 @dataclass(frozen=True, order=True)
@@ -180,8 +179,9 @@ def collect(
 
 
 def method_order(method: str) -> tuple[int, str]:
-    """Sort key: the reference first, then by how much is cut, then everything else by name."""
-    return (_METHODS.index(method) if method in _METHODS else len(_METHODS), method)
+    """Sort key: the methods in their own order, the reference first, then everything else by name."""
+    known = methods.names()
+    return (known.index(method) if method in known else len(known), method)
 
 
 def _rows(dataset: str, jobs: Sequence[Job]) -> tuple[Row, ...]:

@@ -39,22 +39,71 @@ def network(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture(scope="module")
 def compressed(network: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CompressedModel]:
     directory = tmp_path_factory.mktemp("compressed")
-    return {method: compress(method, network, directory / f"{method}.tflite") for method in methods.names()}
+    images, _ = coloured_images(100, seed=5)
+    return {method: compress(method, network, directory / f"{method}.tflite", images) for method in methods.names()}
 
 
 def test_each_method_keeps_the_predictions(network: Any, compressed: dict[str, CompressedModel]) -> None:
     images, labels = coloured_images(400, seed=1)
     logits = network.predict(images, verbose=0)
     assert (logits.argmax(1) == labels).mean() > 0.8, "the network has learned too little to compare predictions"
-    for method, least in (("float32", 1.0), ("float16", 0.99), ("dynamic-int8", 0.97)):
+    assert set(compressed) == set(LEAST_AGREEMENT)
+    for method, least in LEAST_AGREEMENT.items():
         predictions = LiteRTClassifier(compressed[method].path, batch=50).predict(images)
         assert (predictions.argmax(1) == logits.argmax(1)).mean() >= least, method
 
 
-def test_float16_halves_and_int8_quarters_the_weights(compressed: dict[str, CompressedModel]) -> None:
-    reference = compressed["float32"].sizes.weights_bytes
-    assert 0.49 < compressed["float16"].sizes.weights_bytes / reference < 0.53
-    assert 0.24 < compressed["dynamic-int8"].sizes.weights_bytes / reference < 0.29
+LEAST_AGREEMENT = {
+    "float32": 1.0,
+    "float16": 0.99,
+    "dynamic-int8": 0.97,
+    "weight-int8": 0.97,
+    "static-int8": 0.9,
+    "dense-int4": 0.9,
+    "int4": 0.85,
+}
+"""The share of images on which a method's file must say what the network says."""
+
+
+def test_each_width_makes_the_weights_as_much_smaller(compressed: dict[str, CompressedModel]) -> None:
+    shares = {
+        method: result.sizes.weights_bytes / compressed["float32"].sizes.weights_bytes
+        for method, result in compressed.items()
+    }
+    assert 0.49 < shares["float16"] < 0.53
+    for method in ("dynamic-int8", "weight-int8", "static-int8"):
+        assert 0.24 < shares[method] < 0.29, method
+    assert shares["int4"] < shares["dense-int4"] < shares["dynamic-int8"]
+    assert 0.12 < shares["int4"] < 0.18
+
+
+def test_a_method_that_needs_images_writes_nothing_without_them(tmp_path: Path) -> None:
+    for images in (None, np.zeros((0, 8), np.float32)):
+        with pytest.raises(ValueError, match="'static-int8' needs training images"):
+            compress("static-int8", dense_network(inputs=8, units=4), tmp_path / "model.tflite", images)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_the_same_network_gives_the_same_file(method: str, tmp_path: Path) -> None:
+    network, images = dense_network(inputs=64, units=16), np.random.default_rng(0).random((20, 64), np.float32)
+    files = [compress(method, network, tmp_path / f"{name}.tflite", images) for name in ("once", "twice")]
+    assert files[0].path.read_bytes() == files[1].path.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("name", catalog.names())
+def test_every_method_makes_a_file_of_every_architecture(name: str, method: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    network = catalog.get(name).build(keras, classes=CLASSES)
+    images, _ = coloured_images(12, seed=6)
+    result = compress(method, network, tmp_path / "model.tflite", images)
+    logits = LiteRTClassifier(result.path, batch=12).predict(images)
+    assert logits.shape == (12, CLASSES) and np.isfinite(logits).all()
+    if method in ("float32", "float16", "dynamic-int8", "weight-int8"):
+        expected = network.predict(images, verbose=0)
+        np.testing.assert_allclose(logits, expected, atol=0.1 * np.max(np.abs(expected)))
 
 
 def test_the_four_sizes_are_those_of_the_network_and_its_file(
@@ -98,14 +147,32 @@ def test_sparsity_is_the_share_of_zeros_among_weights_and_biases(tmp_path: Path)
     assert sizes.sparsity == pytest.approx(200 / 310)
 
 
+def test_zeros_are_counted_in_weights_of_which_two_share_a_byte(tmp_path: Path) -> None:
+    model = dense_network(inputs=30, units=10)
+    # Four bits hold -7..7 times a scale for each output: these kernels come through exactly.
+    kernel = np.random.default_rng(0).integers(-7, 8, (30, 10)).astype(np.float32)
+    kernel[0], kernel[1:16] = 7, 0
+    model.get_layer("logits").set_weights([kernel, np.ones(10, np.float32)])
+    sizes = compress("int4", model, tmp_path / "sparse.tflite").sizes
+    assert sizes.weights_bytes == 300 // 2 + 4 * 10
+    assert sizes.sparsity == pytest.approx(np.count_nonzero(kernel == 0) / 310)
+
+
 def test_weights_that_the_quantizer_puts_behind_the_graph_are_weighed_too(tmp_path: Path) -> None:
     model = dense_network(inputs=1024, units=512)  # over 256 KiB, where the quantizer's other file layout begins
+    images = np.random.default_rng(0).random((20, 1024), np.float32)
     sizes = {
-        method: compress(method, model, tmp_path / f"{method}.tflite").sizes.weights_bytes for method in methods.names()
+        method: compress(method, model, tmp_path / f"{method}.tflite", images).sizes.weights_bytes
+        for method in methods.names()
     }
     bias = 4 * 512
     kernel = 1024 * 512
-    assert sizes == {"float32": 4 * kernel + bias, "float16": 2 * kernel + bias, "dynamic-int8": kernel + bias}
+    assert sizes == {
+        "float32": 4 * kernel + bias,
+        "float16": 2 * kernel + bias,
+        **dict.fromkeys(("dynamic-int8", "weight-int8", "static-int8"), kernel + bias),
+        **dict.fromkeys(("dense-int4", "int4"), kernel // 2 + bias),
+    }
 
 
 def test_compressing_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,9 +98,10 @@ def test_other_shapes_of_a_name_are_not_known(name: str) -> None:
 
 def test_a_misspelt_method_is_refused_with_the_allowed_names_and_the_nearest() -> None:
     with pytest.raises(methods.UnknownMethod) as refusal:
-        methods.export_of("dynamic_int8")
+        methods.get("dynamic_int8")
     assert str(refusal.value) == (
-        "There is no compression method 'dynamic_int8'; allowed are float32, float16, dynamic-int8. "
+        "There is no compression method 'dynamic_int8'; allowed are float32, float16, dynamic-int8, weight-int8, "
+        "static-int8, dense-int4, int4. "
         "Did you mean 'dynamic-int8'?"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from models import datasets
+from models.compression import methods
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
 from orchestrator.planning.planner import Plan, make_plan, shard_sizes, train_images
@@ -70,6 +71,23 @@ def test_a_new_method_leaves_the_trainings_as_they_are(small_study: Study) -> No
         "alexnet-tiny/seed0/compress/dynamic-int8",
         "alexnet-tiny/seed0/benchmark/dynamic-int8",
     ]
+
+
+def test_only_a_method_that_is_calibrated_is_given_training_images(small_study: Study) -> None:
+    known = ", ".join(f'"{name}"' for name in methods.names())
+    jobs = [job for job in make_plan(edited('"float32", "float16"', known)).jobs if job.stage is Stage.COMPRESS]
+    calibrated = {job.spec["method"]: job for job in jobs if "shard" in job.inputs}
+    assert set(calibrated) == {"static-int8"} and len(jobs) == len(methods.names())
+    assert calibrated["static-int8"].inputs["shard"].name == make_plan(small_study).shard_names[0]
+    assert calibrated["static-int8"].spec["calibration_images"] == methods.CALIBRATION_IMAGES
+    assert all("calibration_images" not in job.spec for job in jobs if job.spec["method"] not in calibrated)
+
+
+def test_the_compressions_and_benchmarks_are_those_of_earlier_versions() -> None:
+    ids = "\n".join(job.id for job in make_plan(edited('"float16"]', '"float16", "dynamic-int8"]')).jobs)
+    assert hashlib.sha256(ids.encode()).hexdigest() == (
+        "199087c23106759aab29dde74ff99057fb6661d096a6615ea5885f67555229c0"
+    ), "homes that were planned before would do everything again"
 
 
 def test_the_jobs_of_a_relay_are_those_of_earlier_versions() -> None:

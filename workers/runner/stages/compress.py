@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+from numpy.typing import NDArray
+
+from models import datasets
 from models.compression.compressed_model import compress
 from models.training import checkpoint
 from models.training.trainer import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
@@ -23,9 +27,17 @@ def run(job: RunJob, connection: Connection) -> Finished | CheckpointDiscarded:
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointDiscarded(job.job, str(error))
     connection.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
-    compressed = compress(method, network, Path(job.directory) / "model.tflite")
+    compressed = compress(method, network, Path(job.directory) / "model.tflite", _images(job))
     return Finished(
         job=job.job,
         outputs={"model": str(compressed.path)},
         metrics={**dataclasses.asdict(compressed.sizes), "weights_sha256": weights_digest(state)},
     )
+
+
+def _images(job: RunJob) -> NDArray[Any] | None:
+    """The training images that the plan gives the method, as evenly from the classes as there are images."""
+    if "shard" not in job.inputs:
+        return None
+    shard = datasets.load_split(Path(job.inputs["shard"]))
+    return datasets.subset(shard, min(job.spec["calibration_images"], len(shard)), job.spec["seed"]).images

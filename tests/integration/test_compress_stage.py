@@ -1,0 +1,73 @@
+"""A compress job as a runner does it."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import datasets
+from models.compression import methods
+from models.measurement.litert import LiteRTClassifier
+from models.recipes import Recipe, Training
+from models.training import checkpoint
+from models.training.trainer import Trainer
+from orchestrator.planning.planner import make_plan
+from orchestrator.study import Study
+from tests.conftest import SMALL
+from workers.checkpoint_policy import CheckpointPolicy
+from workers.runner.connection import Connection
+from workers.runner.messages import CheckpointDiscarded, Finished, RunJob
+from workers.runner.stages import compress
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a training's `state` and a `shard`."""
+    directory = tmp_path_factory.mktemp("given")
+    training = Training("alexnet-tiny", Recipe(), seed=0, classes=10, image_shape=(32, 32, 3), total_steps=1)
+    checkpoint.save(Trainer(training).state(), directory / "state", {})
+    datasets.save_split(datasets.subset(datasets.load("synthetic").train, 200, 0), directory / "shard")
+    return directory
+
+
+def run(method: str, given: Path, directory: Path) -> Finished | CheckpointDiscarded:
+    """Do the job that a plan has for the method."""
+    study = Study.parse(SMALL.replace('"float16"', f'"{method}"'))
+    job = next(job for job in make_plan(study).jobs if job.name == f"alexnet-tiny/seed0/compress/{method}")
+    inputs = {name: str(given / name) for name in job.inputs}
+    state = inputs.pop("state")
+    order = RunJob(job.id, job.stage, job.spec, inputs, state, None, str(directory), CheckpointPolicy(1800.0, 10.0))
+    # Its writing end stays open: a runner ends when its supervisor's pipe closes.
+    reading, _ = os.pipe()
+    return compress.run(order, Connection(os.fdopen(reading), io.StringIO()))
+
+
+def test_a_method_that_needs_images_is_calibrated_on_those_of_its_shard(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    load = methods.Method.load
+
+    def export(model: Any, path: Path, *, images: Any) -> None:
+        seen.append(images)
+        load(methods.get("static-int8"))(model, path, images=images)
+
+    monkeypatch.setattr(methods.Method, "load", lambda _: export)
+    finished = run("static-int8", given, tmp_path)
+    assert isinstance(finished, Finished)
+    (images,) = seen
+    shard = datasets.load_split(given / "shard")
+    labels = [shard.labels[(shard.images == image).all(axis=(1, 2, 3))][0] for image in images]
+    assert np.bincount(labels).tolist() == [methods.CALIBRATION_IMAGES // 10] * 10
+    logits = LiteRTClassifier(Path(finished.outputs["model"]), batch=10).predict(shard.images[:10])
+    assert logits.shape == (10, 10) and np.isfinite(logits).all()
+
+
+def test_a_damaged_state_is_given_back(given: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").write_bytes((given / "state").read_bytes()[:-1])
+    assert isinstance(run("float32", tmp_path, tmp_path), CheckpointDiscarded)
