@@ -9,6 +9,15 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from models.failures import PermanentFailure
+
+_UNKNOWN_HERE = "Didn't find op"
+"""What LiteRT says of an operation that is newer than itself: another machine's may know it, so the file is not bad."""
+
+
+class UnusableModel(PermanentFailure):
+    """A file that is no classifier of such images: damaged, or of another input or output."""
+
 
 class LiteRTClassifier:
     """Runs one network at one batch size; XNNPACK computes what it can, on `threads` threads.
@@ -16,17 +25,26 @@ class LiteRTClassifier:
     The batch is fixed when the network is loaded, because memory is planned for it then.
     """
 
-    def __init__(self, path: Path, *, batch: int = 1, threads: int = 1) -> None:
+    def __init__(
+        self, path: Path, *, batch: int = 1, threads: int = 1, image_shape: tuple[int, ...] | None = None
+    ) -> None:
+        """Load a file.
+
+        Args:
+            image_shape: height, width and channels of the images that it must take; None takes any.
+
+        Raises:
+            UnusableModel: it is damaged, takes no float32 images of that shape, or gives no float32 [batch, classes].
+        """
         self.batch = batch
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        shape = (batch, *self._input["shape"][1:])
-        self._interpreter.resize_tensor_input(self._input["index"], shape)
-        self._interpreter.allocate_tensors()
-        # What `run` measures before anything was predicted: on zeros a kernel could take a short cut.
-        pixels = np.random.default_rng(0).integers(0, 256, shape)
-        self._interpreter.set_tensor(self._input["index"], pixels.astype(self._input["dtype"]))
+        self._interpreter = _loaded(path, threads)
+        self._input = _only("input", self._interpreter.get_input_details())
+        self._output = _only("output", self._interpreter.get_output_details())["index"]
+        takes = tuple(int(side) for side in self._input["shape"][1:])
+        if image_shape is not None and takes != image_shape:
+            raise UnusableModel(f"The file takes images {_sides(takes)}, not {_sides(image_shape)}.")
+        self._run_once((batch, *takes))
+        self.classes = self._logits()
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Logits [N, classes] of pixels 0..255 [N, H, W, C]; the last batch is filled up with zeros."""
@@ -40,9 +58,57 @@ class LiteRTClassifier:
         self._interpreter.invoke()
 
     def _predict_batch(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        filled = np.zeros((self.batch, *images.shape[1:]), self._input["dtype"])
+        filled = np.zeros((self.batch, *images.shape[1:]), np.float32)
         filled[: len(images)] = images
         self._interpreter.set_tensor(self._input["index"], filled)
         self.run()
         logits = self._interpreter.get_tensor(self._output)[: len(images)]
         return np.asarray(logits, np.float32)
+
+    def _run_once(self, shape: tuple[int, ...]) -> None:
+        """Plan memory for this batch and run it: some shapes are only known, and some faults only seen, then."""
+        # What `run` measures before anything was predicted, too: on zeros a kernel could take a short cut.
+        pixels = np.random.default_rng(0).integers(0, 256, shape)
+        try:
+            self._interpreter.resize_tensor_input(self._input["index"], shape)
+            self._interpreter.allocate_tensors()
+            self._interpreter.set_tensor(self._input["index"], pixels.astype(np.float32))
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise _unusable(error, f"The file does not take {shape[0]} images {_sides(shape[1:])} at once") from error
+
+    def _logits(self) -> int:
+        """How many there are of an image."""
+        shape = self._interpreter.get_tensor(self._output).shape
+        if len(shape) != 2 or shape[0] != self.batch:
+            raise UnusableModel(
+                f"The file gives {_sides(shape)} numbers for {self.batch} images, not a row of logits for each."
+            )
+        return int(shape[1])
+
+
+def _loaded(path: Path, threads: int) -> Any:
+    try:
+        return Interpreter(model_path=str(path), num_threads=threads)
+    except (ValueError, RuntimeError) as error:
+        raise _unusable(error, "The file is no whole LiteRT file") from error
+
+
+def _unusable(error: Exception, what: str) -> Exception:
+    """What to raise for LiteRT's error: of a LiteRT that is too old here, its own."""
+    return error if _UNKNOWN_HERE in str(error) else UnusableModel(f"{what}: {error}")
+
+
+def _only(end: str, details: list[dict[str, Any]]) -> dict[str, Any]:
+    """The one input, or the one output, of a file, which is float32.
+
+    One of int8 would take pixels above 127 for negative ones, and its accuracy would be wrong without a word.
+    """
+    kinds = [np.dtype(each["dtype"]).name for each in details]
+    if kinds != ["float32"]:
+        raise UnusableModel(f"The file must have one {end} of float32, and has {', '.join(kinds) or 'none'}.")
+    return details[0]
+
+
+def _sides(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,8 @@ import pytest
 from models import datasets
 from models.architectures import catalog
 from models.compression.compressed_model import compress
+from models.failures import PermanentFailure
+from models.measurement.litert import UnusableModel
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, RunJob
@@ -56,3 +59,18 @@ def test_float32_is_as_fast_as_itself(measured: Measured) -> None:
 def test_where_there_is_no_float32_no_speed_is_claimed(measured: Measured) -> None:
     latency = measured("float16", "float16")
     assert latency["speedup"] is None and latency["p50"] > 0
+
+
+@pytest.mark.parametrize("which", ["model", "reference"])
+def test_a_damaged_file_fails_the_job_for_good_and_is_named(measured: Measured, tmp_path: Path, which: str) -> None:
+    (tmp_path / "cut.tflite").write_bytes(b"cut off")
+    damaged = str(tmp_path / "cut")
+    with pytest.raises(UnusableModel, match=f"The input '{which}' cannot be measured. The file is no whole LiteRT"):
+        measured(*((damaged, "float32") if which == "model" else ("float32", damaged)))
+    assert issubclass(UnusableModel, PermanentFailure)
+
+
+def test_a_network_of_too_few_classes_is_not_measured(measured: Measured, tmp_path: Path) -> None:
+    compress("float32", catalog.get("alexnet-tiny").build(keras, classes=2), tmp_path / "two.tflite")
+    with pytest.raises(UnusableModel, match="It knows 2 classes, and the test images have a class 9"):
+        measured(str(tmp_path / "two"), "float32")

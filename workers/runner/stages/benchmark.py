@@ -13,7 +13,7 @@ import numpy as np
 from models import datasets
 from models.measurement.evaluation import accuracy
 from models.measurement.latency import Latency, measure
-from models.measurement.litert import LiteRTClassifier
+from models.measurement.litert import LiteRTClassifier, UnusableModel
 from models.runtime import device_description
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob, Stopped
@@ -23,14 +23,18 @@ _IMAGES_AT_A_TIME = 250
 
 
 def run(job: RunJob, connection: Connection) -> Finished | Stopped:
-    """Measure everything that the spec asks for; a benchmark that is stopped begins again."""
+    """Measure everything that the spec asks for; a benchmark that is stopped begins again.
+
+    Raises:
+        UnusableModel: the network, or its reference, is no classifier of the test images.
+    """
     test = datasets.load_split(Path(job.inputs["test"]))
     ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
     chunks = -(-len(test) // _IMAGES_AT_A_TIME)
     job_steps = chunks + len(ways)
 
     logits = []
-    for done, part in enumerate(_logits(Path(job.inputs["model"]), test)):
+    for done, part in enumerate(_logits(job, test)):
         if connection.stop_asked():
             return Stopped(job.job)
         connection.progress(Progress(job.job, done, job_steps, note="accuracy"))
@@ -42,7 +46,7 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         connection.progress(
             Progress(job.job, chunks + done, job_steps, note=f"latency, batch {batch}, {threads} threads")
         )
-        latencies.append(_row(job, batch, threads, _latency(job, batch, threads)))
+        latencies.append(_row(job, batch, threads, _latency(job, test, batch, threads)))
 
     right = accuracy(np.concatenate(logits), test.labels)
     return Finished(
@@ -60,18 +64,34 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
     )
 
 
-def _logits(model: Path, test: datasets.Split) -> Iterator[Any]:
-    classifier = LiteRTClassifier(model, batch=_IMAGES_AT_A_TIME)
+def _logits(job: RunJob, test: datasets.Split) -> Iterator[Any]:
+    classifier = _classifier(job, "model", test, batch=_IMAGES_AT_A_TIME)
     for start in range(0, len(test), _IMAGES_AT_A_TIME):
         yield classifier.predict(test.images[start : start + _IMAGES_AT_A_TIME])
 
 
-def _latency(job: RunJob, batch: int, threads: int) -> Latency:
+def _latency(job: RunJob, test: datasets.Split, batch: int, threads: int) -> Latency:
     """How long one call takes; where the candidate is the reference, it is measured once."""
-    candidate = LiteRTClassifier(Path(job.inputs["model"]), batch=batch, threads=threads)
+    candidate = _classifier(job, "model", test, batch, threads)
     if job.inputs["model"] == job.inputs["reference"]:
         return measure(candidate.run)
-    return measure(candidate.run, LiteRTClassifier(Path(job.inputs["reference"]), batch=batch, threads=threads).run)
+    return measure(candidate.run, _classifier(job, "reference", test, batch, threads).run)
+
+
+def _classifier(job: RunJob, name: str, test: datasets.Split, batch: int, threads: int = 1) -> LiteRTClassifier:
+    """The job's input of this name, which must tell as many classes apart as the test images have."""
+    try:
+        loaded = LiteRTClassifier(
+            Path(job.inputs[name]), batch=batch, threads=threads, image_shape=test.images.shape[1:]
+        )
+    except UnusableModel as error:
+        raise UnusableModel(f"The input {name!r} cannot be measured. {error}") from error
+    if np.max(test.labels) >= loaded.classes:
+        raise UnusableModel(
+            f"The input {name!r} cannot be measured. It knows {loaded.classes} classes, and the test images have a "
+            f"class {np.max(test.labels)}, counted from 0."
+        )
+    return loaded
 
 
 def _is_compared(job: RunJob) -> bool:
