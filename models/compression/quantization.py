@@ -17,6 +17,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from litert_quantizer import Quantizer
 from litert_quantizer.algorithm_manager import AlgorithmName
+from litert_quantizer.calibrator import CalibrationMode
 from litert_quantizer.qtyping import TFLOperationName
 from numpy.typing import NDArray
 
@@ -66,8 +67,11 @@ def export_static_int8(model: Any, path: Path, *, images: NDArray[Any]) -> None:
         # Else the file takes int8: pixels above 127 would wrap around, and accuracy fall without a word.
         quantizer.update_quantization_recipe(_EVERY_LAYER, end, algorithm_key=AlgorithmName.NO_QUANTIZE)
     with _quiet():
-        # Its own 16 threads would take cores on which other workers of this machine compute.
-        ranges = quantizer.calibrate(_calls(reference, images), num_threads=1)
+        # With its own mode, which looks at every tensor in Python, it takes five times as long; its 16 threads would
+        # take cores on which other workers of this machine compute.
+        ranges = quantizer.calibrate(
+            _calls(reference, images), num_threads=1, mode=CalibrationMode.CALIBRATION_PROFILER_BASED
+        )
     _write(quantizer, path, ranges)
 
 

@@ -1,16 +1,19 @@
-"""What a LiteRT file weighs: four numbers that are never mixed up, and the share of zeros."""
+"""What a LiteRT file weighs: four numbers of bytes that are never mixed up, and the share of zeros."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zstandard
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
+
+_ZSTD_LEVEL = 19
+"""The highest that needs no more memory to decompress than lower ones."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,17 @@ class Sizes:
 
     parameters: int
     """Weights of the trained network as Keras counts them, trainable or not; optimizer slots are no weights."""
+    parameters_bytes: int
+    """What these take as float32, in which they were trained."""
     weights_bytes: int
     """Bytes of the file's weights and biases as they are stored: no graph, no shapes, no scales."""
     file_bytes: int
     compressed_bytes: int
-    """Bytes of the file after `gzip -9`: what a download takes, and where zeros begin to pay."""
+    """Bytes of the file after `compression`: what a download takes, and where zeros begin to pay."""
     sparsity: float
     """Share of exact zeros among the stored weights and biases."""
+    compression: str = "zstd"
+    """What compressed the file.  Older workers wrote none: theirs was gzip."""
 
 
 def measure_sizes(path: Path, *, parameters: int) -> Sizes:
@@ -36,10 +43,10 @@ def measure_sizes(path: Path, *, parameters: int) -> Sizes:
     zeros = sum(weight.values.size - np.count_nonzero(weight.values) for weight in weights)
     return Sizes(
         parameters=parameters,
+        parameters_bytes=parameters * np.dtype(np.float32).itemsize,
         weights_bytes=sum(weight.stored_bytes for weight in weights),
         file_bytes=len(content),
-        # A time stamp would make the same network weigh differently tomorrow.
-        compressed_bytes=len(gzip.compress(content, compresslevel=9, mtime=0)),
+        compressed_bytes=len(zstandard.compress(content, _ZSTD_LEVEL)),
         sparsity=float(zeros / stored) if stored else 0.0,
     )
 

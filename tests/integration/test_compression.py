@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import zstandard
 
 from models.architectures import catalog
 from models.compression import methods
@@ -113,7 +113,10 @@ def test_the_four_sizes_are_those_of_the_network_and_its_file(
         content = result.path.read_bytes()
         assert result.sizes.parameters == network.count_params()
         assert result.sizes.file_bytes == len(content)
-        assert result.sizes.compressed_bytes == len(gzip.compress(content, 9))
+        assert result.sizes.parameters_bytes == 4 * network.count_params()
+        assert result.sizes.compression == "zstd"
+        assert len(zstandard.decompress(zstandard.compress(content, 19))) == result.sizes.file_bytes
+        assert result.sizes.compressed_bytes == len(zstandard.compress(content, 19)) < len(content)
         assert result.sizes.weights_bytes < result.sizes.file_bytes
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models import datasets
 from models.compression.compressed_model import compress
+from models.measurement import multiply_adds
 from models.training import checkpoint
 from models.training.trainer import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
 from workers.runner.connection import Connection
@@ -31,7 +32,11 @@ def run(job: RunJob, connection: Connection) -> Finished | CheckpointDiscarded:
     return Finished(
         job=job.job,
         outputs={"model": str(compressed.path)},
-        metrics={**dataclasses.asdict(compressed.sizes), "weights_sha256": weights_digest(state)},
+        metrics={
+            **dataclasses.asdict(compressed.sizes),
+            "multiply_adds": multiply_adds.count(network),
+            "weights_sha256": weights_digest(state),
+        },
     )
 
 
