@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two of them differ: estimates with 95 % intervals, pure arithmetic."""
+"""How sure a figure is, and whether two of them differ: estimates with 95 % intervals, tests, pure arithmetic."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+
+import numpy as np
+
+from models.predictions import Predictions
 
 # Student's t, 97.5 % quantile, for 1 to 30 degrees of freedom; beyond, the last one errs on the wide side.
 _STUDENT = (
@@ -39,6 +43,53 @@ class Spread:
     deviation: float | None
     """Sample standard deviation; None for a single seed, which has none."""
     values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two networks on the same test images, top-1."""
+
+    only_first: int
+    """Images that the first alone gets right."""
+    only_second: int
+    p: float
+    """Of McNemar's exact test: how often two equally good networks would differ as unevenly as these, or more."""
+
+    def to_json(self) -> dict[str, float]:
+        """The first called as the report has it: float32."""
+        return {"only_float32_right": self.only_first, "only_this_right": self.only_second, "p": self.p}
+
+
+def paired(first: Predictions | None, second: Predictions | None) -> Paired | None:
+    """Compare two networks image by image; None where one's predictions are missing or are of other test images."""
+    if first is None or second is None or first.test_set != second.test_set:
+        return None
+    if len(first.label_ranks) != len(second.label_ranks):
+        return None
+    one, other = first.label_ranks == 0, second.label_ranks == 0
+    only_first, only_second = int(np.count_nonzero(one & ~other)), int(np.count_nonzero(other & ~one))
+    return Paired(only_first, only_second, mcnemar(only_first, only_second))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The two-sided p of the exact test (McNemar 1947): twice the smaller tail of Binomial(n, 1/2), at most 1.
+
+    Args:
+        only_first: images that the first network alone gets right.
+        only_second: images that the second alone does.
+    """
+    differ, fewer = only_first + only_second, min(only_first, only_second)
+    if only_first == only_second:
+        return 1.0
+    # The tail from its largest term down: each is the one before times k / (n - k + 1).
+    share, tail = 1.0, 1.0
+    for k in range(fewer, 0, -1):
+        share *= k / (differ - k + 1)
+        tail += share
+        if share < 1e-17 * tail:
+            break
+    log_largest = math.lgamma(differ + 1) - math.lgamma(fewer + 1) - math.lgamma(differ - fewer + 1)
+    return min(1.0, 2 * tail * math.exp(log_largest - differ * math.log(2)))
 
 
 def spread(values: Sequence[float]) -> Spread | None:

@@ -83,7 +83,8 @@ def _environment() -> Environment:
     for show in (
         *(wording.percent, wording.points, wording.size, wording.milliseconds, wording.factor, wording.whole),
         *(wording.counted, wording.duration, wording.moment, wording.listed),
-        *(tables.top1, tables.interval, paper.is_same_network, _svg),
+        *(tables.top1, tables.interval, tables.chances, tables.differing, tables.compressed),
+        *(paper.is_same_network, _svg),
     ):
         environment.filters[show.__name__.lstrip("_")] = show
     environment.globals["palette"] = Markup(theme.stylesheet())

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.compression import methods
+from models.predictions import Predictions
 from orchestrator.foreign_text import printable, single_line
 from orchestrator.jobs import Attempt, Job, JobState, Stage
 from orchestrator.report import paper
+from orchestrator.report.comparison import Paired, paired
 from orchestrator.report.history import History, trace
 from orchestrator.report.metrics import integer, interval, line, not_finite, number, objects
 from orchestrator.report.paper import PaperResult
@@ -63,13 +65,21 @@ class Row:
     top1_interval: tuple[float, float] | None
     """95 %, by the number of test images."""
     top5: float | None
+    against_float32: Paired | None
+    """Image by image, with float32 of the same seed on the same device; None without both's predictions."""
     latency_ms: Latency
     speedup: float | None
     """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
     parameters: int | None
+    parameters_bytes: int | None
+    """The parameters as float32, whatever the file has of them."""
+    multiply_adds: int | None
+    """Of one image, from the network's graph."""
     weights_bytes: int | None
     file_bytes: int | None
     compressed_bytes: int | None
+    compression: str | None
+    """What the file was compressed with for that."""
     sparsity: float | None
     """Share of the weights that are zero."""
     weights_sha256: str | None
@@ -83,6 +93,7 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         row = dataclasses.asdict(self)
         row["top1_interval"] = list(self.top1_interval) if self.top1_interval else None
+        row["against_float32"] = self.against_float32.to_json() if self.against_float32 else None
         row["paper"] = self.paper.to_json() if self.paper else {}
         return row
 
@@ -157,10 +168,15 @@ def collect(
     jobs: Iterable[Job],
     attempts: Iterable[Attempt],
     notes: Sequence[str] = (),
+    predictions: Mapping[str, Predictions] | None = None,
+    problems: Sequence[Problem] = (),
 ) -> Results:
     """What `jobs` have measured.  The order of jobs and attempts makes no difference.
 
-    `dataset` is the data that was really used: the paper's figures are shown for `cifar10` only.
+    Args:
+        dataset: the data that was really used: the paper's figures are shown for `cifar10` only.
+        predictions: those of benchmarks, by the job's id; older workers kept none.
+        problems: what else a person should know, beside what the jobs tell.
     """
     jobs = sorted(jobs, key=lambda job: (job.name, job.id))
     done = [job for job in jobs if job.state is JobState.DONE]
@@ -169,9 +185,9 @@ def collect(
         study=study_name,
         dataset=single_line(dataset),
         notes=tuple(map(single_line, notes)),
-        rows=_rows(dataset, jobs),
+        rows=_rows(dataset, jobs, predictions or {}),
         stages=_stages(jobs),
-        problems=(*_quarantined(jobs), *_not_finite(done)),
+        problems=(*_quarantined(jobs), *_not_finite(done), *problems),
         trainings=trainings([job for job in jobs if job.stage is Stage.TRAIN]),
         history=trace(jobs, attempts),
         protocol=_protocol(benchmarks),
@@ -184,15 +200,43 @@ def method_order(method: str) -> tuple[int, str]:
     return (known.index(method) if method in known else len(known), method)
 
 
-def _rows(dataset: str, jobs: Sequence[Job]) -> tuple[Row, ...]:
+def _rows(dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictions]) -> tuple[Row, ...]:
     """One for each benchmark that is done and each way in which it measured."""
     done = [job for job in jobs if job.state is JobState.DONE]
     sizes = {_subject(job): job.metrics or {} for job in done if job.stage is Stage.COMPRESS}
-    benchmarks = (job for job in done if job.stage is Stage.BENCHMARK)
-    rows = [row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}))]
+    benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
+    against = _against_reference(benchmarks, predictions)
+    rows = [
+        row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}), against.get(job.id))
+    ]
     compared = _compared(jobs)
     honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
     return tuple(sorted(honest, key=_row_order))
+
+
+def _against_reference(benchmarks: Sequence[Job], predictions: Mapping[str, Predictions]) -> dict[str, Paired]:
+    """By the job's id: each benchmark beside float32 of its model and seed, where the same bench measured both."""
+    references = {_group(job): predictions.get(job.id) for job in benchmarks if _subject(job)[2] == REFERENCE}
+    compared = {
+        job.id: paired(references.get(_group(job)), predictions.get(job.id))
+        for job in benchmarks
+        if _subject(job)[2] != REFERENCE
+    }
+    return {job: each for job, each in compared.items() if each is not None}
+
+
+def _group(benchmark: Job) -> tuple[str, int, Bench]:
+    model, seed, _ = _subject(benchmark)
+    return model, seed, _bench(benchmark.metrics or {})
+
+
+def _bench(metrics: Mapping[str, Any]) -> Bench:
+    return Bench(line(metrics, "device") or "unknown device", line(metrics, "runtime") or "unknown runtime")
+
+
+def _compression(sizes: Mapping[str, Any]) -> str | None:
+    """Older workers did not say what they compressed with: it was gzip."""
+    return None if integer(sizes, "compressed_bytes") is None else line(sizes, "compression") or "gzip"
 
 
 def _compared(jobs: Iterable[Job]) -> set[tuple[str, int]]:
@@ -205,8 +249,9 @@ def _subject(job: Job) -> tuple[str, int, str]:
     return (job.spec["model"], job.spec["seed"], job.spec["method"])
 
 
-def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any]) -> Iterator[Row]:
+def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], against: Paired | None) -> Iterator[Row]:
     metrics = benchmark.metrics or {}
+    bench = _bench(metrics)
     model, seed, method = _subject(benchmark)
     # Accuracy without a latency is still worth a row.
     for latency in objects(metrics, "latencies") or [{}]:
@@ -214,19 +259,23 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any]) -> Iterator
             model=model,
             seed=seed,
             method=method,
-            device=line(metrics, "device") or "unknown device",
-            runtime=line(metrics, "runtime") or "unknown runtime",
+            device=bench.device,
+            runtime=bench.runtime,
             batch=integer(latency, "batch"),
             threads=integer(latency, "threads"),
             top1=number(metrics, "top1"),
             top1_interval=interval(metrics.get("top1_interval")),
             top5=number(metrics, "top5"),
+            against_float32=against,
             latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
             speedup=number(latency, "speedup"),
             parameters=integer(sizes, "parameters"),
+            parameters_bytes=integer(sizes, "parameters_bytes"),
+            multiply_adds=integer(sizes, "multiply_adds"),
             weights_bytes=integer(sizes, "weights_bytes"),
             file_bytes=integer(sizes, "file_bytes"),
             compressed_bytes=integer(sizes, "compressed_bytes"),
+            compression=_compression(sizes),
             sparsity=number(sizes, "sparsity"),
             weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
-from orchestrator.report.comparison import Estimate, Spread, difference, over_seeds, spread
+from orchestrator.report.comparison import Estimate, Paired, Spread, difference, over_seeds, spread
 from orchestrator.report.paper import PaperResult
 from orchestrator.report.results import REFERENCE, Bench, Results, Row, method_order
 
@@ -43,10 +43,16 @@ class Summary:
     top1: Estimate | None
     top1_spread: Spread | None
     top5: Spread | None
+    against_float32: tuple[Paired, ...]
+    """Of each seed whose predictions were kept, float32's too."""
     parameters: float | None
+    parameters_bytes: float | None
+    multiply_adds: float | None
     weights_bytes: float | None
     file_bytes: float | None
     compressed_bytes: float | None
+    compression: str | None
+    """None where seeds were weighed with different ones; then `compressed_bytes` is None, too."""
     sparsity: float | None
     timings: tuple[Timing, ...]
     paper: PaperResult | None
@@ -89,6 +95,8 @@ def _summary(rows: Sequence[Row]) -> Summary:
     # Accuracy and sizes are the same on all rows of a seed; timings differ.
     per_seed = [next(same) for _, same in groupby(sorted(rows, key=_seed), key=_seed)]
     first = rows[0]
+    ways = {row.compression for row in per_seed if row.compression}
+    compression = ways.pop() if len(ways) == 1 else None
     estimates = [
         Estimate(row.top1, *row.top1_interval) for row in per_seed if row.top1 is not None and row.top1_interval
     ]
@@ -100,10 +108,14 @@ def _summary(rows: Sequence[Row]) -> Summary:
         top1=over_seeds(estimates),
         top1_spread=spread([estimate.value for estimate in estimates]),
         top5=spread([row.top5 for row in per_seed if row.top5 is not None]),
+        against_float32=tuple(row.against_float32 for row in per_seed if row.against_float32),
         parameters=_mean(per_seed, lambda row: row.parameters),
+        parameters_bytes=_mean(per_seed, lambda row: row.parameters_bytes),
+        multiply_adds=_mean(per_seed, lambda row: row.multiply_adds),
         weights_bytes=_mean(per_seed, lambda row: row.weights_bytes),
         file_bytes=_mean(per_seed, lambda row: row.file_bytes),
-        compressed_bytes=_mean(per_seed, lambda row: row.compressed_bytes),
+        compressed_bytes=_mean(per_seed, lambda row: row.compressed_bytes) if compression else None,
+        compression=compression,
         sparsity=_mean(per_seed, lambda row: row.sparsity),
         timings=_timings(rows),
         paper=first.paper,

@@ -29,14 +29,20 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (
     ("top1_low", lambda row: row.top1_interval and row.top1_interval[0]),
     ("top1_high", lambda row: row.top1_interval and row.top1_interval[1]),
     ("top5", lambda row: row.top5),
+    ("only_float32_right", lambda row: row.against_float32 and row.against_float32.only_first),
+    ("only_this_right", lambda row: row.against_float32 and row.against_float32.only_second),
+    ("mcnemar_p", lambda row: row.against_float32 and row.against_float32.p),
     ("latency_p50_ms", lambda row: row.latency_ms.p50),
     ("latency_p90_ms", lambda row: row.latency_ms.p90),
     ("latency_p99_ms", lambda row: row.latency_ms.p99),
     ("speedup", lambda row: row.speedup),
     ("parameters", lambda row: row.parameters),
+    ("parameters_bytes", lambda row: row.parameters_bytes),
+    ("multiply_adds", lambda row: row.multiply_adds),
     ("weights_bytes", lambda row: row.weights_bytes),
     ("file_bytes", lambda row: row.file_bytes),
     ("compressed_bytes", lambda row: row.compressed_bytes),
+    ("compression", lambda row: row.compression),
     ("sparsity", lambda row: row.sparsity),
     ("weights_sha256", lambda row: row.weights_sha256),
     ("paper_model", lambda row: row.paper and row.paper.model),
@@ -172,6 +178,27 @@ def top1(summary: Summary) -> str:
     return f"{100 * summary.top1.value:.2f}{spread}"
 
 
+def chances(summary: Summary) -> str:
+    """The p of McNemar's test against float32, one for each seed."""
+    return " ".join(wording.probability(each.p) for each in summary.against_float32) or wording.MISSING
+
+
+def differing(summary: Summary) -> str:
+    """How many images float32 alone gets right, and how many this method alone, over all seeds."""
+    if not summary.against_float32:
+        return wording.MISSING
+    sides = (
+        sum(each.only_first for each in summary.against_float32),
+        sum(each.only_second for each in summary.against_float32),
+    )
+    return " / ".join(f"{images:,}" for images in sides)
+
+
+def compressed(summary: Summary) -> str:
+    """The compressed size with what compressed: homes of older versions have gzip's."""
+    return f"{wording.size(summary.compressed_bytes)} {summary.compression}" if summary.compression else wording.MISSING
+
+
 def interval(summary: Summary, digits: int = 2) -> str:
     if summary.top1 is None:
         return wording.MISSING
@@ -179,17 +206,24 @@ def interval(summary: Summary, digits: int = 2) -> str:
 
 
 def _accuracy_markdown(summaries: Sequence[Summary]) -> str:
-    headings = "Model|Method|Seeds|Top-1 %|95% interval|Top-5 %|Parameters|Weights|File|Compressed|Zeros"
+    headings = (
+        "Model|Method|Seeds|Top-1 %|95% interval|Only float32 / only this right|p|Top-5 %|"
+        "Parameters|As float32|Multiply-adds|Weights|File|Compressed|Zeros"
+    )
     return _markdown_table(
         headings.split("|"),
         [
             (
                 *(summary.model, summary.method, str(len(summary.seeds)), top1(summary), interval(summary)),
+                differing(summary),
+                chances(summary),
                 f"{100 * summary.top5.mean:.2f}" if summary.top5 else wording.MISSING,
                 wording.whole(summary.parameters),
+                wording.size(summary.parameters_bytes),
+                wording.whole(summary.multiply_adds),
                 wording.size(summary.weights_bytes),
                 wording.size(summary.file_bytes),
-                wording.size(summary.compressed_bytes),
+                compressed(summary),
                 wording.percent(summary.sparsity),
             )
             for summary in summaries

@@ -21,6 +21,11 @@ def points(difference: float | None, digits: int = 1) -> str:
     return MISSING if difference is None else f"{100 * difference:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
+def probability(p: float) -> str:
+    """The p of a test: two significant digits, and no more zeros than anybody reads."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
 def size(count: float | None) -> str:
     """Bytes in decimal units, as disks and the paper count them."""
     if count is None:

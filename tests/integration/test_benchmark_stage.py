@@ -15,13 +15,19 @@ from models import datasets
 from models.architectures import catalog
 from models.compression.compressed_model import compress
 from models.failures import PermanentFailure
-from models.measurement.litert import UnusableModel
+from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.predictions import Predictions
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, RunJob
 from workers.runner.stages import benchmark
 
 Measured = Callable[[str, str], dict[str, Any]]
+
+
+def predictions_of(measured: Measured, method: str) -> Predictions:
+    """The predictions that a benchmark keeps."""
+    return Predictions.load(Path(measured(method, "float32")["predictions"]))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +49,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         finished = benchmark.run(order, Connection(os.fdopen(reading), io.StringIO()))
         assert isinstance(finished, Finished)
         (latency,) = finished.metrics["latencies"]
-        return dict(latency)
+        return {**latency, **finished.outputs, "top1": finished.metrics["top1"], "top5": finished.metrics["top5"]}
 
     return measure
 
@@ -74,3 +80,18 @@ def test_a_network_of_too_few_classes_is_not_measured(measured: Measured, tmp_pa
     compress("float32", catalog.get("alexnet-tiny").build(keras, classes=2), tmp_path / "two.tflite")
     with pytest.raises(UnusableModel, match="It knows 2 classes, and the test images have a class 9"):
         measured(str(tmp_path / "two"), "float32")
+
+
+def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(measured: Measured) -> None:
+    result = measured("float32", "float32")
+    ranks = Predictions.load(Path(result["predictions"])).label_ranks
+    assert len(ranks) == 20
+    assert ((ranks < 1).mean(), (ranks < 5).mean()) == (result["top1"], result["top5"])
+    directory = Path(result["predictions"]).parent
+    test = datasets.load_split(directory / "test")
+    logits = LiteRTClassifier(directory / "float32.tflite", batch=20).predict(test.images)
+    assert ((ranks == 0) == (logits.argmax(1) == test.labels)).all()
+
+
+def test_two_methods_are_measured_on_the_same_images(measured: Measured) -> None:
+    assert predictions_of(measured, "float16").test_set == predictions_of(measured, "float32").test_set

@@ -9,8 +9,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 
+from models import datasets
+from models.predictions import Predictions
 from orchestrator.errors import UsageError
 from orchestrator.jobs import JobState
 from orchestrator.report import theme
@@ -217,6 +220,17 @@ def test_three_seeds_show_mean_and_deviation() -> None:
     jobs = [benchmark("vit", seed, top1=top1) for seed, top1 in enumerate((0.59, 0.60, 0.61))]
 
     assert "60.00 ± 1.00" in Page(html_of(collect("study", "cifar10", jobs, []))).text
+
+
+def test_the_page_says_on_how_many_images_a_method_differs_from_float32() -> None:
+    test = datasets.subset(datasets.load("synthetic").test, 40, 0)
+    jobs = [benchmark("vit", method=method) for method in ("float32", "int4")]
+    kept = {job.id: Predictions.of(test, np.full(40, job is jobs[1], np.intp)) for job in jobs}
+
+    text = Page(html_of(collect("study", "cifar10", jobs, [], predictions=kept))).text
+
+    assert "it differs from float32: 40 images only float32 gets right, 0 only this, p < 0.001" in text
+    assert "40 / 0" in text and "McNemar" in text
 
 
 def test_a_report_is_the_same_bytes_twice_whatever_the_persons_matplotlib_settings(

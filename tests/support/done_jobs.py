@@ -16,7 +16,7 @@ from orchestrator.jobs import (
 from tests.support.jobtable_backends import complete
 from tests.support.report_jobs import compress, latency
 
-_OUTPUTS = {
+OUTPUTS = {
     Stage.TRAIN: ("state", "log"),
     Stage.MERGE: ("state", "log"),
     Stage.COMPRESS: ("model", "log"),
@@ -30,7 +30,7 @@ def finish(home: Home, jobs: int = 1000, worker: str = "worker", printed: str = 
         lease = home.jobs.claim(WorkerInfo(worker, "host", "CPU"))
         if lease is None:
             return done
-        complete(home.jobs, lease, {name: kept(home, printed) for name in _OUTPUTS[lease.stage]}, _metrics(lease))
+        complete(home.jobs, lease, {name: kept(home, printed) for name in OUTPUTS[lease.stage]}, metrics(lease))
     return jobs
 
 
@@ -42,7 +42,7 @@ def kept(home: Home, text: str) -> Artifact:
         return home.artifacts.put(file)
 
 
-def _metrics(lease: Lease) -> dict[str, Any]:
+def metrics(lease: Lease) -> dict[str, Any]:
     match lease.stage:
         case Stage.COMPRESS:
             return dict(compress("model").metrics or {})

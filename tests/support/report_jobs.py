@@ -58,9 +58,12 @@ def compress(model: str, seed: int = 0, method: str = "float32", *, file_bytes: 
     subject = {"model": model, "seed": seed, "method": method}
     metrics = {
         "parameters": 98_765,
+        "parameters_bytes": 4 * 98_765,
+        "multiply_adds": 1_234_567,
         "weights_bytes": file_bytes - 5_000,
         "file_bytes": file_bytes,
         "compressed_bytes": file_bytes - 40_000,
+        "compression": "zstd",
         "sparsity": 0.125,
         "weights_sha256": DIGEST,
     }

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
+
+from models import datasets
+from models.predictions import Predictions
 from orchestrator.jobs import Job, JobState
 from orchestrator.report.answer import Answer, answer
 from orchestrator.report.results import collect
@@ -124,3 +128,20 @@ def test_a_study_without_deaths_says_so() -> None:
     jobs, attempts = small_study()
 
     assert answer(collect("study", "cifar10", jobs, attempts[:1])).lost == ("No worker died in 1 attempt by 1 worker.",)
+
+
+def test_compression_says_on_how_many_images_it_differs_from_float32() -> None:
+    test = datasets.subset(datasets.load("synthetic").test, 40, 0)
+    jobs = [benchmark("vit", seed, method) for seed in (0, 1) for method in ("float32", "int4")]
+    wrong = [range(3), range(2, 14), range(2), range(1, 3)]
+    kept = {
+        job.id: Predictions.of(test, np.isin(np.arange(40), images).astype(np.intp))
+        for job, images in zip(jobs, wrong, strict=True)
+    }
+    (said,) = answer(collect("study", "cifar10", jobs[:2], [], predictions=kept)).benches
+    assert "it differs from float32: 11 images only float32 gets right, 2 only this, p = 0.022" in str(
+        said.compression[0]
+    )
+    (said,) = answer(collect("study", "cifar10", jobs, [], predictions=kept)).benches
+    words = "12 images only float32 gets right, 3 only this over 2 trainings, p = 0.022 and p = 1"
+    assert words in str(said.compression[0])

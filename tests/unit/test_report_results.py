@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import random
@@ -7,10 +8,15 @@ import subprocess
 import sys
 from io import StringIO
 
+import numpy as np
 from rich.console import Console
 
+from models import datasets
+from models.compression import methods
+from models.predictions import Predictions
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.report import tables
+from orchestrator.report.comparison import Paired
 from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import summarize
@@ -38,12 +44,16 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
                 "top1": 0.6,
                 "top1_interval": [0.59, 0.61],
                 "top5": 0.95,
+                "against_float32": None,
                 "latency_ms": {"p50": 2.0, "p90": 2.2, "p99": 3.0},
                 "speedup": 1.0,
                 "parameters": 98_765,
+                "parameters_bytes": 395_060,
+                "multiply_adds": 1_234_567,
                 "weights_bytes": 395_000,
                 "file_bytes": 400_000,
                 "compressed_bytes": 360_000,
+                "compression": "zstd",
                 "sparsity": 0.125,
                 "weights_sha256": DIGEST,
                 "paper": {
@@ -192,3 +202,52 @@ def test_a_network_that_was_its_own_reference_is_not_said_to_be_as_fast_as_float
     assert [row.speedup for row in collect("s", "synthetic", [*alone, cancelled], []).rows] == [None]
     with_it = collect("s", "synthetic", [*alone, benchmark("vit", state=JobState.READY)], [])
     assert [row.speedup for row in with_it.rows] == [1.0]
+
+
+def said(*wrong: int) -> Predictions:
+    """Predictions of ten images that are wrong for these."""
+    test = datasets.subset(datasets.load("synthetic").test, 10, 0)
+    return Predictions.of(test, np.isin(np.arange(10), wrong).astype(np.intp))
+
+
+def test_each_method_is_compared_with_float32_of_its_seed_image_by_image() -> None:
+    jobs = [benchmark("vit", seed, method) for seed in (0, 1) for method in ("float32", "int4")]
+    kept = [said(0, 1), said(1, 2, 3), said(5), said(5)]
+    results = collect(
+        "s", "cifar10", jobs, [], predictions={job.id: each for job, each in zip(jobs, kept, strict=True)}
+    )
+    told = {(row.seed, row.method): row.against_float32 for row in results.rows}
+    assert told == {
+        (0, "float32"): None,
+        (0, "int4"): Paired(2, 1, 1.0),
+        (1, "float32"): None,
+        (1, "int4"): Paired(0, 0, 1.0),
+    }
+    (row,) = (row.to_json() for row in results.rows if row.against_float32 == Paired(2, 1, 1.0))
+    assert row["against_float32"] == {"only_float32_right": 2, "only_this_right": 1, "p": 1.0}
+    _, summary = summarize(results)
+    assert summary.against_float32 == (Paired(2, 1, 1.0), Paired(0, 0, 1.0))
+
+
+def test_rows_of_two_devices_are_not_compared_image_by_image() -> None:
+    jobs = [benchmark("vit", device="T4"), benchmark("vit", method="int4", device="laptop")]
+    results = collect("s", "cifar10", jobs, [], predictions={job.id: said() for job in jobs})
+    assert [row.against_float32 for row in results.rows] == [None, None]
+
+
+def test_what_older_workers_weighed_was_compressed_with_gzip() -> None:
+    older, newer = compress("vit"), compress("vit", seed=1)
+    assert older.metrics is not None
+    metrics = {name: value for name, value in older.metrics.items() if name != "compression"}
+    older = dataclasses.replace(older, metrics=metrics)
+    alone = collected(older, benchmark("vit"))
+    assert [row.compression for row in alone.rows] == ["gzip"]
+    assert "360 kB gzip" in tables.to_markdown(alone)
+    mixed = collected(older, newer, benchmark("vit"), benchmark("vit", seed=1))
+    (summary,) = summarize(mixed)
+    assert (summary.compression, summary.compressed_bytes) == (None, None), "a mean of two compressions says nothing"
+
+
+def test_methods_stand_in_the_order_in_which_they_are_defined() -> None:
+    rows = collected(*(benchmark("vit", method=name) for name in ("own", "int4", *reversed(methods.names()[:-1])))).rows
+    assert [row.method for row in rows] == [*methods.names(), "own"]

@@ -3,9 +3,12 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from models import datasets
+from models.predictions import Predictions
 from orchestrator.jobs import JobState
 from orchestrator.report.results import Results, collect
 from orchestrator.report.tables import terminal, to_csv, to_markdown
@@ -83,3 +86,17 @@ def test_an_empty_study_is_still_a_table_and_a_sentence() -> None:
     assert to_csv(empty).count("\n") == 1
     assert "Nothing is planned yet" in to_markdown(empty)
     assert "Nothing is planned yet" in printed(empty, 80)
+
+
+def test_csv_and_markdown_say_on_how_many_images_a_method_differs_from_float32() -> None:
+    test = datasets.subset(datasets.load("synthetic").test, 40, 0)
+    jobs = [benchmark("vit", method=method) for method in ("float32", "int4")]
+    kept = {job.id: Predictions.of(test, np.full(40, job is jobs[1], np.intp)) for job in jobs}
+    results = collect("s", "cifar10", jobs, [], predictions=kept)
+
+    reference, smaller = csv.DictReader(io.StringIO(to_csv(results)))
+
+    assert (reference["only_float32_right"], reference["mcnemar_p"]) == ("", "")
+    assert (smaller["only_float32_right"], smaller["only_this_right"]) == ("40", "0")
+    assert float(smaller["mcnemar_p"]) == pytest.approx(2 / 2**40)
+    assert "| 40 / 0 | < 0.001 |" in to_markdown(results).replace("\\<", "<")

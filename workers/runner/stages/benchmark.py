@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from models import datasets
-from models.measurement.evaluation import accuracy
+from models import datasets, predictions
+from models.measurement.evaluation import accuracy, label_ranks
 from models.measurement.latency import Latency, measure
 from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.predictions import Predictions
 from models.runtime import device_description
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob, Stopped
@@ -24,6 +25,8 @@ _IMAGES_AT_A_TIME = 250
 
 def run(job: RunJob, connection: Connection) -> Finished | Stopped:
     """Measure everything that the spec asks for; a benchmark that is stopped begins again.
+
+    The output `predictions` lets a report compare this network with any other, image by image.
 
     Raises:
         UnusableModel: the network, or its reference, is no classifier of the test images.
@@ -48,10 +51,13 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         )
         latencies.append(_row(job, batch, threads, _latency(job, test, batch, threads)))
 
-    right = accuracy(np.concatenate(logits), test.labels)
+    every = np.concatenate(logits)
+    right = accuracy(every, test.labels)
+    said = Path(job.directory) / "predictions.safetensors"
+    Predictions.of(test, label_ranks(every, test.labels)).save(said)
     return Finished(
         job=job.job,
-        outputs={},
+        outputs={predictions.NAME: str(said)},
         metrics={
             "device": device_description()["device"],
             "runtime": f"LiteRT {version('ai-edge-litert')}",
