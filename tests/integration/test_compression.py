@@ -91,15 +91,21 @@ def test_the_same_network_gives_the_same_file(method: str, tmp_path: Path) -> No
     assert files[0].path.read_bytes() == files[1].path.read_bytes()
 
 
+# The full widths have the layers of the small ones.
+OF_EVERY_KIND = [name for name in catalog.names() if f"{name}-small" not in catalog.names()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", methods.names())
-@pytest.mark.parametrize("name", catalog.names())
-def test_every_method_makes_a_file_of_every_architecture(name: str, method: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", OF_EVERY_KIND)
+def test_every_method_makes_a_file_of_every_kind_of_network(name: str, method: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     network = catalog.get(name).build(keras, classes=CLASSES)
     images, _ = coloured_images(12, seed=6)
-    result = compress(method, network, tmp_path / "model.tflite", images)
-    logits = LiteRTClassifier(result.path, batch=12).predict(images)
+    found = methods.get(method)
+    # Not weighed: to compress a file of 94 MB takes most of a minute.
+    found.load()(network, tmp_path / "model.tflite", **({"images": images} if found.needs_images else {}))
+    logits = LiteRTClassifier(tmp_path / "model.tflite", batch=12).predict(images)
     assert logits.shape == (12, CLASSES) and np.isfinite(logits).all()
     if method in ("float32", "float16", "dynamic-int8", "weight-int8"):
         expected = network.predict(images, verbose=0)
