@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import sys
 from pathlib import Path
@@ -44,6 +45,18 @@ def test_a_runner_that_ends_by_itself_is_told_with_its_code(tmp_path: Path, monk
     assert told == [RunnerDied("the runner ended with exit code 3")]
     assert runner.log_tail() == "what went wrong\n"
     runner.send(Stop())  # nobody listens any more: no complaint
+
+
+def test_what_was_sent_to_a_dead_runner_is_no_complaint_when_the_runner_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complaints: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+    runner, _ = started("exit 3", tmp_path, monkeypatch)
+    runner.send(Stop())
+    del runner
+    gc.collect()
+    assert complaints == []
 
 
 def test_the_tail_of_a_long_log_begins_with_a_whole_line(tmp_path: Path) -> None:

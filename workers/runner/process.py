@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -73,8 +74,12 @@ class RunnerProcess:
         try:
             self._stdin.write(encode(message))
             self._stdin.flush()
-        except (BrokenPipeError, ValueError):
-            pass
+        except BrokenPipeError:
+            # What its buffer keeps would be written once more as the pipe is thrown away, and fail with a traceback.
+            with suppress(BrokenPipeError):
+                self._stdin.close()
+        except ValueError:
+            pass  # closed so before
 
     def stop_job(self) -> None:
         self.send(Stop())
