@@ -109,7 +109,7 @@ def test_a_slimmed_network_is_the_same_saved_converted_quantized_and_in_legacy_k
     reloaded = catalog.load(keras, tmp_path / "network.keras")
     np.testing.assert_array_equal(reloaded.predict(images, verbose=0), logits)
 
-    rebuilt = keras.models.model_from_json(slimmed.network.to_json())
+    rebuilt = narrowed(keras, catalog.get(name).build(keras), json.loads(json.dumps(slimmed.widths)))
     load_weights(rebuilt, network_weights(slimmed.network))
     np.testing.assert_array_equal(rebuilt.predict(images, verbose=0), logits)
 
