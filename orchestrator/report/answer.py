@@ -183,7 +183,7 @@ def _accuracy_words(change: Estimate | None, against: Sequence[Paired]) -> str:
     if round(100 * change.value, 1) == 0:
         words = "top-1 stays the same"
     if against:
-        return f"{words}, and it differs from float32: {differing_images(against)}"
+        return f"{words} ({differing_images(against)})"
     if round(100 * change.value, 1) == 0:
         return words
     return words if change.excludes_zero else f"{words}, less than this many test images can show for certain"

@@ -8,6 +8,7 @@ import keras
 import pytest
 
 from models.architectures import catalog
+from models.compression.channel_spaces import find_channels
 from models.measurement import multiply_adds
 
 
@@ -38,6 +39,13 @@ def test_every_layer_with_a_kernel_is_counted(name: str) -> None:
     products = {operation.name for operation in network.operations if type(operation).__name__ == "Matmul"}
     assert set(counted) == with_kernel | products and min(counted.values()) > 0
     assert multiply_adds.count(network) == sum(counted.values())
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_slimming_reckons_with_the_multiply_adds_that_a_report_shows(name: str) -> None:
+    network = catalog.get(name).build(keras)
+    spaces = find_channels(network, keras.saving.get_registered_name)
+    assert spaces.cost(spaces.everything()).multiply_adds == multiply_adds.count(network)
 
 
 def test_groups_and_depthwise_convolutions_compute_less() -> None:

@@ -229,7 +229,7 @@ def test_the_page_says_on_how_many_images_a_method_differs_from_float32() -> Non
 
     text = Page(html_of(collect("study", "cifar10", jobs, [], predictions=kept))).text
 
-    assert "it differs from float32: 40 images only float32 gets right, 0 only this, p < 0.001" in text
+    assert "(40 images only float32 gets right, 0 only this, p < 0.001)" in text
     assert "40 / 0" in text and "McNemar" in text
 
 
