@@ -285,7 +285,9 @@ def test_a_score_is_the_slope_of_the_loss_as_the_channel_fades() -> None:
     slopes = [abs(loss_at(channel, 1.05) - loss_at(channel, 0.95)) / 0.1 for channel in range(16)]
     layer.set_weights(whole)
 
-    np.testing.assert_allclose(taylor(network, spaces, spaces.everything(), images, labels)[conv1], slopes, rtol=0.05)
+    # A loss of 1.6 is rounded to 1e-7 and divided by 0.1: a slope that small says nothing.
+    scores = taylor(network, spaces, spaces.everything(), images, labels)[conv1]
+    np.testing.assert_allclose(scores, slopes, rtol=0.05, atol=2e-5)
 
 
 def test_the_budget_leaves_every_layer_an_eighth_and_four_channels_and_attention_a_head() -> None:
