@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -27,7 +28,8 @@ from pydantic_core import ErrorDetails
 
 from models import datasets
 from models.architectures import catalog
-from models.compression import methods
+from models.compression import pipelines
+from models.compression.pipelines import Pipeline
 from models.recipes import Augmentation, Recipe
 from orchestrator.errors import StudyError
 
@@ -48,13 +50,13 @@ def _known_architecture(name: str) -> str:
     return name
 
 
-def _known_method(name: str) -> str:
-    if not methods.is_known(name):
-        raise ValueError(f"allowed are {_listed(methods.names())}")
-    return name
-
-
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=100)]
+RowName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+=:,-]*$", max_length=60)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Layers = Annotated[tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...], Field(min_length=1)]
+TWIN = "twin-"
+"""How the names of dense twins begin: the networks that are fine-tuned as long as others, and not changed."""
+
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -99,13 +101,66 @@ class RecipeChanges(_Section):
         return recipe.replace(**changes, augmentation=self.augmentation.applied(recipe.augmentation))
 
 
+class CompressSection(_Section):
+    """One entry of `compress`: a pipeline, and what is said about its transforms; None is a transform's own default."""
+
+    method: str
+    """A method or transform, or several of them joined by `+`."""
+    name: RowName = ""
+    """How the report calls the row; the method by default."""
+    epochs: PositiveInt | None = None
+    learning_rate: PositiveFloat | None = None
+    keep_parameters: Share | None = None
+    keep_multiply_adds: Share | None = None
+    criterion: Literal["taylor", "magnitude"] | None = None
+    teacher: Name | None = None
+    temperature: Annotated[float, Field(gt=0, le=100)] | None = None
+    soft_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    sparsity: Share | dict[str, Share] | None = None
+    layers: Layers | None = None
+    clusters: Annotated[int, Field(ge=2, le=256)] | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """Raises ValueError (UnknownPipeline): there is no such one."""
+        said = self.model_dump(exclude_none=True, exclude={"method", "name", "epochs", "learning_rate"})
+        return pipelines.parse(self.method, said, self.epochs, self.learning_rate)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_method(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "name" not in values:
+            return {**values, "name": values.get("method")}
+        return values
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _a_list(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _is_a_pipeline(self) -> Self:
+        assert self.pipeline
+        return self
+
+
+def _entry(value: Any) -> Any:
+    """A method's name alone is an entry with nothing said about it."""
+    if not isinstance(value, str):
+        return value
+    pipelines.parse(value, {}, None, None)
+    return {"method": value}
+
+
 class ModelSection(_Section):
     """One `[[models]]`: an architecture, what is changed of its recipe, and how it is compressed."""
 
     architecture: Annotated[str, AfterValidator(_known_architecture)]
     name: Name = ""
     """How the model is called in the job table and the report; the architecture's name by default."""
-    compress: tuple[Annotated[str, AfterValidator(_known_method)], ...] = ("float32",)
+    compress: tuple[Annotated[CompressSection, BeforeValidator(_entry)], ...] = Field(
+        default=("float32",), validate_default=True
+    )
     recipe: RecipeChanges = RecipeChanges()
 
     @property
@@ -128,8 +183,14 @@ class ModelSection(_Section):
 
     @field_validator("compress")
     @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(value))
+    def _each_once(cls, value: tuple[CompressSection, ...]) -> tuple[CompressSection, ...]:
+        different = [entry for number, entry in enumerate(value) if entry not in value[:number]]
+        names = [entry.name for entry in different]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two entries are called {repeated[0]!r}; give one of them another `name`")
+        if reserved := [name for name in names if name.startswith(TWIN)]:
+            raise ValueError(f"{reserved[0]!r} is what a dense twin may be called; choose another `name`")
+        return tuple(different)
 
 
 class TrainingSection(_Section):
@@ -209,6 +270,17 @@ class Study(_Section):
     @classmethod
     def _each_seed_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(value))
+
+    @model_validator(mode="after")
+    def _teachers_come_first(self) -> Self:
+        for number, model in enumerate(self.models):
+            before = [each.name for each in self.models[: number + 1]]
+            for teacher in (entry.teacher for entry in model.compress):
+                if teacher is not None and teacher not in before:
+                    raise ValueError(
+                        f"the teacher {teacher!r} of {model.name!r} is not among the models that stand above it"
+                    )
+        return self
 
     @field_validator("models")
     @classmethod
@@ -294,6 +366,7 @@ def _what_was_meant(path: list[int | str]) -> str:
 _SECTIONS: dict[str, type[BaseModel]] = {
     "training": TrainingSection,
     "models": ModelSection,
+    "compress": CompressSection,
     "benchmark": BenchmarkSection,
     "leases": LeasesSection,
     "recipe": RecipeChanges,

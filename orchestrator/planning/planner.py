@@ -7,19 +7,17 @@ table in `orchestrator.jobtable`; making the shards in `orchestrator.planning.sh
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models import datasets
-from models.architectures import catalog
-from models.compression import methods
 from models.recipes import Training, Visit
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
 from orchestrator.planning import feasibility
+from orchestrator.planning.compression import Compression, Row
+from orchestrator.planning.planned_jobs import planned_job, shard_name, test_name, train_images, trains_on
 from orchestrator.study import ModelSection, Study
 
 SHARDING_SEED = 0
@@ -62,27 +60,10 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
     feasibility.check(study, description, train_images(study, description))
     jobs: list[PlannedJob] = []
     for seed in study.seeds:
+        trained: dict[str, PlannedJob] = {}
         for model in study.models:
-            jobs.extend(_model_jobs(study, description, model, seed))
+            jobs.extend(_model_jobs(study, description, model, seed, trained))
     return Plan(study, description, _with_critical_paths(jobs))
-
-
-def train_images(study: Study, description: datasets.Description) -> int:
-    """How many are trained on: in average mode up to `shards` - 1 fewer than asked for.
-
-    Networks that are merged have taken the same number of steps, so their shards must be equally large.
-    """
-    images = study.train_images or description.train_images
-    return images - images % study.shards if study.training.mode == "average" else images
-
-
-def shard_name(study: Study, description: datasets.Description, shard: int) -> str:
-    """Under which name a shard is published: it says everything that decides the shard's contents."""
-    return f"train/{description.digest[:16]}/{train_images(study, description)}/{study.shards}/{shard}"
-
-
-def test_name(study: Study, description: datasets.Description) -> str:
-    return f"test/{description.digest[:16]}/{study.test_images or description.test_images}"
 
 
 def shard_sizes(images: int, shards: int) -> list[int]:
@@ -91,19 +72,24 @@ def shard_sizes(images: int, shards: int) -> list[int]:
 
 
 def _model_jobs(
-    study: Study, description: datasets.Description, model: ModelSection, seed: int
+    study: Study,
+    description: datasets.Description,
+    model: ModelSection,
+    seed: int,
+    last_jobs: dict[str, PlannedJob],
 ) -> Iterator[PlannedJob]:
+    """The last training jobs of the models above are known by name, for those that they teach; this one's is added."""
     visits = _Visits.planned(study, description, model, seed)
     trained = list(visits.average() if study.training.mode == "average" else visits.relay())
     yield from trained
-    last = trained[-1]
-    compressed: dict[str, PlannedJob] = {}
-    for method in model.compress:
-        compressed[method] = _compress(study, description, model, seed, method, last)
-        yield compressed[method]
-    for method, job in compressed.items():
+    last_jobs[model.name] = trained[-1]
+    compression = Compression(study, description, model, seed, trained[-1], last_jobs)
+    rows = compression.rows()
+    yield from compression.jobs(rows)
+    reference = next((row for row in rows if row.name == "float32"), None)
+    for row in rows:
         # Without float32 there is nothing to compare with: a network that is its own reference says so.
-        yield _benchmark(study, description, model, seed, method, job, compressed.get("float32", job))
+        yield _benchmark(study, description, model, seed, row, (reference or row).file)
 
 
 @dataclass(frozen=True)
@@ -180,7 +166,7 @@ class _Visits:
     ) -> PlannedJob:
         per_visit = self.study.training.epochs_per_visit
         visit = Visit(round_ * per_visit, per_visit, first_step, self.steps[shard])
-        return _job(
+        return planned_job(
             f"{self.model.name}/seed{self.training.seed}/train/r{round_:02d}.s{shard}",
             Stage.TRAIN,
             spec={**self._spec(round_), "shard": shard, "visit": dataclasses.asdict(visit), **more},
@@ -194,7 +180,7 @@ class _Visits:
         """Reads the state merged before where the outer optimizer goes on from it, and shard 0 for batch norm."""
         previous = before if averaging["outer"]["optimizer"] == "nesterov" else None
         states = {f"replica{number}": InputRef("state", replica.id) for number, replica in enumerate(replicas)}
-        return _job(
+        return planned_job(
             f"{self.model.name}/seed{self.training.seed}/merge/r{round_:02d}",
             Stage.MERGE,
             spec={
@@ -231,7 +217,7 @@ class _Visits:
 
     @property
     def _requires(self) -> Device:
-        return _trains_on(self.study, self.model.architecture)
+        return trains_on(self.study, self.model.architecture)
 
 
 def _state_of(job: PlannedJob | None, called: str) -> dict[str, InputRef]:
@@ -239,78 +225,30 @@ def _state_of(job: PlannedJob | None, called: str) -> dict[str, InputRef]:
     return {} if job is None else {called: InputRef("state", job.id)}
 
 
-def _trains_on(study: Study, architecture: str) -> Device:
-    """What a worker must have to train it, unless the study says otherwise."""
-    if study.training.device == "auto":
-        return Device.GPU if ":" not in architecture and catalog.get(architecture).wants_gpu else Device.CPU
-    return Device.GPU if study.training.device == "gpu" else Device.CPU
-
-
-def _compress(
-    study: Study, description: datasets.Description, model: ModelSection, seed: int, method: str, trained: PlannedJob
-) -> PlannedJob:
-    inputs = {"state": InputRef("state", trained.id)}
-    calibration = {}
-    if methods.get(method).needs_images:
-        inputs["shard"] = InputRef(shard_name(study, description, 0))
-        calibration = {"calibration_images": methods.CALIBRATION_IMAGES}
-    return _job(
-        f"{model.name}/seed{seed}/compress/{method}",
-        Stage.COMPRESS,
-        spec={
-            "model": model.name,
-            "seed": seed,
-            "method": method,
-            "architecture": model.architecture,
-            "classes": len(description.classes),
-            "image_shape": description.image_shape,
-            **calibration,
-        },
-        inputs=inputs,
-    )
-
-
 def _benchmark(
     study: Study,
     description: datasets.Description,
     model: ModelSection,
     seed: int,
-    method: str,
-    compressed: PlannedJob,
+    row: Row,
     reference: PlannedJob,
 ) -> PlannedJob:
-    return _job(
-        f"{model.name}/seed{seed}/benchmark/{method}",
+    return planned_job(
+        f"{model.name}/seed{seed}/benchmark/{row.name}",
         Stage.BENCHMARK,
         spec={
             "model": model.name,
             "seed": seed,
-            "method": method,
+            "method": row.name,
             "batch_sizes": study.benchmark.batch_sizes,
             "threads": study.benchmark.threads,
+            **({} if row.twin is None else {"twin": row.twin}),
         },
         inputs={
-            "model": InputRef("model", compressed.id),
+            "model": InputRef("model", row.file.id),
             "reference": InputRef("model", reference.id),
             "test": InputRef(test_name(study, description)),
         },
-    )
-
-
-def _job(
-    name: str,
-    stage: Stage,
-    spec: Mapping[str, Any],
-    inputs: Mapping[str, InputRef],
-    requires: Device = Device.CPU,
-) -> PlannedJob:
-    parents = tuple(dict.fromkeys(ref.job for ref in inputs.values() if ref.job is not None))
-    spec = json.loads(json.dumps(spec))
-    identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    steps = spec["visit"]["steps"] if stage is Stage.TRAIN else 0
-    return PlannedJob(
-        digest, name, stage, spec["model"], steps, spec, inputs, parents, critical_path=1, requires=requires
     )
 
 

@@ -10,7 +10,8 @@ from models import datasets
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.errors import DiskError
 from orchestrator.jobs import Artifact
-from orchestrator.planning.planner import SHARDING_SEED, Plan, train_images
+from orchestrator.planning.planned_jobs import train_images
+from orchestrator.planning.planner import SHARDING_SEED, Plan
 
 
 def publish_data(

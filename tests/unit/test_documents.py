@@ -19,7 +19,8 @@ from models.architectures import catalog
 from models.compression import methods
 from models.recipes import Recipe
 from orchestrator import presets
-from orchestrator.planning.planner import make_plan, train_images
+from orchestrator.planning.planned_jobs import train_images
+from orchestrator.planning.planner import make_plan
 from orchestrator.study import (
     AugmentationChanges,
     BenchmarkSection,

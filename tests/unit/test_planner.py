@@ -11,7 +11,8 @@ from models import datasets
 from models.compression import methods
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
-from orchestrator.planning.planner import Plan, make_plan, shard_sizes, train_images
+from orchestrator.planning.planned_jobs import train_images
+from orchestrator.planning.planner import Plan, make_plan, shard_sizes
 from orchestrator.study import Study
 from tests.conftest import SMALL
 

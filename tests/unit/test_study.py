@@ -39,7 +39,7 @@ def test_a_study_needs_only_a_name_a_dataset_and_a_model() -> None:
     study = Study.parse('name = "a"\ndataset = "cifar10"\n[[models]]\narchitecture = "vit"')
     assert (study.shards, study.seeds, study.training.epochs, study.leases.seconds) == (5, (0,), 60, None)
     assert study.models[0].name == "vit"
-    assert study.models[0].compress == ("float32",)
+    assert [entry.name for entry in study.models[0].compress] == ["float32"]
 
 
 @pytest.mark.parametrize("preset", presets.NAMES)
