@@ -20,6 +20,11 @@ class Stage(StrEnum):
     BENCHMARK = "benchmark"
 
 
+def depends_on_threads(stage: Stage, spec: Mapping[str, Any]) -> bool:
+    """Whether the bits of what such a job computes depend on `spec["threads"]`: it trains, or takes statistics."""
+    return stage in (Stage.TRAIN, Stage.MERGE) or (stage is Stage.COMPRESS and "training" in spec)
+
+
 class Device(StrEnum):
     """What a worker must have to be given a job."""
 

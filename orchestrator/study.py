@@ -327,9 +327,13 @@ class Study(_Section):
             raise StudyError(_sentence(error.errors()[0], text, source)) from None
 
 
+_PYDANTICS_OWN = ("function-after", "constrained-float")
+"""Parts of a complaint's place that say how pydantic validates, and are no keys."""
+
+
 def _sentence(error: ErrorDetails, text: str, source: str) -> str:
     """One sentence from pydantic's first complaint: where, what was found, what is allowed."""
-    path = [part for part in error["loc"] if part != "function-after"]
+    path = [part for part in error["loc"] if part not in _PYDANTICS_OWN]
     line = _line_of(path, text)
     where = f"{source}, line {line}" if line else source
     key = _key(path)

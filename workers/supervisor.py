@@ -17,7 +17,7 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Device, FailureStatistics, JobState, Lease, Stage, WorkerInfo
+from orchestrator.jobs import Device, FailureStatistics, JobState, Lease, WorkerInfo, depends_on_threads
 from orchestrator.jobtable import LeaseLost
 from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
@@ -184,7 +184,7 @@ class Supervisor:
                 self._say_what_is_missing()
                 self._idle(_IDLE_SECONDS)
                 continue
-            if lease.stage in (Stage.TRAIN, Stage.MERGE) and lease.spec["threads"] != runner.threads:
+            if depends_on_threads(lease.stage, lease.spec) and lease.spec["threads"] != runner.threads:
                 # The study was planned again just now; the right runner is made before the next claim.
                 self._release(lease, "the study's threads have changed")
                 continue

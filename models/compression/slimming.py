@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from models.compression.channel_budget import Budget, Tally, mean_share
 from models.compression.channel_scores import Scores, magnitude, taylor
 from models.compression.channel_spaces import CannotSlim, ChannelSpaces, Cost, Kept, Widths, find_channels
+from models.compression.narrowing import narrowed
 from models.training.trainer import MODEL, load_weights, network_weights
 
 Criterion = Literal["taylor", "magnitude"]
@@ -94,29 +95,6 @@ def cut(network: Any, spaces: ChannelSpaces, kept: Kept) -> Any:
     left = spaces.cut_weights(_weights(network), kept)
     load_weights(smaller, {MODEL + path: weight for path, weight in left.items()})
     return smaller
-
-
-def narrowed(keras: Any, network: Any, widths: Widths) -> Any:
-    """A fresh network like `network`, built by Keras 3 or legacy Keras, with other numbers in its configuration.
-
-    Its weights are yet to be loaded, by name.
-
-    Raises:
-        ValueError: `widths` are of another network.
-    """
-    if strangers := sorted(widths.keys() - {layer.name for layer in network.layers}):
-        raise ValueError(f"The widths are of another network: {network.name!r} has no layer {strangers[0]!r}.")
-
-    def remade(layer: Any) -> Any:
-        return type(layer).from_config({**layer.get_config(), **widths.get(layer.name, {})})
-
-    narrow = keras.models.clone_model(network, clone_function=remade)
-    for layer in narrow.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            # It computes with a copy of its weights, which loading weights by name would not reach.
-            layer.set_weights(network.get_layer(layer.name).get_weights())
-            layer.finalize_state()
-    return narrow
 
 
 def _weights(network: Any) -> dict[str, NDArray[Any]]:

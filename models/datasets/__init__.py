@@ -13,7 +13,7 @@ from pathlib import Path
 from models.datasets import cifar10, npz, synthetic
 from models.datasets.description import Description
 from models.datasets.errors import DatasetError, DatasetMissing
-from models.datasets.splits import Split, load_split, save_split, stratified_shards, subset
+from models.datasets.splits import Split, joined, load_split, save_split, stratified_shards, subset
 
 __all__ = [
     "NAMES",
@@ -24,6 +24,7 @@ __all__ = [
     "Split",
     "describe",
     "is_known",
+    "joined",
     "load",
     "load_split",
     "save_split",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def subset(split: Split, images: int, seed: int) -> Split:
     rank = _rank_within_class(split.labels[by_class])
     chosen = by_class[np.argsort(rank, kind="stable")[:images]]
     return split.take(np.sort(chosen))
+
+
+def joined(splits: Sequence[Split]) -> Split:
+    """All their images, one split after the other."""
+    return Split(
+        np.concatenate([split.images for split in splits]),
+        np.concatenate([split.labels for split in splits]),
+        np.concatenate([split.indices for split in splits]),
+    )
 
 
 def stratified_shards(split: Split, shards: int, seed: int) -> list[Split]:

@@ -44,7 +44,9 @@ def run(method: str, given: Path, directory: Path) -> Finished | CheckpointDisca
     order = RunJob(job.id, job.stage, job.spec, inputs, state, None, str(directory), CheckpointPolicy(1800.0, 10.0))
     # Its writing end stays open: a runner ends when its supervisor's pipe closes.
     reading, _ = os.pipe()
-    return compress.run(order, Connection(os.fdopen(reading), io.StringIO()))
+    ended = compress.run(order, Connection(os.fdopen(reading), io.StringIO()))
+    assert isinstance(ended, Finished | CheckpointDiscarded), "an export ends at once"
+    return ended
 
 
 def test_a_method_that_needs_images_is_calibrated_on_those_of_its_shard(

@@ -19,7 +19,8 @@ from models.compression.channel_budget import Tally
 from models.compression.channel_scores import taylor
 from models.compression.channel_spaces import CannotSlim, ChannelSpaces, Kept, find_channels
 from models.compression.compressed_model import compress
-from models.compression.slimming import Slimmed, cut, narrowed, slim
+from models.compression.narrowing import narrowed
+from models.compression.slimming import Slimmed, cut, slim
 from models.datasets import Split
 from models.measurement.litert import LiteRTClassifier
 from models.recipes import Training, Visit

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from orchestrator import untrusted
-from orchestrator.jobs import Artifact, Attempt, Ending, InputRef, Job, JobState, Stage
+from orchestrator.jobs import Artifact, Attempt, Ending, InputRef, Job, JobState, Stage, depends_on_threads
 from orchestrator.untrusted import Altered, member
 
 T = TypeVar("T", bound=StrEnum)
@@ -72,9 +72,9 @@ def spec_of(stage: Stage, value: object) -> Mapping[str, Any]:
     spec = untrusted.mapping("a job's spec", value)
     untrusted.name("a model's name", member(spec, "model", "a spec"))
     untrusted.whole("a seed", member(spec, "seed", "a spec"))
-    if stage in (Stage.TRAIN, Stage.MERGE):
+    if depends_on_threads(stage, spec):
         untrusted.whole("a number of threads", member(spec, "threads", "a spec"), least=1)
-    else:
+    if stage in (Stage.COMPRESS, Stage.BENCHMARK):
         untrusted.path("a method's name", member(spec, "method", "a spec"))
     return spec
 

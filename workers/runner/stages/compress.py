@@ -1,4 +1,7 @@
-"""A compress job: it makes the trained network into a file for inference, by one method."""
+"""A compress job: it makes the trained network into a file for inference, by one method.
+
+The fine-tunings that come before are compress jobs, too, and stand in `workers.runner.stages.fine_tuning`.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,38 @@ from models import datasets
 from models.compression.compressed_model import compress
 from models.measurement import multiply_adds
 from models.training import checkpoint
-from models.training.trainer import StateMismatch, fresh_network, inference_weights, load_weights, weights_digest
+from models.training.trainer import StateMismatch, weights_digest
 from workers.runner.connection import Connection
-from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob
+from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
+from workers.runner.stages import Later, fine_tuning
+from workers.runner.stages.states import network_at
 
 
-def run(job: RunJob, connection: Connection) -> Finished | CheckpointDiscarded:
-    """Write the network as the output `model`; the metrics say what it weighs."""
-    method = job.spec["method"]
-    assert job.state is not None, "a compress job has the last state of a training as its input"
-    network = fresh_network(job.spec["architecture"], tuple(job.spec["image_shape"]), job.spec["classes"])
+def run(job: RunJob, connection: Connection) -> Finished | Later | Stopped | CheckpointDiscarded:
+    """Write the network as the output `model`, with metrics that say what it weighs; or fine-tune it first."""
+    if "training" in job.spec:
+        return fine_tuning.run(job, connection)
+    return _exported(job, connection)
+
+
+def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDiscarded:
+    method = job.spec.get("export", job.spec["method"])
+    assert job.state is not None, "an export has the last state of a training as its input"
     try:
-        state, _ = checkpoint.load(Path(job.state))
-        load_weights(network, inference_weights(state))
+        network, state = network_at(
+            Path(job.state), job.spec["architecture"], tuple(job.spec["image_shape"]), job.spec["classes"]
+        )
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointDiscarded(job.job, str(error))
     connection.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
     compressed = compress(method, network, Path(job.directory) / "model.tflite", _images(job))
+    outputs = {"model": str(compressed.path)}
+    if method == "float32":
+        outputs["keras"] = str(Path(job.directory) / "model.keras")
+        network.save(outputs["keras"])
     return Finished(
         job=job.job,
-        outputs={"model": str(compressed.path)},
+        outputs=outputs,
         metrics={
             **dataclasses.asdict(compressed.sizes),
             "multiply_adds": multiply_adds.count(network),

@@ -13,7 +13,7 @@ from models.training import averaging, checkpoint
 from models.training.trainer import Trainer, TrainState, weights_digest
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob
-from workers.runner.stages.states import first_state, input_state, training_digest
+from workers.runner.stages.states import first_state, input_state, provenance_of
 
 _trainer = functools.lru_cache(maxsize=1)(Trainer)
 """The network whose statistics are taken: the next merge of this training need not build it again."""
@@ -32,8 +32,7 @@ def run(job: RunJob, connection: Connection) -> Finished:
     merged = averaging.merge(replicas, _before(job, training), Outer(**job.spec["averaging"]["outer"]))
     state = _with_statistics(merged, training, datasets.load_split(Path(job.inputs["shard"])))
     path = Path(job.directory) / "state.safetensors"
-    # The job's id makes its file its own, as in a train job.
-    checkpoint.save(state, path, {**device_description(), "training": training_digest(training), "job": job.job})
+    checkpoint.save(state, path, provenance_of(job, training))
     return Finished(
         job=job.job,
         outputs={"state": str(path)},

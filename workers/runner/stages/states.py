@@ -9,14 +9,30 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
+import keras
+
+from models.compression.channel_spaces import Widths
+from models.compression.narrowing import narrowed
 from models.failures import PermanentFailure
 from models.recipes import Training
-from models.runtime import precision
+from models.runtime import device_description, precision
 from models.training import checkpoint
-from models.training.trainer import Trainer, TrainState
+from models.training.trainer import (
+    StateMismatch,
+    Trainer,
+    TrainState,
+    fresh_network,
+    inference_weights,
+    load_weights,
+)
 from workers.runner.messages import RunJob
+
+_WIDTHS = "widths"
+"""Where a state's provenance has the widths of a slimmed network, as JSON."""
 
 
 class InputUnusable(PermanentFailure):
@@ -34,6 +50,27 @@ def first_state(training: Training) -> TrainState:
     return Trainer(training, precision=precision()).state()
 
 
+def widths_of(made_by: Mapping[str, str | int]) -> Widths:
+    """What a state's network has less of than its architecture, by its provenance; nothing unless it was slimmed.
+
+    Raises:
+        StateMismatch: the provenance says something else there.
+    """
+    try:
+        widths = json.loads(str(made_by.get(_WIDTHS, "{}")))
+        assert all(isinstance(changed, dict) for changed in widths.values()), "a layer's changes are a mapping"
+    except (ValueError, AttributeError, AssertionError) as error:
+        raise StateMismatch(f"The state does not say how wide its network is ({error}).") from error
+    return cast("Widths", widths)
+
+
+def provenance_of(job: RunJob, training: Training, widths: Widths | None = None) -> checkpoint.Provenance:
+    """What is written into every state that the job leaves."""
+    # The job's id makes its files its own: two jobs of equal bits would share one, which either might delete.
+    made_by = {**device_description(), "training": training_digest(training), "job": job.job}
+    return {**made_by, _WIDTHS: json.dumps(widths, sort_keys=True)} if widths else made_by
+
+
 def input_state(job: RunJob, name: str, training: Training, training_step: int) -> TrainState:
     """The state that is a job's input of this name, at this training step.
 
@@ -49,3 +86,20 @@ def input_state(job: RunJob, name: str, training: Training, training_step: int) 
     if state.step != training_step:
         raise InputUnusable(f"The input {name!r} is at step {state.step}, not {training_step}; plan the study again.")
     return state
+
+
+def network_at(
+    path: Path, architecture: str, image_shape: tuple[int, int, int], classes: int
+) -> tuple[Any, TrainState]:
+    """The network of a state's file with its weights, as wide as it is, and the state.
+
+    Raises:
+        CheckpointDamaged: the file is not a whole state.
+        StateMismatch: it is of another network.
+    """
+    state, made_by = checkpoint.load(path)
+    network = fresh_network(architecture, image_shape, classes)
+    if widths := widths_of(made_by):
+        network = narrowed(keras, network, widths)
+    load_weights(network, inference_weights(state))
+    return network, state

@@ -1,0 +1,106 @@
+"""The jobs of pipelines: what they share, what they are compared with, and what decides their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from orchestrator.errors import StudyError
+from orchestrator.jobs import PlannedJob, Stage
+from orchestrator.planning.planner import make_plan
+from orchestrator.study import Study
+from tests.conftest import SMALL
+
+
+def planned(entries: str) -> tuple[PlannedJob, ...]:
+    assert '["float32", "float16"]' in SMALL
+    return make_plan(Study.parse(SMALL.replace('["float32", "float16"]', f"[{entries}]"))).jobs
+
+
+def named(jobs: Iterable[PlannedJob], name: str) -> PlannedJob:
+    return next(job for job in jobs if job.name == f"alexnet-tiny/seed0/{name}")
+
+
+def names(jobs: Iterable[PlannedJob], kind: str) -> list[str]:
+    return [job.name.partition(f"/{kind}/")[2] for job in jobs if f"/{kind}/" in job.name]
+
+
+def test_pipelines_that_begin_alike_share_what_they_begin_with() -> None:
+    jobs = planned('"slim+dynamic-int8", "slim+static-int8", "slim+prune"')
+    assert names(jobs, "fine-tune") == ["slim", "slim+prune", "twin", "twin+twin"]
+    slim, prune = named(jobs, "fine-tune/slim"), named(jobs, "fine-tune/slim+prune")
+    assert prune.inputs["trained"].job == slim.id
+    assert named(jobs, "compress/slim+dynamic-int8").inputs["state"].job == slim.id
+    assert named(jobs, "compress/slim+static-int8").inputs["state"].job == slim.id
+
+
+def test_every_fine_tuned_row_is_measured_beside_a_twin_of_the_same_length() -> None:
+    jobs = planned('"float32", "slim", "prune", { method = "slim+int4", epochs = 3 }')
+    assert names(jobs, "benchmark") == ["float32", "slim", "prune", "slim+int4", "twin-2ep", "twin-3ep"]
+    assert named(jobs, "benchmark/prune").spec["twin"] == "twin-2ep"
+    assert named(jobs, "benchmark/slim+int4").spec["twin"] == "twin-3ep"
+    assert "twin" not in named(jobs, "benchmark/float32").spec
+    twin, pruned = named(jobs, "fine-tune/twin"), named(jobs, "fine-tune/prune")
+    assert twin.spec["transform"] is None
+    assert (twin.spec["training"], twin.spec["visit"]) == (pruned.spec["training"], pruned.spec["visit"])
+
+
+def test_a_fine_tuning_goes_over_all_images_with_half_of_the_learning_rate() -> None:
+    study = Study.parse(SMALL)
+    jobs = planned('"prune"')
+    job = named(jobs, "fine-tune/prune")
+    shards = [name for name in job.inputs if name.startswith("shard")]
+    training = next(job for job in jobs if job.stage is Stage.TRAIN).spec["training"]
+    assert shards == [f"shard{number}" for number in range(study.shards)]
+    assert job.spec["training"]["recipe"]["learning_rate"] == training["recipe"]["learning_rate"] / 2
+    assert job.spec["training"]["total_steps"] == job.spec["visit"]["steps"]
+    assert job.spec["visit"]["first_epoch"] == study.training.epochs
+
+
+def test_the_same_transform_with_other_options_is_another_job_with_another_name() -> None:
+    jobs = planned(
+        '{ method = "prune", sparsity = 0.5, name = "half" }, { method = "prune", sparsity = 0.9, name = "most" }'
+    )
+    assert names(jobs, "fine-tune") == ["prune", "prune.2", "twin"]
+    assert named(jobs, "compress/half").inputs != named(jobs, "compress/most").inputs
+
+
+def test_the_name_of_a_row_is_no_part_of_what_is_fine_tuned() -> None:
+    one, other = planned('{ method = "slim", name = "one" }'), planned('{ method = "slim", name = "other" }')
+    assert named(one, "fine-tune/slim").id == named(other, "fine-tune/slim").id
+
+
+def test_parents_stand_before_their_children() -> None:
+    jobs = planned(
+        '"slim+prune+dynamic-int8", "distil"'.replace('"distil"', '{ method = "distil", teacher = "alexnet-tiny" }')
+    )
+    seen: set[str] = set()
+    for job in jobs:
+        assert seen.issuperset(job.parents), job.name
+        seen.add(job.id)
+
+
+def test_a_pupil_reads_the_last_state_of_its_teacher() -> None:
+    jobs = planned('{ method = "distil", teacher = "alexnet-tiny" }')
+    job = named(jobs, "fine-tune/distil")
+    assert job.inputs["teacher"] == job.inputs["trained"]
+    assert job.spec["transform"]["teacher"] == "alexnet-tiny"
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ('{ method = "prune", sparsity = 1.5 }', "models[0].compress[0].sparsity = 1.5 is not allowed"),
+        ('{ method = "prune", sparcity = 0.5 }', "did you mean 'sparsity'?"),
+        ('{ method = "slim", sparsity = 0.5 }', "models[0].compress[0]: sparsity belongs to prune"),
+        ('{ method = "distil", teacher = "x" }', "the teacher 'x' of 'alexnet-tiny' is not among the models"),
+        ('"slim", { method = "slim", epochs = 4 }', "two entries are called 'slim'"),
+        ('{ method = "slim", name = "twin-x" }', "'twin-x' is what a dense twin may be called"),
+        ('"prune+slim"', "models[0].compress[0] = 'prune+slim' is not allowed"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(entries: str, sentence: str) -> None:
+    with pytest.raises(StudyError) as refused:
+        planned(entries)
+    assert sentence in str(refused.value)
