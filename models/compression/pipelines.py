@@ -55,8 +55,10 @@ KINDS = {
 }
 """In the order in which a pipeline has them: each keeps what those before it have done to the weights."""
 
+KEEP_PARAMETERS = 0.5
+"""What `slim` leaves of the parameters where no budget is given."""
+
 _PRUNING = ("prune", "prune-2:4", "tfmot-prune")
-_KEEP_HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -159,5 +161,5 @@ def _check_keys(method: str, kinds: tuple[str, ...], options: Mapping[str, Any],
 def _options_of(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     chosen = {key: options.get(key, KINDS[kind].defaults.get(key)) for key in KINDS[kind].keys}
     if kind == "slim" and chosen["keep_parameters"] is chosen["keep_multiply_adds"] is None:
-        chosen["keep_parameters"] = _KEEP_HALF
+        chosen["keep_parameters"] = KEEP_PARAMETERS
     return chosen

@@ -18,6 +18,7 @@ from orchestrator.report.summaries import (
     on_bench,
     reference_of,
     summarize,
+    twin_of,
 )
 
 _NOUNS = {
@@ -99,7 +100,7 @@ def _bench_answer(bench: Bench, summaries: Sequence[Summary]) -> BenchAnswer:
         bench=bench,
         headline=_headline(summaries),
         speed=_fastest(summaries),
-        compression=tuple(_compression(each, reference) for each, reference in compressed),
+        compression=tuple(_compression(each, reference, twin_of(each, summaries)) for each, reference in compressed),
     )
 
 
@@ -157,10 +158,11 @@ def _fastest(summaries: Sequence[Summary]) -> str | None:
     )
 
 
-def _compression(summary: Summary, reference: Summary) -> Finding:
+def _compression(summary: Summary, reference: Summary, twin: Summary | None) -> Finding:
     parts = (
         _size_change(summary, reference),
         _accuracy_words(accuracy_change(summary, reference), summary.against_float32),
+        _beside_twin(summary, twin),
         _speed_change(summary),
     )
     return Finding(f"{summary.model} as {summary.method}", f"{'; '.join(part for part in parts if part)}.")
@@ -189,13 +191,24 @@ def _accuracy_words(change: Estimate | None, against: Sequence[Paired]) -> str:
     return words if change.excludes_zero else f"{words}, less than this many test images can show for certain"
 
 
-def differing_images(against: Sequence[Paired]) -> str:
+def _beside_twin(summary: Summary, twin: Summary | None) -> str:
+    """What the method itself has cost: its fine-tuning alone would have changed the accuracy, too."""
+    change = accuracy_change(summary, twin)
+    if change is None:
+        return ""
+    points = 100 * change.value
+    words = "as good as" if round(points, 1) == 0 else f"{abs(points):.1f} points {'below' if points < 0 else 'above'}"
+    images = f" ({differing_images(summary.against_twin, 'it')})" if summary.against_twin else ""
+    return f"{words} its dense twin, which was fine-tuned as long and not changed{images}"
+
+
+def differing_images(against: Sequence[Paired], first: str = REFERENCE) -> str:
     """`12 images only float32 gets right, 9 only this, p = 0.66`; over several seeds the sums, with every p."""
     images = wording.counted(sum(each.only_first for each in against), "image")
     only_this = sum(each.only_second for each in against)
     seeds = f" over {len(against)} trainings" if len(against) > 1 else ""
     chances = wording.listed([_chance(wording.probability(each.p)) for each in against])
-    return f"{images} only float32 gets right, {only_this:,} only this{seeds}, {chances}"
+    return f"{images} only {first} gets right, {only_this:,} only this{seeds}, {chances}"
 
 
 def _chance(probability: str) -> str:

@@ -55,9 +55,11 @@ class Paired:
     p: float
     """Of McNemar's exact test: how often two equally good networks would differ as unevenly as these, or more."""
 
-    def to_json(self) -> dict[str, float]:
-        """The first called as the report has it: float32."""
-        return {"only_float32_right": self.only_first, "only_this_right": self.only_second, "p": self.p}
+    def to_json(self, first: str) -> dict[str, float]:
+        """Args:
+        first: what the first network is called: "float32" or "twin".
+        """
+        return {f"only_{first}_right": self.only_first, "only_this_right": self.only_second, "p": self.p}
 
 
 def paired(first: Predictions | None, second: Predictions | None) -> Paired | None:

@@ -67,6 +67,10 @@ class Row:
     top5: float | None
     against_float32: Paired | None
     """Image by image, with float32 of the same seed on the same device; None without both's predictions."""
+    twin: str | None
+    """The method of its dense twin, which was fine-tuned as long and not changed; None where nothing was fine-tuned."""
+    against_twin: Paired | None
+    """Image by image, as with float32."""
     latency_ms: Latency
     speedup: float | None
     """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
@@ -93,7 +97,8 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         row = dataclasses.asdict(self)
         row["top1_interval"] = list(self.top1_interval) if self.top1_interval else None
-        row["against_float32"] = self.against_float32.to_json() if self.against_float32 else None
+        row["against_float32"] = self.against_float32.to_json("float32") if self.against_float32 else None
+        row["against_twin"] = self.against_twin.to_json("twin") if self.against_twin else None
         row["paper"] = self.paper.to_json() if self.paper else {}
         return row
 
@@ -203,26 +208,42 @@ def method_order(method: str) -> tuple[int, str]:
 def _rows(dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictions]) -> tuple[Row, ...]:
     """One for each benchmark that is done and each way in which it measured."""
     done = [job for job in jobs if job.state is JobState.DONE]
-    sizes = {_subject(job): job.metrics or {} for job in done if job.stage is Stage.COMPRESS}
+    exports = (job for job in done if job.stage is Stage.COMPRESS and "training" not in job.spec)
+    sizes = {_subject(job): job.metrics or {} for job in exports}
     benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
-    against = _against_reference(benchmarks, predictions)
-    rows = [
-        row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}), against.get(job.id))
-    ]
+    pairs = _paired_with_others(benchmarks, predictions)
+    rows = [row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}), pairs[job.id])]
     compared = _compared(jobs)
     honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
     return tuple(sorted(honest, key=_row_order))
 
 
-def _against_reference(benchmarks: Sequence[Job], predictions: Mapping[str, Predictions]) -> dict[str, Paired]:
-    """By the job's id: each benchmark beside float32 of its model and seed, where the same bench measured both."""
-    references = {_group(job): predictions.get(job.id) for job in benchmarks if _subject(job)[2] == REFERENCE}
-    compared = {
-        job.id: paired(references.get(_group(job)), predictions.get(job.id))
+@dataclass(frozen=True)
+class _Pairs:
+    """One benchmark beside float32 and beside its dense twin, image by image, where that can be done."""
+
+    reference: Paired | None
+    twin: Paired | None
+
+
+def _paired_with_others(benchmarks: Sequence[Job], predictions: Mapping[str, Predictions]) -> dict[str, _Pairs]:
+    """By the job's id: with networks of the same model and seed that the same bench measured."""
+    known = {(_group(job), _subject(job)[2]): predictions.get(job.id) for job in benchmarks}
+
+    def beside(job: Job, method: str | None) -> Paired | None:
+        return paired(known.get((_group(job), method or "")), predictions.get(job.id))
+
+    return {
+        job.id: _Pairs(
+            reference=None if _subject(job)[2] == REFERENCE else beside(job, REFERENCE),
+            twin=beside(job, _twin(job)),
+        )
         for job in benchmarks
-        if _subject(job)[2] != REFERENCE
     }
-    return {job: each for job, each in compared.items() if each is not None}
+
+
+def _twin(benchmark: Job) -> str | None:
+    return line(benchmark.spec, "twin")
 
 
 def _group(benchmark: Job) -> tuple[str, int, Bench]:
@@ -249,7 +270,7 @@ def _subject(job: Job) -> tuple[str, int, str]:
     return (job.spec["model"], job.spec["seed"], job.spec["method"])
 
 
-def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], against: Paired | None) -> Iterator[Row]:
+def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pairs) -> Iterator[Row]:
     metrics = benchmark.metrics or {}
     bench = _bench(metrics)
     model, seed, method = _subject(benchmark)
@@ -266,7 +287,9 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], against: Pa
             top1=number(metrics, "top1"),
             top1_interval=interval(metrics.get("top1_interval")),
             top5=number(metrics, "top5"),
-            against_float32=against,
+            against_float32=pairs.reference,
+            twin=_twin(benchmark),
+            against_twin=pairs.twin,
             latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
             speedup=number(latency, "speedup"),
             parameters=integer(sizes, "parameters"),

@@ -45,6 +45,10 @@ class Summary:
     top5: Spread | None
     against_float32: tuple[Paired, ...]
     """Of each seed whose predictions were kept, float32's too."""
+    twin: str | None
+    """The method of its dense twin, if it was fine-tuned."""
+    against_twin: tuple[Paired, ...]
+    """Of each seed whose predictions were kept, the twin's too."""
     parameters: float | None
     parameters_bytes: float | None
     multiply_adds: float | None
@@ -80,6 +84,12 @@ def reference_of(summary: Summary, summaries: Iterable[Summary]) -> Summary | No
     return next((each for each in same if each.method == REFERENCE), None)
 
 
+def twin_of(summary: Summary, summaries: Iterable[Summary]) -> Summary | None:
+    """The network that was fine-tuned as long and not changed, on the same bench; None if there is none, yet."""
+    same = (each for each in summaries if (each.bench, each.model) == (summary.bench, summary.model))
+    return next((each for each in same if each.method == summary.twin), None)
+
+
 def accuracy_change(summary: Summary, reference: Summary | None) -> Estimate | None:
     """Top-1 against the reference; only over the same seeds, else a lucky seed would look like a gain."""
     if reference is None or summary.top1 is None or reference.top1 is None or summary.seeds != reference.seeds:
@@ -109,6 +119,8 @@ def _summary(rows: Sequence[Row]) -> Summary:
         top1_spread=spread([estimate.value for estimate in estimates]),
         top5=spread([row.top5 for row in per_seed if row.top5 is not None]),
         against_float32=tuple(row.against_float32 for row in per_seed if row.against_float32),
+        twin=first.twin,
+        against_twin=tuple(row.against_twin for row in per_seed if row.against_twin),
         parameters=_mean(per_seed, lambda row: row.parameters),
         parameters_bytes=_mean(per_seed, lambda row: row.parameters_bytes),
         multiply_adds=_mean(per_seed, lambda row: row.multiply_adds),

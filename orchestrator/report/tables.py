@@ -15,7 +15,7 @@ from rich.text import Text
 from orchestrator.report import paper, wording
 from orchestrator.report.answer import Answer, answer
 from orchestrator.report.results import Bench, Results, Row
-from orchestrator.report.summaries import Summary, Timing, accuracy_change, on_bench, reference_of, summarize
+from orchestrator.report.summaries import Summary, Timing, accuracy_change, on_bench, reference_of, summarize, twin_of
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (
     ("model", lambda row: row.model),
@@ -32,6 +32,10 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (
     ("only_float32_right", lambda row: row.against_float32 and row.against_float32.only_first),
     ("only_this_right", lambda row: row.against_float32 and row.against_float32.only_second),
     ("mcnemar_p", lambda row: row.against_float32 and row.against_float32.p),
+    ("twin", lambda row: row.twin),
+    ("only_twin_right", lambda row: row.against_twin and row.against_twin.only_first),
+    ("only_this_right_of_twin", lambda row: row.against_twin and row.against_twin.only_second),
+    ("twin_mcnemar_p", lambda row: row.against_twin and row.against_twin.p),
     ("latency_p50_ms", lambda row: row.latency_ms.p50),
     ("latency_p90_ms", lambda row: row.latency_ms.p90),
     ("latency_p99_ms", lambda row: row.latency_ms.p99),
@@ -183,6 +187,15 @@ def chances(summary: Summary) -> str:
     return " ".join(wording.probability(each.p) for each in summary.against_float32) or wording.MISSING
 
 
+def beside_twin(summary: Summary, summaries: Sequence[Summary]) -> str:
+    """Points of top-1 against the dense twin, and the p of McNemar's test, one for each seed."""
+    change = accuracy_change(summary, twin_of(summary, summaries))
+    if change is None:
+        return wording.MISSING
+    tests = " ".join(wording.probability(each.p) for each in summary.against_twin)
+    return f"{wording.points(change.value)} ({tests or wording.MISSING})"
+
+
 def differing(summary: Summary) -> str:
     """How many images float32 alone gets right, and how many this method alone, over all seeds."""
     if not summary.against_float32:
@@ -207,7 +220,7 @@ def interval(summary: Summary, digits: int = 2) -> str:
 
 def _accuracy_markdown(summaries: Sequence[Summary]) -> str:
     headings = (
-        "Model|Method|Seeds|Top-1 %|95% interval|Only float32 / only this right|p|Top-5 %|"
+        "Model|Method|Seeds|Top-1 %|95% interval|Only float32 / only this right|p|Points against twin (p)|Top-5 %|"
         "Parameters|As float32|Multiply-adds|Weights|File|Compressed|Zeros"
     )
     return _markdown_table(
@@ -217,6 +230,7 @@ def _accuracy_markdown(summaries: Sequence[Summary]) -> str:
                 *(summary.model, summary.method, str(len(summary.seeds)), top1(summary), interval(summary)),
                 differing(summary),
                 chances(summary),
+                beside_twin(summary, summaries),
                 f"{100 * summary.top5.mean:.2f}" if summary.top5 else wording.MISSING,
                 wording.whole(summary.parameters),
                 wording.size(summary.parameters_bytes),

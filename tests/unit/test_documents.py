@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from models import datasets
 from models.architectures import catalog
-from models.compression import methods
+from models.compression import methods, pipelines
 from models.recipes import Recipe
 from orchestrator import presets
 from orchestrator.planning.planned_jobs import train_images
@@ -24,6 +24,7 @@ from orchestrator.planning.planner import make_plan
 from orchestrator.study import (
     AugmentationChanges,
     BenchmarkSection,
+    CompressSection,
     LeasesSection,
     ModelSection,
     RecipeChanges,
@@ -114,6 +115,17 @@ def test_the_documented_defaults_are_those_of_the_program(section: str) -> None:
             assert documented == (list(default) if isinstance(default, tuple) else default), f"{key} = {default}"
         else:
             assert not isinstance(default, int | float | tuple), f"the default of {key}, {default}, is not documented"
+
+
+def test_every_key_of_a_pipeline_is_documented_with_the_default_of_its_transforms() -> None:
+    rows = {plain(row["key"]): row["default"] for row in table("Transforms and pipelines")}
+    assert list(rows) == list(CompressSection.model_fields)
+    defaults = {key: default for kind in pipelines.KINDS.values() for key, default in kind.defaults.items()}
+    defaults |= {"epochs": pipelines.EPOCHS, "keep_parameters": pipelines.KEEP_PARAMETERS}
+    documented = {key: found for key, cell in rows.items() if (found := value(cell)) is not None}
+    assert documented == {
+        key: list(it) if isinstance(it, tuple) else it for key, it in defaults.items() if it is not None
+    }
 
 
 def test_the_recipe_of_every_architecture_is_documented_as_it_is() -> None:

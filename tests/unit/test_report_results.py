@@ -45,6 +45,8 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
                 "top1_interval": [0.59, 0.61],
                 "top5": 0.95,
                 "against_float32": None,
+                "twin": None,
+                "against_twin": None,
                 "latency_ms": {"p50": 2.0, "p90": 2.2, "p99": 3.0},
                 "speedup": 1.0,
                 "parameters": 98_765,

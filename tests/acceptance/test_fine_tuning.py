@@ -1,0 +1,96 @@
+"""Pipelines, by real workers: fine-tunings that are killed end in the same bits, and their files are measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from orchestrator.home import Home
+from orchestrator.jobs import Job, JobState
+from orchestrator.planning.publishing import publish
+from orchestrator.study import Study
+from tests.support.deaths import OFTEN, assert_one_holder_at_a_time, kill_with_its_runner
+from tests.support.processes import orch, wait_until, workers
+
+STUDY = Study.parse("""
+name = "pipelines"
+dataset = "synthetic"
+train_images = 2600
+test_images = 100
+shards = 2
+
+[training]
+epochs = 1
+epochs_per_visit = 1
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = ["float32", { method = "slim+dynamic-int8", epochs = 6, keep_parameters = 0.4 }]
+
+[benchmark]
+batch_sizes = [1]
+threads = [1]
+
+[leases]
+seconds = 3
+tries = 5
+""")
+FINE_TUNINGS = ("fine-tune/slim", "fine-tune/twin")
+
+
+def test_fine_tunings_that_are_killed_end_in_the_same_bits(tmp_path: Path) -> None:
+    undisturbed, disturbed = (planned(tmp_path / name) for name in ("undisturbed", "disturbed"))
+    with workers(undisturbed.url, tmp_path / "undisturbed") as start:
+        start().wait()
+    with workers(disturbed.url, tmp_path / "disturbed", *OFTEN) as start:
+        for name in FINE_TUNINGS:
+            worker = start()
+            wait_until(lambda name=name: has_a_checkpoint(disturbed, name), f"a checkpoint of {name}")  # type: ignore[misc]
+            kill_with_its_runner(worker)
+        start().wait()
+
+    assert {job.state for job in disturbed.jobs.jobs()} == {JobState.DONE}
+    assert weights(disturbed) == weights(undisturbed)
+    assert models(disturbed) == models(undisturbed)
+    assert_one_holder_at_a_time(disturbed)
+    assert_the_report_has_them_beside_their_twin(tmp_path / "disturbed")
+
+
+def planned(place: Path) -> Home:
+    place.mkdir()
+    return Home.open(publish(STUDY, place / "home", None).home)
+
+
+def has_a_checkpoint(home: Home, name: str) -> bool:
+    job = named(home, name)
+    assert job.state is not JobState.DONE, "the fine-tuning was over before it could be disturbed"
+    return job.state is JobState.RUNNING and bool(home.jobs.checkpoints(job.id))
+
+
+def named(home: Home, name: str) -> Job:
+    return next(job for job in home.jobs.jobs() if job.name == f"alexnet-tiny/seed0/{name}")
+
+
+def weights(home: Home) -> dict[str, str]:
+    measured = {job.name: job.metrics or {} for job in home.jobs.jobs()}
+    return {name: metrics["weights_sha256"] for name, metrics in measured.items() if "weights_sha256" in metrics}
+
+
+def models(home: Home) -> dict[str, str]:
+    """The digests of the files for inference."""
+    outputs = {job.name: home.jobs.outputs(job.id) for job in home.jobs.jobs() if "/compress/" in job.name}
+    return {name: kept["model"].sha256 for name, kept in outputs.items()}
+
+
+def assert_the_report_has_them_beside_their_twin(place: Path) -> None:
+    told = orch("report", "home", "--json", cwd=place)
+    assert told.returncode == 0, told.stderr
+    rows = {row["method"]: row for row in json.loads(told.stdout)["rows"]}
+    assert set(rows) == {"float32", "slim+dynamic-int8", "twin-6ep"}
+    slim, twin, float32 = rows["slim+dynamic-int8"], rows["twin-6ep"], rows["float32"]
+    assert slim["parameters"] < 0.4 * float32["parameters"] + 1
+    assert twin["parameters"] == float32["parameters"]
+    assert slim["file_bytes"] < 0.4 * float32["file_bytes"]
+    assert slim["twin"] == "twin-6ep" and slim["against_twin"]["p"] <= 1
+    assert float32["twin"] is None and float32["against_twin"] is None
