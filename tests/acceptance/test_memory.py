@@ -18,7 +18,7 @@ test_images = 100
 shards = 2
 
 [training]
-epochs = 130
+epochs = 80
 epochs_per_visit = 1
 threads = 1
 
@@ -26,12 +26,12 @@ threads = 1
 architecture = "alexnet-tiny"
 compress = []
 """)
-WARM, LAST = 50, 250
+WARM, LAST = 50, 150
 LARGEST_GROWTH = 16 << 20
-"""Bytes over 200 jobs.  One state of this network more for each of them would be 200 MB."""
+"""Bytes over 100 jobs.  One state of this network more for each of them would be 100 MB."""
 
 
-def test_two_hundred_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
+def test_a_hundred_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
     home = Home.open(publish(STUDY, tmp_path / "home", None).home)
     with workers(home.url, tmp_path) as start:
         worker = start()

@@ -40,9 +40,8 @@ PARAMETERS = {
 }
 """Trainable and fixed weights, for ten classes."""
 EVERY = pytest.mark.parametrize("name", catalog.names())
-_ONE_OF_A_KIND = {*TINY, "alexnet-residual-small", "cct-small"}
 EACH_KIND = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in _ONE_OF_A_KIND else pytest.mark.slow) for name in catalog.names()]
+    "name", [pytest.param(name, marks=() if name in TINY else pytest.mark.slow) for name in catalog.names()]
 )
 
 

@@ -29,7 +29,7 @@ from models.training.trainer import Trainer, load_weights, network_weights
 layers = keras.layers
 
 _ONE_OF_A_KIND = {"alexnet-tiny", "alexnet-residual-small", "vit-tiny", "vit-spt-small", "cct-small"}
-_FINISHED = {"alexnet-tiny", "vit-tiny"}
+_FINISHED = {"alexnet-tiny"}
 
 
 def each(fast: Iterable[str]) -> pytest.MarkDecorator:

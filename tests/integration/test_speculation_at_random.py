@@ -113,7 +113,7 @@ class Walk:
             before = now
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_each_job_is_done_once_in_every_order_of_events(table: JobTable, backend: SettableBackend, rounds: int) -> None:
     walk = Walk(table, backend, random.Random(9))
     for number in range(rounds):

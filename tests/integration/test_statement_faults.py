@@ -202,9 +202,9 @@ def _complete(table: JobTable, lease: Lease) -> Completed:
     return table.complete(lease, [Finished(lease.job, outputs, {"step": 1})], WORKER, or_best=True)
 
 
-# The two ways take turns: with every second message each meets one of them.
+# The two ways take turns, from one message on: with every seventh one in three or four meets a cut of either way.
 @pytest.mark.parametrize(("first", "when"), enumerate(["before the server has it", "before its answer"]))
-@pytest.mark.parametrize("every", [29, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [29, pytest.param(7, marks=pytest.mark.slow)])
 def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(
     postgres: str, first: int, when: str, every: int, caplog: pytest.LogCaptureFixture
 ) -> None:
