@@ -94,7 +94,7 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
 @pytest.mark.parametrize(
     ("precision", "optimizer", "schedule"),
     [
-        # Loss scaling: of what any of them keeps besides weights, the one thing that may change how often a step is taken.
+        # Loss scaling: the one of them that may leave a step out.
         ("mixed_float16", "adamw", "cosine"),
         *(
             pytest.param(*each, marks=pytest.mark.slow)
