@@ -29,7 +29,7 @@ def planned_job(
     spec = json.loads(json.dumps(spec))
     identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
-    steps = spec["visit"]["steps"] if stage is Stage.TRAIN else 0
+    steps = spec["visit"]["steps"] if "visit" in spec else 0
     return PlannedJob(
         digest, name, stage, spec["model"], steps, spec, inputs, parents, critical_path=1, requires=requires
     )

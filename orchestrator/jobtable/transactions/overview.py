@@ -98,7 +98,8 @@ def _counts(connection: Connection) -> Counter[JobState]:
 
 
 def _trainings(connection: Connection) -> Iterator[TrainingSums]:
-    trains = and_(jobs.c.stage == Stage.TRAIN, jobs.c.planned, jobs.c.state != JobState.CANCELLED)
+    # Fine-tunings are compress jobs: to whoever waits for a model their steps are steps, too.
+    trains = and_(jobs.c.steps > 0, jobs.c.planned, jobs.c.state != JobState.CANCELLED)
     taken = case((jobs.c.state == JobState.DONE, jobs.c.steps), else_=jobs.c.step)
     running = case((jobs.c.state == JobState.RUNNING, 1), else_=0)
     sums = select(
