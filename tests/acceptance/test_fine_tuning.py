@@ -59,6 +59,7 @@ def test_fine_tunings_that_are_killed_end_in_the_same_bits(deaths: int, tmp_path
     assert weights(disturbed) == weights(undisturbed)
     assert models(disturbed) == models(undisturbed)
     assert_one_holder_at_a_time(disturbed)
+    assert set(disturbed.jobs.outputs(named(disturbed, "fine-tune/slim").id)) >= {"state", "keras"}
     assert_the_report_has_them_beside_their_twin(tmp_path / "disturbed")
 
 

@@ -7,10 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from models import datasets
+from models.architectures import catalog
 from models.compression import methods
 from models.measurement.litert import LiteRTClassifier
 from models.recipes import Recipe, Training
@@ -68,6 +70,15 @@ def test_a_method_that_needs_images_is_calibrated_on_those_of_its_shard(
     assert np.bincount(labels).tolist() == [methods.CALIBRATION_IMAGES // 10] * 10
     logits = LiteRTClassifier(Path(finished.outputs["model"]), batch=10).predict(shard.images[:10])
     assert logits.shape == (10, 10) and np.isfinite(logits).all()
+
+
+def test_the_reference_stands_beside_the_network_that_keras_loads(given: Path, tmp_path: Path) -> None:
+    finished = run("float32", given, tmp_path)
+    assert isinstance(finished, Finished)
+    pixels = datasets.load_split(given / "shard").images[:10].astype(np.float32)
+    file, network = (Path(finished.outputs[name]) for name in ("model", "keras"))
+    expected = LiteRTClassifier(file, batch=10).predict(pixels)
+    np.testing.assert_allclose(catalog.load(keras, network).predict(pixels, verbose=0), expected, atol=1e-4)
 
 
 def test_a_damaged_state_is_given_back(given: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ Without a transform it is a dense twin: what the same steps alone are worth.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,9 @@ from models.training.trainer import (
     network_weights,
 )
 from workers.runner.connection import Connection
-from workers.runner.messages import CheckpointDiscarded, Progress, RunJob, Stopped
-from workers.runner.stages import Later
-from workers.runner.stages.states import InputUnusable, provenance_of, training_digest, widths_of
+from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
+from workers.runner.stages import Later, Outcome
+from workers.runner.stages.states import InputUnusable, network_of, provenance_of, training_digest, widths_of
 from workers.runner.stages.visiting import go_through
 
 _SCORED_IMAGES = 1000
@@ -50,7 +50,9 @@ class _Start:
 
 
 def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDiscarded:
-    """Transform the network of the input `trained` and train it, with the state at the end as the output `state`.
+    """Transform the network of the input `trained` and train it.
+
+    The outputs are the `state` at the end and, unless it is a dense twin, the network as `keras`.
 
     Raises:
         InputUnusable: `trained` or `teacher` is damaged or another network's; there is no other to go back to.
@@ -62,7 +64,19 @@ def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDisc
         trainer, widths = _resumed(job, training) if job.state else _begun(job, training, images, connection)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointDiscarded(job.job, str(error))
-    return go_through(visit, trainer, images, job, provenance_of(job, training, widths), connection)
+    ended = go_through(visit, trainer, images, job, provenance_of(job, training, widths), connection)
+    if isinstance(ended, Stopped) or not job.spec["transform"]:
+        return ended
+    # Now, and not later: the next job may train the same network on.
+    path = Path(job.directory) / "model.keras"
+    network_of(trainer.state(), widths, training.architecture, training.image_shape, training.classes).save(path)
+    return lambda: _with_network(ended(), path)
+
+
+def _with_network(outcome: Outcome, path: Path) -> Outcome:
+    """What ended, with the network for those who go on in Keras."""
+    assert isinstance(outcome, Finished), "only a fine-tuning at its end has something left to do"
+    return replace(outcome, outputs={**outcome.outputs, "keras": str(path)})
 
 
 def _shards(job: RunJob) -> list[str]:

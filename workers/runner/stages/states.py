@@ -98,8 +98,15 @@ def network_at(
         StateMismatch: it is of another network.
     """
     state, made_by = checkpoint.load(path)
+    return network_of(state, widths_of(made_by), architecture, image_shape, classes), state
+
+
+def network_of(
+    state: TrainState, widths: Widths, architecture: str, image_shape: tuple[int, int, int], classes: int
+) -> Any:
+    """The float32 network of a state, as wide as it is.  Raises StateMismatch: it is another network's."""
     network = fresh_network(architecture, image_shape, classes)
-    if widths := widths_of(made_by):
+    if widths:
         network = narrowed(keras, network, widths)
     load_weights(network, inference_weights(state))
-    return network, state
+    return network
