@@ -12,8 +12,8 @@ import zstandard
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-_ZSTD_LEVEL = 19
-"""The highest that needs no more memory to decompress than lower ones."""
+_ZSTD_LEVEL = 16
+"""Of pruned weights, float32 or int8, level 19 takes twice as long and leaves 2 to 4 % more."""
 
 
 @dataclass(frozen=True)
