@@ -152,6 +152,14 @@ def _entry(value: Any) -> Any:
     return {"method": value}
 
 
+class DistilSection(_Section):
+    """`[models.distil]`: whom a model follows from its first step on."""
+
+    teacher: Name
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+    soft_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
 class ModelSection(_Section):
     """One `[[models]]`: an architecture, what is changed of its recipe, and how it is compressed."""
 
@@ -162,6 +170,7 @@ class ModelSection(_Section):
         default=("float32",), validate_default=True
     )
     recipe: RecipeChanges = RecipeChanges()
+    distil: DistilSection | None = None
 
     @property
     def resulting_recipe(self) -> Recipe:
@@ -274,9 +283,11 @@ class Study(_Section):
     @model_validator(mode="after")
     def _teachers_come_first(self) -> Self:
         for number, model in enumerate(self.models):
-            before = [each.name for each in self.models[: number + 1]]
-            for teacher in (entry.teacher for entry in model.compress):
-                if teacher is not None and teacher not in before:
+            above = [each.name for each in self.models[:number]]
+            fine_tuned = [(entry.teacher, [*above, model.name]) for entry in model.compress if entry.teacher]
+            trained = [(model.distil.teacher, above)] if model.distil else []
+            for teacher, known in (*fine_tuned, *trained):
+                if teacher not in known:
                     raise ValueError(
                         f"the teacher {teacher!r} of {model.name!r} is not among the models that stand above it"
                     )
@@ -371,6 +382,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "training": TrainingSection,
     "models": ModelSection,
     "compress": CompressSection,
+    "distil": DistilSection,
     "benchmark": BenchmarkSection,
     "leases": LeasesSection,
     "recipe": RecipeChanges,

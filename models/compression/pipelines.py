@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.compression import methods
+from models.pruning import CannotPrune, Pruning
 
 EPOCHS = 2
 """How long a fine-tuning is, in passes over the training images, where nothing else is said."""
@@ -159,7 +160,14 @@ def _check_keys(method: str, kinds: tuple[str, ...], options: Mapping[str, Any],
 
 
 def _options_of(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(shares := options.get("sparsity"), Mapping) and "layers" not in options:
+        options = {**options, "layers": tuple(shares)}
     chosen = {key: options.get(key, KINDS[kind].defaults.get(key)) for key in KINDS[kind].keys}
     if kind == "slim" and chosen["keep_parameters"] is chosen["keep_multiply_adds"] is None:
         chosen["keep_parameters"] = KEEP_PARAMETERS
+    if kind == "prune":
+        try:
+            Pruning.from_dict(chosen)
+        except CannotPrune as error:
+            raise UnknownPipeline(str(error).removesuffix(".")) from None
     return chosen

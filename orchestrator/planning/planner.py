@@ -79,7 +79,7 @@ def _model_jobs(
     last_jobs: dict[str, PlannedJob],
 ) -> Iterator[PlannedJob]:
     """The last training jobs of the models above are known by name, for those that they teach; this one's is added."""
-    visits = _Visits.planned(study, description, model, seed)
+    visits = _Visits.planned(study, description, model, seed, last_jobs)
     trained = list(visits.average() if study.training.mode == "average" else visits.relay())
     yield from trained
     last_jobs[model.name] = trained[-1]
@@ -102,9 +102,18 @@ class _Visits:
     training: Training
     steps: Sequence[int]
     """The steps of a visit to each shard."""
+    teacher: PlannedJob | None
+    """The last job of the model that this one follows."""
 
     @classmethod
-    def planned(cls, study: Study, description: datasets.Description, model: ModelSection, seed: int) -> _Visits:
+    def planned(
+        cls,
+        study: Study,
+        description: datasets.Description,
+        model: ModelSection,
+        seed: int,
+        last_jobs: Mapping[str, PlannedJob],
+    ) -> _Visits:
         recipe = model.resulting_recipe
         sizes = shard_sizes(train_images(study, description), study.shards)
         steps = [recipe.steps_per_epoch(size) * study.training.epochs_per_visit for size in sizes]
@@ -119,7 +128,8 @@ class _Visits:
             description.image_shape,
             total_steps=rounds * steps_per_round,
         )
-        return cls(study, description, model, training, steps)
+        teacher = last_jobs[model.distil.teacher] if model.distil else None
+        return cls(study, description, model, training, steps, teacher)
 
     def relay(self) -> Iterator[PlannedJob]:
         """One chain: for each round, for each shard, one visit, each from the state that the one before left."""
@@ -169,8 +179,8 @@ class _Visits:
         return planned_job(
             f"{self.model.name}/seed{self.training.seed}/train/r{round_:02d}.s{shard}",
             Stage.TRAIN,
-            spec={**self._spec(round_), "shard": shard, "visit": dataclasses.asdict(visit), **more},
-            inputs={"shard": self._shard(shard), **states},
+            spec={**self._spec(round_), "shard": shard, "visit": dataclasses.asdict(visit), **self._distil, **more},
+            inputs={"shard": self._shard(shard), **states, **_state_of(self.teacher, "teacher")},
             requires=self._requires,
         )
 
@@ -192,6 +202,14 @@ class _Visits:
             inputs={"shard": self._shard(0), **states, **_state_of(previous, "previous")},
             requires=self._requires,
         )
+
+    @property
+    def _distil(self) -> dict[str, Any]:
+        """What a visit is told of its teacher, whose name decides nothing."""
+        if self.model.distil is None or self.teacher is None:
+            return {}
+        architecture = self.teacher.spec["training"]["architecture"]
+        return {"distil": {**self.model.distil.model_dump(), "teacher": architecture}}
 
     def _outer(self) -> dict[str, Any]:
         section = self.study.training

@@ -441,6 +441,17 @@ def test_the_states_of_a_round_are_handed_back_when_all_that_read_them_are_done(
     assert kept == {"alexnet-tiny/seed0/merge/r01"}
 
 
+def test_the_end_of_a_teachers_training_is_kept_when_its_pupils_are_done(table: JobTable) -> None:
+    models = SMALL[SMALL.index("[[models]]") : SMALL.index("[benchmark]")].replace('["float32", "float16"]', "[]")
+    pupil = f'{models}name = "pupil"\ndistil = {{ teacher = "alexnet-tiny" }}\n'
+    text = f"{SMALL[: SMALL.index('[[models]]')]}{models}{pupil}{SMALL[SMALL.index('[benchmark]') :]}"
+    plan = make_plan(Study.parse(text))
+    table.publish(plan, data_of(plan))
+    finish_everything(table)
+    kept = {job.name for job in table.jobs() if "state" in table.outputs(job.id)}
+    assert kept == {"alexnet-tiny/seed0/train/r01.s1", "pupil/seed0/train/r01.s1"}
+
+
 def test_planning_the_same_again_changes_nothing(table: JobTable, small_plan: Plan) -> None:
     lease = claimed(table)
     change = table.publish(small_plan)

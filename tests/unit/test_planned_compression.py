@@ -88,6 +88,16 @@ def test_a_pupil_reads_the_last_state_of_its_teacher() -> None:
     assert job.spec["transform"]["teacher"] == "alexnet-tiny"
 
 
+def test_a_model_that_follows_another_waits_for_the_end_of_its_training() -> None:
+    models = SMALL[SMALL.index("[[models]]") : SMALL.index("[benchmark]")]
+    pupil = f'{models}name = "pupil"\ndistil = {{ teacher = "alexnet-tiny", temperature = 2.0 }}\n'
+    jobs = make_plan(Study.parse(SMALL.replace(models, models + pupil))).jobs
+    taught = [job for job in jobs if job.name.startswith("pupil/seed0/train/")]
+    last = [job for job in jobs if job.name.startswith("alexnet-tiny/seed0/train/")][-1]
+    assert {job.inputs["teacher"].job for job in taught} == {last.id}
+    assert taught[0].spec["distil"] == {"teacher": "alexnet-tiny", "temperature": 2.0, "soft_share": 0.5}
+
+
 @pytest.mark.parametrize(
     ("entries", "sentence"),
     [
@@ -97,6 +107,7 @@ def test_a_pupil_reads_the_last_state_of_its_teacher() -> None:
         ('{ method = "distil", teacher = "x" }', "the teacher 'x' of 'alexnet-tiny' is not among the models"),
         ('"slim", { method = "slim", epochs = 4 }', "two entries are called 'slim'"),
         ('{ method = "slim", name = "twin-x" }', "'twin-x' is what a dense twin may be called"),
+        ('{ method = "prune", sparsity = { dense = 0.9 }, layers = ["conv"] }', "there is a sparsity for 'dense'"),
         ('"prune+slim"', "models[0].compress[0] = 'prune+slim' is not allowed"),
     ],
 )

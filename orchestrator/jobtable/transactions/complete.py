@@ -162,15 +162,21 @@ def _read_states(lease: Lease) -> bool:
 def _drop_states_before(connection: Connection, job: str) -> tuple[Artifact, ...]:
     """States of parents that only trainings and merges read, all of which are done: the middle is not kept.
 
-    The end of a training has children of other stages (and may get more when the study is edited): it stays.
+    The end of a training has children of other stages, or of a model that it teaches (and may get more when the study
+    is edited): it stays.
     """
-    child = jobs.alias("child")
+    child, parent, own = jobs.alias("child"), jobs.alias("parent"), jobs.alias("own")
     still_read = exists().where(
         edges.c.parent == outputs.c.job,
         child.c.id == edges.c.child,
         (child.c.state != JobState.DONE) | child.c.stage.not_in(_READS_STATES_ONCE),
     )
-    parents = select(edges.c.parent).where(edges.c.child == job)
+    parents = (
+        select(edges.c.parent)
+        .join(parent, parent.c.id == edges.c.parent)
+        .join(own, own.c.id == edges.c.child)
+        .where(edges.c.child == job, parent.c.model == own.c.model)
+    )
     finished = and_(outputs.c.job.in_(parents), outputs.c.name == "state", ~still_read)
     rows = connection.execute(select(outputs).where(finished)).all()
     for row in rows:

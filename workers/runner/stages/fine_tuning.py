@@ -18,6 +18,7 @@ from models.compression.channel_spaces import Widths
 from models.compression.narrowing import narrowed_builder
 from models.compression.slimming import slim
 from models.datasets import Split
+from models.pruning import TWO_OF_FOUR, Pruning
 from models.recipes import Training, Visit
 from models.runtime import precision
 from models.training import checkpoint
@@ -33,7 +34,14 @@ from models.training.trainer import (
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later, Outcome
-from workers.runner.stages.states import InputUnusable, network_of, provenance_of, training_digest, widths_of
+from workers.runner.stages.states import (
+    InputUnusable,
+    network_of,
+    provenance_of,
+    teacher_of,
+    training_digest,
+    widths_of,
+)
 from workers.runner.stages.visiting import go_through
 
 _SCORED_IMAGES = 1000
@@ -57,6 +65,7 @@ def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDisc
     Raises:
         InputUnusable: `trained` or `teacher` is damaged or another network's; there is no other to go back to.
         CannotSlim: the network cannot be made as small as is asked for.
+        CannotPrune: nothing of the network can be pruned as is asked for.
     """
     training, visit = Training.from_dict(job.spec["training"]), Visit(**job.spec["visit"])
     images = datasets.joined([datasets.load_split(Path(job.inputs[name])) for name in _shards(job)])
@@ -95,7 +104,7 @@ def _resumed(job: RunJob, training: Training) -> tuple[Trainer, Widths]:
     if made_by.get("training") != training_digest(training):
         raise StateMismatch("The state is of another training: another recipe, seed, or length.")
     widths = widths_of(made_by)
-    trainer = _trainer(training, widths)
+    trainer = _trainer(job, training, widths)
     trainer.restore(state)
     return trainer, widths
 
@@ -104,7 +113,7 @@ def _begun(job: RunJob, training: Training, images: Split, connection: Connectio
     try:
         state, made_by = checkpoint.load(Path(job.inputs["trained"]))
         start = _transformed(job, training, state, widths_of(made_by), images, connection)
-        trainer = _trainer(training, start.widths)
+        trainer = _trainer(job, training, start.widths)
         load_weights(trainer.model, start.weights)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         raise InputUnusable(f"The input 'trained' cannot be fine-tuned: {error}") from error
@@ -133,6 +142,21 @@ def _transformed(
     return _Start(slimmed.widths, network_weights(slimmed.network))
 
 
-def _trainer(training: Training, widths: Widths) -> Trainer:
-    build = narrowed_builder(catalog.get(training.architecture).build, widths)
-    return Trainer(training, build=build, precision=precision())
+def _trainer(job: RunJob, training: Training, widths: Widths) -> Trainer:
+    transform = job.spec["transform"] or {}
+    return Trainer(
+        training,
+        build=narrowed_builder(catalog.get(training.architecture).build, widths),
+        precision=precision(),
+        pruning=_pruning(transform),
+        teacher=teacher_of(job, transform, training) if transform.get("method") == "distil" else None,
+    )
+
+
+def _pruning(transform: Mapping[str, Any]) -> Pruning | None:
+    match transform.get("method"):
+        case "prune":
+            return Pruning.from_dict({"sparsity": transform["sparsity"], "layers": transform["layers"]})
+        case "prune-2:4":
+            return Pruning.from_dict({"pattern": TWO_OF_FOUR, "layers": transform["layers"]})
+    return None

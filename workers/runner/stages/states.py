@@ -21,6 +21,7 @@ from models.failures import PermanentFailure
 from models.recipes import Training
 from models.runtime import device_description, precision
 from models.training import checkpoint
+from models.training.distillation import Teacher
 from models.training.trainer import (
     StateMismatch,
     Trainer,
@@ -110,3 +111,20 @@ def network_of(
         network = narrowed(keras, network, widths)
     load_weights(network, inference_weights(state))
     return network
+
+
+def teacher_of(job: RunJob, told: Mapping[str, Any], training: Training) -> Teacher:
+    """The trained network of the job's input `teacher`, with what the spec says of it.
+
+    Args:
+        told: the teacher's architecture as `teacher`, its `temperature` and its `soft_share` of the loss.
+
+    Raises:
+        InputUnusable: the state is damaged or another network's; there is no other to go back to.
+        CannotTeach: it was trained on other images.
+    """
+    try:
+        network, _ = network_at(Path(job.inputs["teacher"]), told["teacher"], training.image_shape, training.classes)
+    except (checkpoint.CheckpointDamaged, StateMismatch) as error:
+        raise InputUnusable(f"The input 'teacher' is no teacher: {error}") from error
+    return Teacher(network, told["temperature"], told["soft_share"])

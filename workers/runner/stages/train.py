@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from pathlib import Path
 
 from models import datasets
@@ -13,11 +14,13 @@ from models.training.trainer import StateMismatch, Trainer, TrainState
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, RunJob, Stopped
 from workers.runner.stages import Later
-from workers.runner.stages.states import first_state, input_state, provenance_of, training_digest
+from workers.runner.stages.states import first_state, input_state, provenance_of, teacher_of, training_digest
 from workers.runner.stages.visiting import go_through
 
-_kept: dict[Training, Trainer] = {}
-"""The network of the job before: the next job of its chain need not build and compile it again."""
+_Key = tuple[Training, str]
+_kept: dict[_Key, Trainer] = {}
+"""The network of the job before, by its training and its teacher's file: the next job of its chain need not build and
+compile it again."""
 _shards = functools.lru_cache(maxsize=8)(datasets.load_split)
 """A chain comes back to each of its shards in every round."""
 
@@ -41,7 +44,7 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
         StateMismatch: it is of another training, or of another part of this one.
     """
     if job.follows is not None:
-        return _going_on(training, visit)
+        return _going_on(_key(job, training), visit)
     restored, made_by = checkpoint.load(Path(job.state)) if job.state else (None, {})
     if restored and made_by.get("training") != training_digest(training):
         raise StateMismatch("The state is of another training: another recipe, seed, or length.")
@@ -49,15 +52,17 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
         raise StateMismatch(
             f"The state is at step {restored.step}; this visit goes from step {visit.first_step} to {visit.last_step}."
         )
-    trainer = _kept.pop(training, None) if restored else None
+    trainer = _kept.pop(_key(job, training), None) if restored else None
     _kept.clear()
     if trainer is None:
-        trainer = Trainer(training, precision=precision())
+        told = job.spec.get("distil")
+        teacher = teacher_of(job, told, training) if told else None
+        trainer = Trainer(training, precision=precision(), teacher=teacher)
     if "averaging" in job.spec and (restored is None or restored.step == visit.first_step):
         restored = _begun(job, training, visit, restored)
     if restored:
         trainer.restore(restored)
-    _kept[training] = trainer
+    _kept[_key(job, training)] = trainer
     return trainer
 
 
@@ -71,9 +76,13 @@ def _begun(job: RunJob, training: Training, visit: Visit, merged: TrainState | N
     return averaging.begin_visit(first_state(training), merged, own, seed=training.seed, shard=job.spec["shard"])
 
 
-def _going_on(training: Training, visit: Visit) -> Trainer:
+def _key(job: RunJob, training: Training) -> _Key:
+    return training, json.dumps([job.spec.get("distil"), job.inputs.get("teacher")])
+
+
+def _going_on(key: _Key, visit: Visit) -> Trainer:
     """The network as the job before has just left it in memory."""
-    trainer = _kept.get(training)
+    trainer = _kept.get(key)
     if trainer is None or trainer.step != visit.first_step:
         raise StateMismatch("The job before did not come to its end here.")
     return trainer
