@@ -67,7 +67,7 @@ def init(
     file: Annotated[Path, typer.Argument(help="The study file to write.")] = Path("study.toml"),
     preset: Annotated[
         str,
-        typer.Option(help="tiny: two CPU cores, two minutes. paper: AlexNet and ViT. strong: the best recipes."),
+        typer.Option(help="tiny: minutes on two cores. paper, paper-cpu: AlexNet and ViT. strong: the best recipes."),
     ] = "tiny",
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.files import replace_file
 from orchestrator.errors import UsageError
 
-NAMES = ("tiny", "paper", "strong")
+NAMES = ("tiny", "paper", "paper-cpu", "strong")
 
 
 def text(name: str) -> str:
