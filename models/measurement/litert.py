@@ -68,7 +68,7 @@ class LiteRTClassifier:
     def _run_once(self, shape: tuple[int, ...]) -> None:
         """Plan memory for this batch and run it: some shapes are only known, and some faults only seen, then."""
         # What `run` measures before anything was predicted, too: on zeros a kernel could take a short cut.
-        pixels = np.random.default_rng(0).integers(0, 256, shape)
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         try:
             self._interpreter.resize_tensor_input(self._input["index"], shape)
             self._interpreter.allocate_tensors()

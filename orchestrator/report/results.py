@@ -70,6 +70,12 @@ class Row:
     latency_ms: Latency
     speedup: float | None
     """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
+    images_per_second: float | None
+    """The batch over p50."""
+    peak_memory_bytes: int | None
+    """What the network added at most to a process that loads it and classifies one batch; older workers: None."""
+    memory_before_bytes: int | None
+    """What that process had before: Python, NumPy and the runtime."""
     parameters: int | None
     parameters_bytes: int | None
     """The parameters as float32, whatever the file has of them."""
@@ -269,6 +275,9 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], against: Pa
             against_float32=against,
             latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
             speedup=number(latency, "speedup"),
+            images_per_second=_images_per_second(latency),
+            peak_memory_bytes=integer(latency, "peak_memory_bytes"),
+            memory_before_bytes=integer(latency, "memory_before_bytes"),
             parameters=integer(sizes, "parameters"),
             parameters_bytes=integer(sizes, "parameters_bytes"),
             multiply_adds=integer(sizes, "multiply_adds"),
@@ -280,6 +289,11 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], against: Pa
             weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),
         )
+
+
+def _images_per_second(latency: Mapping[str, Any]) -> float | None:
+    batch, p50 = integer(latency, "batch"), number(latency, "p50")
+    return 1000 * batch / p50 if batch and p50 else None
 
 
 def _row_order(row: Row) -> tuple[Any, ...]:

@@ -95,3 +95,8 @@ def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(measured: Measured
 
 def test_two_methods_are_measured_on_the_same_images(measured: Measured) -> None:
     assert predictions_of(measured, "float16").test_set == predictions_of(measured, "float32").test_set
+
+
+def test_a_benchmark_says_what_memory_the_network_takes_beside_the_process(measured: Measured) -> None:
+    latency = measured("float32", "float32")
+    assert 0 < latency["peak_memory_bytes"] < latency["memory_before_bytes"], "alexnet-tiny is small beside NumPy"

@@ -1,4 +1,4 @@
-"""A benchmark job: it measures accuracy on the test set, and latency beside the float32 reference in one process."""
+"""A benchmark job: accuracy on the test set, latency beside the float32 reference in one process, and peak memory."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ from typing import Any
 import numpy as np
 
 from models import datasets, predictions
+from models.measurement import memory
 from models.measurement.evaluation import accuracy, label_ranks
 from models.measurement.latency import Latency, measure
 from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.measurement.memory import PeakMemory
 from models.predictions import Predictions
 from models.runtime import device_description
+from orchestrator.installation import own_packages
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, Progress, RunJob, Stopped
 
 _IMAGES_AT_A_TIME = 250
 """How many images are classified between two looks at whether to stop; the accuracy does not depend on it."""
+
+_CHILD = own_packages.command(memory.__name__)
 
 
 def run(job: RunJob, connection: Connection) -> Finished | Stopped:
@@ -32,6 +37,7 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         UnusableModel: the network, or its reference, is no classifier of the test images.
     """
     test = datasets.load_split(Path(job.inputs["test"]))
+    model = Path(job.inputs["model"])
     ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
     chunks = -(-len(test) // _IMAGES_AT_A_TIME)
     job_steps = chunks + len(ways)
@@ -49,7 +55,8 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         connection.progress(
             Progress(job.job, chunks + done, job_steps, note=f"latency, batch {batch}, {threads} threads")
         )
-        latencies.append(_row(job, batch, threads, _latency(job, test, batch, threads)))
+        row = _row(job, batch, threads, _latency(job, test, batch, threads))
+        latencies.append({**row, **_memory(memory.measure(_CHILD, model, batch=batch, threads=threads))})
 
     every = np.concatenate(logits)
     right = accuracy(every, test.labels)
@@ -115,3 +122,10 @@ def _row(job: RunJob, batch: int, threads: int, latency: Latency) -> dict[str, f
         "runs": latency.runs,
         "speedup": latency.speedup if _is_compared(job) else None,
     }
+
+
+def _memory(measured: PeakMemory | None) -> dict[str, int]:
+    """Bytes; nothing where the system does not tell."""
+    if measured is None:
+        return {}
+    return {"peak_memory_bytes": measured.network, "memory_before_bytes": measured.before}
