@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from models import datasets
+from models.architectures import catalog
 from models.compression import methods
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
@@ -286,3 +287,16 @@ def test_more_shards_than_images_of_a_class_are_a_warning() -> None:
     (warning,) = make_plan(Study.parse(SMALL), rare).warnings
     assert warning.startswith("shards = 2 is more than the 1 training images of the smallest class")
     assert make_plan(Study.parse(SMALL)).warnings == ()
+
+
+@pytest.mark.parametrize("architecture", catalog.names())
+def test_a_plan_says_what_static_int8_costs_a_transformer(architecture: str) -> None:
+    study = edited('"float16"]', '"static-int8"]')
+    (model,) = study.models
+    study = study.model_copy(update={"models": (model.model_copy(update={"architecture": architecture}),)})
+    warnings = make_plan(study).warnings
+    if architecture.startswith(("vit", "cct")):
+        (warning,) = warnings
+        assert "static-int8 costs transformers points of accuracy" in warning
+    else:
+        assert warnings == ()
