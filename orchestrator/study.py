@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from models import datasets
+from models import datasets, inference_runtimes
 from models.architectures import catalog
 from models.compression import methods
 from models.recipes import Augmentation, Recipe
@@ -51,6 +51,12 @@ def _known_architecture(name: str) -> str:
 def _known_method(name: str) -> str:
     if not methods.is_known(name):
         raise ValueError(f"allowed are {_listed(methods.names())}")
+    return name
+
+
+def _known_runtime(name: str) -> str:
+    if name not in inference_runtimes.names():
+        raise ValueError(f"allowed are {_listed(inference_runtimes.names())}")
     return name
 
 
@@ -161,19 +167,23 @@ class TrainingSection(_Section):
 
 
 class BenchmarkSection(_Section):
-    """`[benchmark]`: at which batch sizes and numbers of threads latency is measured."""
+    """`[benchmark]`: at which batch sizes and numbers of threads latency is measured, and in which runtimes."""
 
     batch_sizes: tuple[PositiveInt, ...] = Field(default=(1, 32), min_length=1)
     threads: tuple[PositiveInt, ...] = Field(default=(1, 2), min_length=1)
+    runtimes: tuple[Annotated[str, AfterValidator(_known_runtime)], ...] = Field(
+        default=(inference_runtimes.LITERT,), min_length=1
+    )
+    """What runs the networks; each is given those that it can be, and compared with its own float32."""
 
-    @field_validator("batch_sizes", "threads", mode="before")
+    @field_validator("batch_sizes", "threads", "runtimes", mode="before")
     @classmethod
     def _a_list(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("batch_sizes", "threads")
+    @field_validator("batch_sizes", "threads", "runtimes")
     @classmethod
-    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(value))
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from models import inference_runtimes
 from models.architectures import catalog
 from models.datasets import Description
 from orchestrator.errors import StudyError
+from orchestrator.report.wording import listed
 from orchestrator.study import ModelSection, Study
 
 MOST_JOBS = 1_000_000
@@ -43,6 +45,7 @@ def doubts(study: Study, description: Description) -> Iterator[str]:
             if pixels >= side:
                 yield f"{model.name}: {key} = {pixels} can leave nothing of an image that has {side} pixels on a side."
         yield from _costs(model)
+        yield from _left_out(study, model)
 
 
 def _costs(model: ModelSection) -> Iterator[str]:
@@ -52,6 +55,17 @@ def _costs(model: ModelSection) -> Iterator[str]:
             f"{model.name}: static-int8 costs transformers points of accuracy (5.4 of vit-tiny's 42.9 after a short "
             "training, where dynamic-int8 cost 0.1) and runs slower than dynamic-int8."
         )
+
+
+def _left_out(study: Study, model: ModelSection) -> Iterator[str]:
+    """The methods that a runtime cannot be given."""
+    for runtime in map(inference_runtimes.get, study.benchmark.runtimes):
+        left_out = [method for method in model.compress if not runtime.runs(method)]
+        if left_out:
+            yield (
+                f"{model.name}: {runtime.title} cannot be given {listed(left_out)}, so there it measures "
+                f"{listed([method for method in model.compress if runtime.runs(method)]) or 'nothing'}."
+            )
 
 
 def _check_jobs(study: Study) -> None:

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import datasets
+from models import datasets, inference_runtimes
 from models.architectures import catalog
 from models.compression import methods
+from models.inference_runtimes import Runtime
 from models.recipes import Training, Visit
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
@@ -103,7 +104,8 @@ def _model_jobs(
         yield compressed[method]
     for method, job in compressed.items():
         # Without float32 there is nothing to compare with: a network that is its own reference says so.
-        yield _benchmark(study, description, model, seed, method, job, compressed.get("float32", job))
+        reference = compressed.get("float32", job)
+        yield from _benchmarks(study, description, model, seed, method, last, job, reference)
 
 
 @dataclass(frozen=True)
@@ -270,6 +272,25 @@ def _compress(
     )
 
 
+def _benchmarks(
+    study: Study,
+    description: datasets.Description,
+    model: ModelSection,
+    seed: int,
+    method: str,
+    trained: PlannedJob,
+    compressed: PlannedJob,
+    reference: PlannedJob,
+) -> Iterator[PlannedJob]:
+    """One for each of the study's runtimes that can be given a network of this method."""
+    for name in study.benchmark.runtimes:
+        runtime = inference_runtimes.get(name)
+        if name == inference_runtimes.LITERT:
+            yield _benchmark(study, description, model, seed, method, compressed, reference)
+        elif runtime.runs(method):
+            yield _benchmark_of_state(study, description, model, seed, method, runtime, trained)
+
+
 def _benchmark(
     study: Study,
     description: datasets.Description,
@@ -294,6 +315,35 @@ def _benchmark(
             "reference": InputRef("model", reference.id),
             "test": InputRef(test_name(study, description)),
         },
+    )
+
+
+def _benchmark_of_state(
+    study: Study,
+    description: datasets.Description,
+    model: ModelSection,
+    seed: int,
+    method: str,
+    runtime: Runtime,
+    trained: PlannedJob,
+) -> PlannedJob:
+    """In a runtime that is given a Keras network: the worker builds it, and its float32 reference, of the state."""
+    threads = (study.training.threads,) if runtime.process_threads else study.benchmark.threads
+    return _job(
+        f"{model.name}/seed{seed}/benchmark/{method}/{runtime.name}",
+        Stage.BENCHMARK,
+        spec={
+            "model": model.name,
+            "seed": seed,
+            "method": method,
+            "runtime": runtime.name,
+            "batch_sizes": study.benchmark.batch_sizes,
+            "threads": threads,
+            "architecture": model.architecture,
+            "classes": len(description.classes),
+            "image_shape": description.image_shape,
+        },
+        inputs={"state": InputRef("state", trained.id), "test": InputRef(test_name(study, description))},
     )
 
 

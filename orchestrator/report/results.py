@@ -83,6 +83,7 @@ class Row:
     """Of one image, from the network's graph."""
     weights_bytes: int | None
     file_bytes: int | None
+    """Of the file that the runtime loads; None where it was given a network and no file."""
     compressed_bytes: int | None
     compression: str | None
     """What the file was compressed with for that."""
@@ -212,9 +213,7 @@ def _rows(dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictio
     sizes = {_subject(job): job.metrics or {} for job in done if job.stage is Stage.COMPRESS}
     benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
     against = _against_reference(benchmarks, predictions)
-    rows = [
-        row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}), against.get(job.id))
-    ]
+    rows = [row for job in benchmarks for row in _rows_of(dataset, job, _weighed(job, sizes), against.get(job.id))]
     compared = _compared(jobs)
     honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
     return tuple(sorted(honest, key=_row_order))
@@ -234,6 +233,13 @@ def _against_reference(benchmarks: Sequence[Job], predictions: Mapping[str, Pred
 def _group(benchmark: Job) -> tuple[str, int, Bench]:
     model, seed, _ = _subject(benchmark)
     return model, seed, _bench(benchmark.metrics or {})
+
+
+def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the network weighs that was measured: its LiteRT file, or what another runtime was given instead."""
+    if "runtime" in benchmark.spec:
+        return benchmark.metrics or {}
+    return sizes.get(_subject(benchmark), {})
 
 
 def _bench(metrics: Mapping[str, Any]) -> Bench:

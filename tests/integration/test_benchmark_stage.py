@@ -15,7 +15,8 @@ from models import datasets
 from models.architectures import catalog
 from models.compression.compressed_model import compress
 from models.failures import PermanentFailure
-from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.measurement.classifier import UnusableModel
+from models.measurement.litert import LiteRTClassifier
 from models.predictions import Predictions
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection

@@ -49,3 +49,14 @@ def input_state(job: RunJob, name: str, training: Training, training_step: int) 
     if state.step != training_step:
         raise InputUnusable(f"The input {name!r} is at step {state.step}, not {training_step}; plan the study again.")
     return state
+
+
+def trained_state(job: RunJob) -> TrainState:
+    """The last state of a training, which a job has as its input `state`.
+
+    Raises:
+        CheckpointDamaged: it is no whole file of a state.
+    """
+    assert job.state is not None, "a job that rebuilds a network has the last state of a training as its input"
+    state, _ = checkpoint.load(Path(job.state))
+    return state
