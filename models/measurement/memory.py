@@ -33,7 +33,7 @@ class PeakMemory:
 
     @property
     def network(self) -> int:
-        """What the network took: the weights, the memory planned for its activations, and the batch."""
+        """What the network took: weights, activations, the batch, and LiteRT itself once it has a network to run."""
         return self.peak - self.before
 
 
