@@ -23,12 +23,10 @@ class MissingRuntime(Exception):
 
 
 def require() -> None:
-    """Raises MissingRuntime, in one sentence that says what to install, unless all of the packages are here."""
+    """Raises MissingRuntime, which names them, unless all of the packages are here."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        raise MissingRuntime(
-            f"ONNX Runtime needs {' and '.join(missing)}, not installed here: pip install 'orch-train[onnx]'."
-        )
+        raise MissingRuntime(f"ONNX Runtime cannot be measured without {' and '.join(missing)}")
 
 
 def export(network: Any, path: Path) -> None:

@@ -27,6 +27,7 @@ from models.predictions import Predictions
 from models.recipes import Recipe, Training
 from models.training import checkpoint
 from models.training.trainer import Trainer, fresh_network, inference_weights, load_weights, weights_digest
+from orchestrator.installation import distribution
 from orchestrator.planning.planner import make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
@@ -116,7 +117,10 @@ def test_a_worker_without_the_packages_leaves_the_benchmark_to_others(
     monkeypatch.setattr(onnx_runtime, "find_spec", lambda name: None if name == "tf2onnx" else object())
     ending = run(order("float32", "onnxruntime", given, tmp_path))
     assert isinstance(ending, Unsuitable)
-    assert ending.reason == "ONNX Runtime needs tf2onnx, not installed here: pip install 'orch-train[onnx]'."
+    assert ending.reason == (
+        "ONNX Runtime cannot be measured without tf2onnx; install Orch's onnx part: "
+        f"pip install '{distribution.requirement('onnx')}'."
+    )
 
 
 def classifiers(network: Any, directory: Path, batch: int) -> list[Classifier]:

@@ -20,6 +20,7 @@ from models.measurement.onnx_runtime import MissingRuntime
 from models.predictions import Predictions
 from models.training.checkpoint import CheckpointDamaged
 from models.training.trainer import StateMismatch
+from orchestrator.installation import distribution
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped, Unsuitable
 from workers.runner.stages.measured_networks import MeasuredNetwork, open_network
@@ -42,7 +43,8 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped | CheckpointD
     except (CheckpointDamaged, StateMismatch) as error:
         return CheckpointDiscarded(job.job, str(error))
     except MissingRuntime as error:
-        return Unsuitable(job.job, str(error))
+        onnx = distribution.requirement("onnx")
+        return Unsuitable(job.job, f"{error}; install Orch's onnx part: pip install '{onnx}'.")
     return _measured(job, connection, test, network)
 
 
