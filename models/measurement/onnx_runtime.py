@@ -26,7 +26,7 @@ def require() -> None:
     """Raises MissingRuntime, which names them, unless all of the packages are here."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        raise MissingRuntime(f"ONNX Runtime cannot be measured without {' and '.join(missing)}")
+        raise MissingRuntime(f"ONNX Runtime cannot be measured without {', '.join(missing)}")
 
 
 def export(network: Any, path: Path) -> None:

@@ -136,6 +136,10 @@ def test_a_plan_says_what_a_runtime_leaves_out() -> None:
     assert in_runtimes("litert", "tensorflow").warnings == ()
     (warning,) = in_runtimes("litert", "onnxruntime").warnings
     assert warning == "alexnet-tiny: ONNX Runtime cannot be given float16, so there it measures float32."
+    study = edited('["float32", "float16"]', '["float16"]').model_dump()
+    study["benchmark"]["runtimes"] = ("onnxruntime",)
+    (warning,) = make_plan(Study.model_validate(study)).warnings
+    assert warning.endswith("cannot be given float16, so there it measures nothing.")
 
 
 @pytest.mark.parametrize("key", ['outer = "nesterov"', "outer_learning_rate = 0.5", 'inner_optimizer = "reset"'])
