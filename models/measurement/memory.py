@@ -1,4 +1,4 @@
-"""The peak memory of one LiteRT file, each time in a process of its own.
+"""The peak memory of one LiteRT or ONNX file, each time in a process of its own.
 
 A process that has computed anything else has its own peak behind it, and memory that it gave back and gets again.
 `main` is the child, which loads the file and classifies one batch, and nothing else; `measure` starts it.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from models.measurement.classifier import Classifier
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -27,21 +29,22 @@ class PeakMemory:
     """Resident bytes of a process that does nothing but classify."""
 
     before: int
-    """With Python, NumPy and LiteRT loaded, and no network."""
+    """With Python, NumPy and the runtime loaded, and no network."""
     peak: int
     """The most that were resident while the network was loaded and classified one batch."""
 
     @property
     def network(self) -> int:
-        """What the network took: weights, activations, the batch, and LiteRT itself once it has a network to run."""
+        """What the network took: weights, activations, the batch, and what the runtime takes for itself then."""
         return self.peak - self.before
 
 
 def measure(command: Sequence[str], path: Path, *, batch: int = 1, threads: int = 1) -> PeakMemory | None:
-    """The peak of a process that loads the LiteRT file at `path` and classifies one batch of random images.
+    """The peak of a process that loads the file at `path` and classifies one batch of random images.
 
     Args:
         command: what runs `main` of this module in another Python; arguments follow it.
+        path: a LiteRT file, or an ONNX file if it ends in `.onnx`.
 
     Returns:
         None where the system does not tell (it is the kernel of Linux that does).
@@ -65,17 +68,28 @@ def measure(command: Sequence[str], path: Path, *, batch: int = 1, threads: int 
 
 def main() -> None:
     """Print the two figures of a file, a batch size and a number of threads as JSON; null where there are none."""
-    # Here, so that whoever starts this process need not have LiteRT.
-    from models.measurement.litert import LiteRTClassifier
-
     path, batch, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    classifier = _classifier(path)
     # Loading the libraries may have taken more for a moment than they keep: the network would hide below that.
     with suppress(OSError):
         _CLEAR.write_text(_RESET_PEAK)
     before = _peak()
-    LiteRTClassifier(path, batch=batch, threads=threads)
+    classifier(path, batch=batch, threads=threads)
     peak = _peak()
     print(json.dumps(None if before is None or peak is None else {"before": before, "peak": peak}))
+
+
+def _classifier(path: Path) -> Callable[..., Classifier]:
+    """What loads the file, its runtime imported here alone: whoever starts this process need have none."""
+    if path.suffix == ".onnx":
+        import onnxruntime  # noqa: F401 - so that it is counted before the network
+
+        from models.measurement.onnx_runtime import OnnxClassifier
+
+        return OnnxClassifier
+    from models.measurement.litert import LiteRTClassifier
+
+    return LiteRTClassifier
 
 
 def _peak() -> int | None:

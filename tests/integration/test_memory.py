@@ -10,7 +10,7 @@ import pytest
 import wide_network
 
 from models.compression.compressed_model import compress
-from models.measurement import memory
+from models.measurement import memory, onnx_runtime
 from models.measurement.memory import PeakMemory
 from orchestrator.installation import own_packages
 
@@ -47,6 +47,11 @@ def test_fewer_bits_take_less_memory(wide: Path) -> None:
 def test_a_larger_batch_takes_more_memory(wide: Path) -> None:
     one, many = (measured(wide / "dynamic-int8.tflite", batch).network for batch in (1, 1000))
     assert many - one > 1000 * 32 * 32 * 3 * 4
+
+
+def test_a_network_in_onnx_runtime_takes_at_least_its_weights(wide: Path) -> None:
+    onnx_runtime.export(wide_network.build(keras), wide / "float32.onnx")
+    assert 33 * MB < measured(wide / "float32.onnx").network < 200 * MB
 
 
 def test_a_file_that_cannot_be_loaded_is_an_error_that_says_why(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_a_benchmark_of_a_rebuilt_network_says_what_it_weighs(given: Path, tmp_p
         weights_digest(state),
     )
     assert ("file_bytes" in metrics) == (runtime == "onnxruntime")
+    assert ("peak_memory_bytes" in metrics["latencies"][0]) == (runtime == "onnxruntime")
 
 
 def test_float16_is_compared_with_float32_in_the_same_runtime(given: Path, tmp_path: Path) -> None:

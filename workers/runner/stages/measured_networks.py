@@ -144,9 +144,8 @@ class _OnnxFile:
     def reference(self, batch: int, threads: int) -> Classifier | None:  # noqa: ARG002
         return None
 
-    def peak_memory(self, batch: int, threads: int) -> PeakMemory | None:  # noqa: ARG002
-        """None: the process that is measured knows LiteRT's files alone."""
-        return None
+    def peak_memory(self, batch: int, threads: int) -> PeakMemory | None:
+        return memory.measure(_CHILD, self._path, batch=batch, threads=threads)
 
 
 def _rebuilt(job: RunJob, state: TrainState, method: str) -> Any:
