@@ -33,7 +33,7 @@ def device_description() -> dict[str, str | int]:
     accelerator = backend.accelerator()
     return {
         "device_type": accelerator.type if accelerator else "CPU",
-        "device": accelerator.name if accelerator else _cpu_name(),
+        "device": accelerator.name if accelerator else cpu_name(),
         "backend": keras.config.backend(),
         "precision": backend.precision(),
         **backend.circumstances(),
@@ -47,7 +47,8 @@ def precision() -> str:
     return backends.current().precision()
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The model of this machine's CPU, whatever accelerator there is beside it."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

@@ -5,7 +5,6 @@ Turning a study into jobs lives in `orchestrator.planning.planner`; the ready-ma
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -24,14 +23,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from models import datasets
+from models import datasets, inference_runtimes
 from models.architectures import catalog
-from models.compression import pipelines
+from models.compression import methods, pipelines
 from models.compression.pipelines import Pipeline
 from models.recipes import Augmentation, Recipe
 from orchestrator.errors import StudyError
+from orchestrator.study_refusals import sentence
 
 
 def _listed(known: tuple[str, ...]) -> str:
@@ -47,6 +46,12 @@ def _known_dataset(name: str) -> str:
 def _known_architecture(name: str) -> str:
     if not catalog.is_known(name):
         raise ValueError(f"allowed are {_listed(catalog.names())} and package.module:function")
+    return name
+
+
+def _known_runtime(name: str) -> str:
+    if name not in inference_runtimes.names():
+        raise ValueError(f"allowed are {_listed(inference_runtimes.names())}")
     return name
 
 
@@ -197,6 +202,8 @@ class ModelSection(_Section):
         names = [entry.name for entry in different]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two entries are called {repeated[0]!r}; give one of them another `name`")
+        if misleading := [each for each in different if each.name != each.method and methods.is_known(each.name)]:
+            raise ValueError(f"{misleading[0].name!r} is another method; choose another `name`")
         if reserved := [name for name in names if name.startswith(TWIN)]:
             raise ValueError(f"{reserved[0]!r} is what a dense twin may be called; choose another `name`")
         return tuple(different)
@@ -231,19 +238,23 @@ class TrainingSection(_Section):
 
 
 class BenchmarkSection(_Section):
-    """`[benchmark]`: at which batch sizes and numbers of threads latency is measured."""
+    """`[benchmark]`: at which batch sizes and numbers of threads latency is measured, and in which runtimes."""
 
     batch_sizes: tuple[PositiveInt, ...] = Field(default=(1, 32), min_length=1)
     threads: tuple[PositiveInt, ...] = Field(default=(1, 2), min_length=1)
+    runtimes: tuple[Annotated[str, AfterValidator(_known_runtime)], ...] = Field(
+        default=(inference_runtimes.LITERT,), min_length=1
+    )
+    """What runs the networks; each is given those that it can be, and compared with its own float32."""
 
-    @field_validator("batch_sizes", "threads", mode="before")
+    @field_validator("batch_sizes", "threads", "runtimes", mode="before")
     @classmethod
     def _a_list(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("batch_sizes", "threads")
+    @field_validator("batch_sizes", "threads", "runtimes")
     @classmethod
-    def _each_once(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+    def _each_once(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(dict.fromkeys(value))
 
 
@@ -335,47 +346,7 @@ class Study(_Section):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            raise StudyError(_sentence(error.errors()[0], text, source)) from None
-
-
-_PYDANTICS_OWN = ("function-after", "constrained-float")
-"""Parts of a complaint's place that say how pydantic validates, and are no keys."""
-
-
-def _sentence(error: ErrorDetails, text: str, source: str) -> str:
-    """One sentence from pydantic's first complaint: where, what was found, what is allowed."""
-    path = [part for part in error["loc"] if part not in _PYDANTICS_OWN]
-    line = _line_of(path, text)
-    where = f"{source}, line {line}" if line else source
-    key = _key(path)
-    found = error["input"]
-    if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key {key!r}; {_what_was_meant(path)}"
-    if error["type"] == "missing":
-        return f"{where}: the key {key!r} is missing."
-    reason = error["msg"].removeprefix("Value error, ")
-    reason = reason[:1].lower() + reason[1:]
-    if isinstance(found, dict | list | tuple) or not key:
-        return f"{where}: {key + ': ' if key else ''}{reason}."
-    return f"{where}: {key} = {found!r} is not allowed: {reason}."
-
-
-def _key(path: list[int | str]) -> str:
-    """`('models', 1, 'compress', 0)` -> `models[1].compress[0]`, counted from 0 as in the file's order."""
-    key = ""
-    for part in path:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else str(part)
-    return key
-
-
-def _what_was_meant(path: list[int | str]) -> str:
-    section: type[BaseModel] = Study
-    for part in path[:-1]:
-        if isinstance(part, str):
-            section = _SECTIONS.get(part, section)
-    names = list(section.model_fields)
-    close = difflib.get_close_matches(str(path[-1]), names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"allowed are {', '.join(names)}."
+            raise StudyError(sentence(error.errors()[0], text, source, Study, _SECTIONS)) from None
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -388,27 +359,3 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "recipe": RecipeChanges,
     "augmentation": AugmentationChanges,
 }
-
-
-def _line_of(path: list[int | str], text: str) -> int | None:
-    """The line on which a key stands, found by its table's header and its name; None if it is not written there.
-
-    tomllib keeps no positions; a key inside an inline table is found on the line of that table.
-    """
-    lines = text.splitlines()
-    start = 0
-    names = [part for part in path if isinstance(part, str)]
-    index = next((part for part in path if isinstance(part, int)), 0)
-    if len(names) > 1 or (names and names[0] in ("models",)):
-        pattern = re.compile(rf"^\s*\[+\s*{re.escape(names[0])}\s*\]+")
-        headers = [number for number, line in enumerate(lines) if pattern.match(line)]
-        if not headers:
-            return None
-        start = headers[min(index, len(headers) - 1)]
-    for name in reversed(names):
-        for number in range(start, len(lines)):
-            if re.match(rf"^\s*(\S+\.)?\"?{re.escape(name)}\"?\s*=", lines[number]):
-                return number + 1
-            if number > start and lines[number].lstrip().startswith("["):
-                break
-    return start + 1 if names and start else None

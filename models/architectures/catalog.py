@@ -32,6 +32,8 @@ class Architecture:
     recipe: Recipe
     wants_gpu: bool = False
     """Training it on a CPU takes days."""
+    attends: bool = False
+    """Whether it is a transformer: its tokens attend to each other."""
     smallest_side: int = 1
     """Pixels that an image must be high and wide at least: of a smaller one its poolings, or patches, leave nothing."""
     channels: int | None = None
@@ -122,9 +124,17 @@ _TINY = Recipe(batch_size=64, label_smoothing=0.0, augmentation=Augmentation(cro
 
 
 def _large(
-    name: str, build: Builder, recipe: Recipe, *, smallest_side: int = 1, channels: int | None = None
+    name: str,
+    build: Builder,
+    recipe: Recipe,
+    *,
+    attends: bool = False,
+    smallest_side: int = 1,
+    channels: int | None = None,
 ) -> Architecture:
-    return Architecture(name, build, recipe, wants_gpu=True, smallest_side=smallest_side, channels=channels)
+    return Architecture(
+        name, build, recipe, wants_gpu=True, attends=attends, smallest_side=smallest_side, channels=channels
+    )
 
 
 _ARCHITECTURES = {
@@ -135,13 +145,13 @@ _ARCHITECTURES = {
         _large("alexnet", alexnet.alexnet, _CONVOLUTIONS, smallest_side=8),
         _large("alexnet-residual-small", alexnet.alexnet_residual_small, _CONVOLUTIONS, smallest_side=8),
         _large("alexnet-residual", alexnet.alexnet_residual, _CONVOLUTIONS, smallest_side=8),
-        Architecture("vit-tiny", vit.vit_tiny, _TINY.replace(learning_rate=2e-3), smallest_side=8),
-        _large("vit-small", vit.vit_small, _PATCHES, smallest_side=4),
-        _large("vit", vit.vit, _PATCHES, smallest_side=4),
-        _large("vit-spt-small", vit.vit_spt_small, _TOKENS, smallest_side=4),
-        _large("vit-spt", vit.vit_spt, _TOKENS, smallest_side=4),
-        _large("cct-small", cct.cct_small, _TOKENS),
-        _large("cct", cct.cct, _TOKENS),
+        Architecture("vit-tiny", vit.vit_tiny, _TINY.replace(learning_rate=2e-3), attends=True, smallest_side=8),
+        _large("vit-small", vit.vit_small, _PATCHES, attends=True, smallest_side=4),
+        _large("vit", vit.vit, _PATCHES, attends=True, smallest_side=4),
+        _large("vit-spt-small", vit.vit_spt_small, _TOKENS, attends=True, smallest_side=4),
+        _large("vit-spt", vit.vit_spt, _TOKENS, attends=True, smallest_side=4),
+        _large("cct-small", cct.cct_small, _TOKENS, attends=True),
+        _large("cct", cct.cct, _TOKENS, attends=True),
         # Without batch normalisation 1e-4 learns faster: loss 2.06 after 64 steps of 64, against 2.20 at 1e-3.
         _large("alexnet-paper", alexnet.alexnet_paper, _PAPER.replace(learning_rate=1e-4), smallest_side=15),
         _large(
@@ -151,6 +161,6 @@ _ARCHITECTURES = {
             smallest_side=29,
         ),
         # Its normalisation has a mean for each of CIFAR-10's three channels.
-        _large("vit-paper", vit.vit_paper, _PAPER, smallest_side=6, channels=3),
+        _large("vit-paper", vit.vit_paper, _PAPER, attends=True, smallest_side=6, channels=3),
     )
 }

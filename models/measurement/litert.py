@@ -9,14 +9,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from models.failures import PermanentFailure
+from models.measurement.classifier import UnusableModel, predict_in_batches, random_pixels, row_length, sides
 
 _UNKNOWN_HERE = "Didn't find op"
 """What LiteRT says of an operation that is newer than itself: another machine's may know it, so the file is not bad."""
-
-
-class UnusableModel(PermanentFailure):
-    """A file that is no classifier of such images: damaged, or of another input or output."""
 
 
 class LiteRTClassifier:
@@ -42,49 +38,32 @@ class LiteRTClassifier:
         self._output = _only("output", self._interpreter.get_output_details())["index"]
         takes = tuple(int(side) for side in self._input["shape"][1:])
         if image_shape is not None and takes != image_shape:
-            raise UnusableModel(f"The file takes images {_sides(takes)}, not {_sides(image_shape)}.")
+            raise UnusableModel(f"The file takes images {sides(takes)}, not {sides(image_shape)}.")
         self._run_once((batch, *takes))
-        self.classes = self._logits()
+        self.classes = row_length(self._interpreter.get_tensor(self._output).shape, batch)
 
     def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Logits [N, classes] of pixels 0..255 [N, H, W, C]; the last batch is filled up with zeros."""
-        batches = [
-            self._predict_batch(images[start : start + self.batch]) for start in range(0, len(images), self.batch)
-        ]
-        return np.concatenate(batches)
+        return predict_in_batches(self._predict_batch, images, self.batch)
 
     def run(self) -> None:
         """One inference on the images that stand in the input (random pixels at first): what latency measures."""
         self._interpreter.invoke()
 
-    def _predict_batch(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        filled = np.zeros((self.batch, *images.shape[1:]), np.float32)
-        filled[: len(images)] = images
-        self._interpreter.set_tensor(self._input["index"], filled)
+    def _predict_batch(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._interpreter.set_tensor(self._input["index"], pixels)
         self.run()
-        logits = self._interpreter.get_tensor(self._output)[: len(images)]
-        return np.asarray(logits, np.float32)
+        return np.asarray(self._interpreter.get_tensor(self._output), np.float32)
 
     def _run_once(self, shape: tuple[int, ...]) -> None:
         """Plan memory for this batch and run it: some shapes are only known, and some faults only seen, then."""
-        # What `run` measures before anything was predicted, too: on zeros a kernel could take a short cut.
-        pixels = np.random.default_rng(0).integers(0, 256, shape)
         try:
             self._interpreter.resize_tensor_input(self._input["index"], shape)
             self._interpreter.allocate_tensors()
-            self._interpreter.set_tensor(self._input["index"], pixels.astype(np.float32))
+            self._interpreter.set_tensor(self._input["index"], random_pixels(shape))
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
-            raise _unusable(error, f"The file does not take {shape[0]} images {_sides(shape[1:])} at once") from error
-
-    def _logits(self) -> int:
-        """How many there are of an image."""
-        shape = self._interpreter.get_tensor(self._output).shape
-        if len(shape) != 2 or shape[0] != self.batch:
-            raise UnusableModel(
-                f"The file gives {_sides(shape)} numbers for {self.batch} images, not a row of logits for each."
-            )
-        return int(shape[1])
+            raise _unusable(error, f"The file does not take {shape[0]} images {sides(shape[1:])} at once") from error
 
 
 def _loaded(path: Path, threads: int) -> Any:
@@ -108,7 +87,3 @@ def _only(end: str, details: list[dict[str, Any]]) -> dict[str, Any]:
     if kinds != ["float32"]:
         raise UnusableModel(f"The file must have one {end} of float32, and has {', '.join(kinds) or 'none'}.")
     return details[0]
-
-
-def _sides(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import datasets
+from models import datasets, inference_runtimes
+from models.inference_runtimes import Runtime
 from models.recipes import Training, Visit
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
@@ -89,7 +90,7 @@ def _model_jobs(
     reference = next((row for row in rows if row.name == "float32"), None)
     for row in rows:
         # Without float32 there is nothing to compare with: a network that is its own reference says so.
-        yield _benchmark(study, description, model, seed, row, (reference or row).file)
+        yield from _benchmarks(study, description, model, seed, row, trained[-1], (reference or row).file)
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,29 @@ def _state_of(job: PlannedJob | None, called: str) -> dict[str, InputRef]:
     return {} if job is None else {called: InputRef("state", job.id)}
 
 
+def _benchmarks(
+    study: Study,
+    description: datasets.Description,
+    model: ModelSection,
+    seed: int,
+    row: Row,
+    trained: PlannedJob,
+    reference: PlannedJob,
+) -> Iterator[PlannedJob]:
+    """One for each of the study's runtimes that can be given a network of this row.
+
+    Args:
+        trained: the job that leaves the trained network, which other runtimes than LiteRT are given; one that was
+            fine-tuned is measured in LiteRT alone.
+    """
+    for name in study.benchmark.runtimes:
+        runtime = inference_runtimes.get(name)
+        if name == inference_runtimes.LITERT:
+            yield _benchmark(study, description, model, seed, row, reference)
+        elif runtime.runs(row.name):
+            yield _benchmark_of_state(study, description, model, seed, row.name, runtime, trained)
+
+
 def _benchmark(
     study: Study,
     description: datasets.Description,
@@ -267,6 +291,35 @@ def _benchmark(
             "reference": InputRef("model", reference.id),
             "test": InputRef(test_name(study, description)),
         },
+    )
+
+
+def _benchmark_of_state(
+    study: Study,
+    description: datasets.Description,
+    model: ModelSection,
+    seed: int,
+    method: str,
+    runtime: Runtime,
+    trained: PlannedJob,
+) -> PlannedJob:
+    """In a runtime that is given a Keras network: the worker builds it, and its float32 reference, of the state."""
+    threads = (study.training.threads,) if runtime.process_threads else study.benchmark.threads
+    return planned_job(
+        f"{model.name}/seed{seed}/benchmark/{method}/{runtime.name}",
+        Stage.BENCHMARK,
+        spec={
+            "model": model.name,
+            "seed": seed,
+            "method": method,
+            "runtime": runtime.name,
+            "batch_sizes": study.benchmark.batch_sizes,
+            "threads": threads,
+            "architecture": model.architecture,
+            "classes": len(description.classes),
+            "image_shape": description.image_shape,
+        },
+        inputs={"state": InputRef("state", trained.id), "test": InputRef(test_name(study, description))},
     )
 
 

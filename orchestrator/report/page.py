@@ -82,6 +82,7 @@ def _environment() -> Environment:
     )
     for show in (
         *(wording.percent, wording.points, wording.size, wording.milliseconds, wording.factor, wording.whole),
+        wording.significant,
         *(wording.counted, wording.duration, wording.moment, wording.listed),
         *(tables.top1, tables.interval, tables.chances, tables.differing, tables.compressed),
         *(paper.is_same_network, _svg),

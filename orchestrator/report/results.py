@@ -74,6 +74,12 @@ class Row:
     latency_ms: Latency
     speedup: float | None
     """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
+    images_per_second: float | None
+    """The batch over p50."""
+    peak_memory_bytes: int | None
+    """What the network added at most to a process that loads it and classifies one batch; older workers: None."""
+    memory_before_bytes: int | None
+    """What that process had before: Python, NumPy and the runtime."""
     parameters: int | None
     parameters_bytes: int | None
     """The parameters as float32, whatever the file has of them."""
@@ -81,6 +87,7 @@ class Row:
     """Of one image, from the network's graph."""
     weights_bytes: int | None
     file_bytes: int | None
+    """Of the file that the runtime loads; None where it was given a network and no file."""
     compressed_bytes: int | None
     compression: str | None
     """What the file was compressed with for that."""
@@ -212,7 +219,7 @@ def _rows(dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictio
     sizes = {_subject(job): job.metrics or {} for job in exports}
     benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
     pairs = _paired_with_others(benchmarks, predictions)
-    rows = [row for job in benchmarks for row in _rows_of(dataset, job, sizes.get(_subject(job), {}), pairs[job.id])]
+    rows = [row for job in benchmarks for row in _rows_of(dataset, job, _weighed(job, sizes), pairs[job.id])]
     compared = _compared(jobs)
     honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
     return tuple(sorted(honest, key=_row_order))
@@ -249,6 +256,13 @@ def _twin(benchmark: Job) -> str | None:
 def _group(benchmark: Job) -> tuple[str, int, Bench]:
     model, seed, _ = _subject(benchmark)
     return model, seed, _bench(benchmark.metrics or {})
+
+
+def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the network weighs that was measured: its LiteRT file, or what another runtime was given instead."""
+    if "runtime" in benchmark.spec:
+        return benchmark.metrics or {}
+    return sizes.get(_subject(benchmark), {})
 
 
 def _bench(metrics: Mapping[str, Any]) -> Bench:
@@ -292,6 +306,9 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pai
             against_twin=pairs.twin,
             latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
             speedup=number(latency, "speedup"),
+            images_per_second=_images_per_second(latency),
+            peak_memory_bytes=integer(latency, "peak_memory_bytes"),
+            memory_before_bytes=integer(latency, "memory_before_bytes"),
             parameters=integer(sizes, "parameters"),
             parameters_bytes=integer(sizes, "parameters_bytes"),
             multiply_adds=integer(sizes, "multiply_adds"),
@@ -303,6 +320,11 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pai
             weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),
         )
+
+
+def _images_per_second(latency: Mapping[str, Any]) -> float | None:
+    batch, p50 = integer(latency, "batch"), number(latency, "p50")
+    return 1000 * batch / p50 if batch and p50 else None
 
 
 def _row_order(row: Row) -> tuple[Any, ...]:

@@ -22,6 +22,12 @@ class Timing:
     p90: float | None
     p99: float | None
     speedup: float | None
+    peak_memory_bytes: float | None
+
+    @property
+    def images_per_second(self) -> float:
+        """At the median's pace."""
+        return 1000 * self.batch / self.p50
 
     @property
     def way(self) -> tuple[int, int]:
@@ -142,7 +148,7 @@ def _timings(rows: Sequence[Row]) -> tuple[Timing, ...]:
 
 def _timing(rows: Sequence[Row]) -> Timing | None:
     p50 = _mean(rows, lambda row: row.latency_ms.p50)
-    if p50 is None:
+    if not p50:
         return None
     return Timing(
         *_way(rows[0]),
@@ -150,6 +156,7 @@ def _timing(rows: Sequence[Row]) -> Timing | None:
         p90=_mean(rows, lambda row: row.latency_ms.p90),
         p99=_mean(rows, lambda row: row.latency_ms.p99),
         speedup=_mean(rows, lambda row: row.speedup),
+        peak_memory_bytes=_mean(rows, lambda row: row.peak_memory_bytes),
     )
 
 

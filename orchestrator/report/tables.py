@@ -40,6 +40,9 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (
     ("latency_p90_ms", lambda row: row.latency_ms.p90),
     ("latency_p99_ms", lambda row: row.latency_ms.p99),
     ("speedup", lambda row: row.speedup),
+    ("images_per_second", lambda row: row.images_per_second),
+    ("peak_memory_bytes", lambda row: row.peak_memory_bytes),
+    ("memory_before_bytes", lambda row: row.memory_before_bytes),
     ("parameters", lambda row: row.parameters),
     ("parameters_bytes", lambda row: row.parameters_bytes),
     ("multiply_adds", lambda row: row.multiply_adds),
@@ -246,7 +249,7 @@ def _accuracy_markdown(summaries: Sequence[Summary]) -> str:
 
 
 def _latency_markdown(summaries: Sequence[Summary]) -> str:
-    headings = "Model|Method|Batch|Threads|p50 ms|p90 ms|p99 ms|Speed against float32"
+    headings = "Model|Method|Batch|Threads|p50 ms|p90 ms|p99 ms|Speed against float32|Images a second|Peak memory"
     return _markdown_table(
         headings.split("|"),
         [
@@ -254,6 +257,8 @@ def _latency_markdown(summaries: Sequence[Summary]) -> str:
                 *(summary.model, summary.method, str(timing.batch), str(timing.threads)),
                 *(wording.milliseconds(value) for value in (timing.p50, timing.p90, timing.p99)),
                 wording.factor(timing.speedup),
+                wording.significant(timing.images_per_second),
+                wording.size(timing.peak_memory_bytes),
             )
             for summary in summaries
             for timing in summary.timings

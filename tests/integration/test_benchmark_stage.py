@@ -15,8 +15,11 @@ from models import datasets
 from models.architectures import catalog
 from models.compression.compressed_model import compress
 from models.failures import PermanentFailure
-from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.measurement.classifier import UnusableModel
+from models.measurement.litert import LiteRTClassifier
 from models.predictions import Predictions
+from models.runtime import cpu_name, device_description
+from models.training.backends import Accelerator
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import Finished, RunJob
@@ -49,7 +52,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         finished = benchmark.run(order, Connection(os.fdopen(reading), io.StringIO()))
         assert isinstance(finished, Finished)
         (latency,) = finished.metrics["latencies"]
-        return {**latency, **finished.outputs, "top1": finished.metrics["top1"], "top5": finished.metrics["top5"]}
+        return {
+            **latency,
+            **finished.outputs,
+            "device": finished.metrics["device"],
+            "top1": finished.metrics["top1"],
+            "top5": finished.metrics["top5"],
+        }
 
     return measure
 
@@ -95,3 +104,16 @@ def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(measured: Measured
 
 def test_two_methods_are_measured_on_the_same_images(measured: Measured) -> None:
     assert predictions_of(measured, "float16").test_set == predictions_of(measured, "float32").test_set
+
+
+def test_a_machine_with_a_gpu_measures_litert_on_its_cpu_and_says_so(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.training.backends.tensorflow.accelerator", lambda: Accelerator("GPU", "Tesla T4"))
+    assert device_description()["device"] == "Tesla T4"
+    assert measured("float32", "float32")["device"] == cpu_name()
+
+
+def test_a_benchmark_says_what_memory_the_network_takes_beside_the_process(measured: Measured) -> None:
+    latency = measured("float32", "float32")
+    assert 0 < latency["peak_memory_bytes"] < latency["memory_before_bytes"], "alexnet-tiny is small beside NumPy"

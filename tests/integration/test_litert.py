@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from litert_quantizer import Quantizer
 
-from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.measurement.classifier import UnusableModel
+from models.measurement.litert import LiteRTClassifier
 
 SHAPE = (8, 8, 3)
 

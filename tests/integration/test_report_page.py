@@ -86,6 +86,7 @@ def test_the_page_says_the_answer_the_figures_the_losses_and_the_paper(html: str
         "400 kB",
         "98,765",
         "2.00×",
+        "3.00 MB",
         "At least 250 timed calls",
         "at least 10,000 test images",
         "22 training steps had to be done twice",

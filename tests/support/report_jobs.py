@@ -79,6 +79,8 @@ def latency(batch: int = 1, threads: int = 1, *, p50: float = 2.0, speedup: floa
         "p99": 1.5 * p50,
         "runs": 250,
         "speedup": speedup,
+        "peak_memory_bytes": 3_000_000,
+        "memory_before_bytes": 40_000_000,
     }
 
 

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from pydantic import BaseModel
 
-from models import datasets
+from models import datasets, inference_runtimes
 from models.architectures import catalog
 from models.compression import methods, pipelines
 from models.recipes import Recipe
@@ -165,7 +165,9 @@ def test_the_presets_are_documented_as_they_are() -> None:
         assert re.findall(r"`(.+?)`", row["models"]) == [model.name for model in study.models], name
 
 
-@pytest.mark.parametrize("name", [*datasets.NAMES, *methods.names(), "package.module:function"])
+@pytest.mark.parametrize(
+    "name", [*datasets.NAMES, *methods.names(), *inference_runtimes.names(), "package.module:function"]
+)
 def test_what_a_key_may_be_given_is_documented(name: str) -> None:
     assert f'"{name}"' in STUDY_PAGE.read_text(encoding="utf-8")
 

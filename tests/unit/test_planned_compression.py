@@ -108,6 +108,7 @@ def test_a_model_that_follows_another_waits_for_the_end_of_its_training() -> Non
         ('"slim", { method = "slim", epochs = 4 }', "two entries are called 'slim'"),
         ('{ method = "slim", name = "twin-x" }', "'twin-x' is what a dense twin may be called"),
         ('{ method = "prune", sparsity = { dense = 0.9 }, layers = ["conv"] }', "there is a sparsity for 'dense'"),
+        ('{ method = "slim", name = "float32" }', "'float32' is another method"),
         ('"prune+slim"', "models[0].compress[0] = 'prune+slim' is not allowed"),
     ],
 )

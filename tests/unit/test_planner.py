@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from models import datasets
+from models.architectures import catalog
 from models.compression import methods
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, Stage
@@ -96,6 +97,50 @@ def test_the_jobs_of_a_relay_are_those_of_earlier_versions() -> None:
     assert hashlib.sha256(ids.encode()).hexdigest() == (
         "a08e4505a85b79078bd7982c4d32dcf726d5beecbabad7c0be6cea0456929399"
     ), "homes that were planned before would do everything again"
+
+
+def in_runtimes(*runtimes: str, more: str = "") -> Plan:
+    return make_plan(edited("threads = [1]", f"threads = [1, 4]\nruntimes = {list(runtimes)}{more}"))
+
+
+def test_a_runtime_more_adds_benchmarks_and_leaves_the_others_as_they_are() -> None:
+    before = {job.id for job in in_runtimes("litert").jobs}
+    every = in_runtimes("litert", "tensorflow", "onnxruntime").jobs
+    assert before < {job.id for job in every}
+    assert [job.name for job in every if job.id not in before] == [
+        "alexnet-tiny/seed0/benchmark/float32/tensorflow",
+        "alexnet-tiny/seed0/benchmark/float32/onnxruntime",
+        "alexnet-tiny/seed0/benchmark/float16/tensorflow",
+    ]
+
+
+def test_without_litert_none_of_its_benchmarks_is_planned() -> None:
+    benchmarks = [job for job in in_runtimes("onnxruntime").jobs if job.stage is Stage.BENCHMARK]
+    assert [job.spec["runtime"] for job in benchmarks] == ["onnxruntime"]
+
+
+def test_a_network_of_another_runtime_is_rebuilt_from_the_end_of_its_training() -> None:
+    jobs = in_runtimes("tensorflow", "onnxruntime").jobs
+    last = [job for job in jobs if job.stage is Stage.TRAIN][-1]
+    benchmarks = [job for job in jobs if job.stage is Stage.BENCHMARK]
+    assert {(job.inputs["state"].job, job.parents) for job in benchmarks} == {(last.id, (last.id,))}
+    assert {job.spec["architecture"] for job in benchmarks} == {"alexnet-tiny"}
+
+
+def test_tensorflow_computes_with_the_threads_of_the_process_and_others_with_those_of_the_benchmark() -> None:
+    jobs = [job for job in in_runtimes("tensorflow", "onnxruntime").jobs if job.stage is Stage.BENCHMARK]
+    threads = {job.spec["runtime"]: job.spec["threads"] for job in jobs}
+    assert threads == {"tensorflow": [1], "onnxruntime": [1, 4]}
+
+
+def test_a_plan_says_what_a_runtime_leaves_out() -> None:
+    assert in_runtimes("litert", "tensorflow").warnings == ()
+    (warning,) = in_runtimes("litert", "onnxruntime").warnings
+    assert warning == "alexnet-tiny: ONNX Runtime cannot be given float16, so there it measures float32."
+    study = edited('["float32", "float16"]', '["float16"]').model_dump()
+    study["benchmark"]["runtimes"] = ("onnxruntime",)
+    (warning,) = make_plan(Study.model_validate(study)).warnings
+    assert warning.endswith("cannot be given float16, so there it measures nothing.")
 
 
 @pytest.mark.parametrize("key", ['outer = "nesterov"', "outer_learning_rate = 0.5", 'inner_optimizer = "reset"'])
@@ -287,3 +332,16 @@ def test_more_shards_than_images_of_a_class_are_a_warning() -> None:
     (warning,) = make_plan(Study.parse(SMALL), rare).warnings
     assert warning.startswith("shards = 2 is more than the 1 training images of the smallest class")
     assert make_plan(Study.parse(SMALL)).warnings == ()
+
+
+@pytest.mark.parametrize("architecture", catalog.names())
+def test_a_plan_says_what_static_int8_costs_a_transformer(architecture: str) -> None:
+    study = edited('"float16"]', '"static-int8"]')
+    (model,) = study.models
+    study = study.model_copy(update={"models": (model.model_copy(update={"architecture": architecture}),)})
+    warnings = make_plan(study).warnings
+    if architecture.startswith(("vit", "cct")):
+        (warning,) = warnings
+        assert "static-int8 costs transformers points of accuracy" in warning
+    else:
+        assert warnings == ()

@@ -49,6 +49,9 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
                 "against_twin": None,
                 "latency_ms": {"p50": 2.0, "p90": 2.2, "p99": 3.0},
                 "speedup": 1.0,
+                "images_per_second": 500.0,
+                "peak_memory_bytes": 3_000_000,
+                "memory_before_bytes": 40_000_000,
                 "parameters": 98_765,
                 "parameters_bytes": 395_060,
                 "multiply_adds": 1_234_567,
@@ -253,3 +256,13 @@ def test_what_older_workers_weighed_was_compressed_with_gzip() -> None:
 def test_methods_stand_in_the_order_in_which_they_are_defined() -> None:
     rows = collected(*(benchmark("vit", method=name) for name in ("own", "int4", *reversed(methods.names()[:-1])))).rows
     assert [row.method for row in rows] == [*methods.names(), "own"]
+
+
+def test_a_network_of_another_runtime_weighs_what_its_benchmark_says_and_not_what_litert_has_of_it() -> None:
+    here = benchmark("vit")
+    metrics = {**(here.metrics or {}), "runtime": "ONNX Runtime 1.0", "parameters": 7, "file_bytes": 99}
+    there = dataclasses.replace(here, id="other", spec={**here.spec, "runtime": "onnxruntime"}, metrics=metrics)
+    litert, other = collect("s", "cifar10", [compress("vit"), here, there], []).rows
+    assert (litert.runtime, litert.parameters, litert.file_bytes) == ("LiteRT", 98_765, 400_000)
+    assert (other.runtime, other.parameters, other.file_bytes) == ("ONNX Runtime 1.0", 7, 99)
+    assert (other.weights_bytes, other.compressed_bytes, other.sparsity) == (None, None, None)

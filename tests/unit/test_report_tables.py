@@ -100,3 +100,22 @@ def test_csv_and_markdown_say_on_how_many_images_a_method_differs_from_float32()
     assert (smaller["only_float32_right"], smaller["only_this_right"]) == ("40", "0")
     assert float(smaller["mcnemar_p"]) == pytest.approx(2 / 2**40)
     assert "| 40 / 0 | < 0.001 |" in to_markdown(results).replace("\\<", "<")
+
+
+def test_csv_and_markdown_have_throughput_and_peak_memory() -> None:
+    jobs = [benchmark("vit", latencies=[latency(32, p50=10.0)])]
+    results = collect("s", "cifar10", jobs, [])
+
+    (row,) = csv.DictReader(io.StringIO(to_csv(results)))
+
+    assert (row["images_per_second"], row["peak_memory_bytes"]) == ("3200.0", "3000000")
+    assert row["memory_before_bytes"] == "40000000"
+    assert "| 3,200 | 3.00 MB |" in to_markdown(results)
+
+
+def test_a_row_of_an_older_worker_has_no_peak_memory() -> None:
+    measured = {key: value for key, value in latency().items() if "memory" not in key}
+    results = collect("s", "cifar10", [benchmark("vit", latencies=[measured])], [])
+
+    assert results.rows[0].peak_memory_bytes is None
+    assert "| 500 | – |" in to_markdown(results)

@@ -52,6 +52,11 @@ def test_a_preset_leaves_the_length_of_its_leases_to_the_home(preset: str) -> No
     assert Study.parse(presets.text(preset)).leases.seconds is None
 
 
+def test_an_unknown_runtime_is_refused_with_those_that_there_are() -> None:
+    told = refusal(f'{RIGHT}[benchmark]\nruntimes = ["onnx"]\n')
+    assert "'onnx' is not allowed: allowed are litert, tensorflow, onnxruntime" in told
+
+
 def test_a_wrong_key_is_named_with_its_line_and_the_key_that_was_meant() -> None:
     assert refusal(RIGHT.replace("shards =", "shard =")) == (
         "study.toml, line 3: unknown key 'shard'; did you mean 'shards'?"

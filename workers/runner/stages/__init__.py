@@ -6,9 +6,9 @@ from collections.abc import Callable
 from importlib import import_module
 
 from workers.runner.connection import Connection
-from workers.runner.messages import CheckpointDiscarded, Finished, RunJob, Stopped
+from workers.runner.messages import CheckpointDiscarded, Finished, RunJob, Stopped, Unsuitable
 
-Outcome = Finished | Stopped | CheckpointDiscarded
+Outcome = Finished | Stopped | CheckpointDiscarded | Unsuitable
 Later = Callable[[], Outcome]
 """The rest of a job, which needs no device and is done while the next job computes."""
 

@@ -1,9 +1,11 @@
-"""A benchmark job: it measures accuracy on the test set, and latency beside the float32 reference in one process."""
+"""A benchmark job: accuracy on the test set, latency beside the float32 reference in one process, and peak memory.
+
+How a network is loaded in each runtime stands in `measured_networks`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,21 @@ import numpy as np
 from models import datasets, predictions
 from models.measurement.evaluation import accuracy, label_ranks
 from models.measurement.latency import Latency, measure
-from models.measurement.litert import LiteRTClassifier, UnusableModel
+from models.measurement.memory import PeakMemory
+from models.measurement.onnx_runtime import MissingRuntime
 from models.predictions import Predictions
-from models.runtime import device_description
+from models.training.checkpoint import CheckpointDamaged
+from models.training.trainer import StateMismatch
+from orchestrator.installation import distribution
 from workers.runner.connection import Connection
-from workers.runner.messages import Finished, Progress, RunJob, Stopped
+from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped, Unsuitable
+from workers.runner.stages.measured_networks import MeasuredNetwork, open_network
 
 _IMAGES_AT_A_TIME = 250
 """How many images are classified between two looks at whether to stop; the accuracy does not depend on it."""
 
 
-def run(job: RunJob, connection: Connection) -> Finished | Stopped:
+def run(job: RunJob, connection: Connection) -> Finished | Stopped | CheckpointDiscarded | Unsuitable:
     """Measure everything that the spec asks for; a benchmark that is stopped begins again.
 
     The output `predictions` lets a report compare this network with any other, image by image.
@@ -32,12 +38,25 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         UnusableModel: the network, or its reference, is no classifier of the test images.
     """
     test = datasets.load_split(Path(job.inputs["test"]))
+    try:
+        network = open_network(job, test)
+    except (CheckpointDamaged, StateMismatch) as error:
+        return CheckpointDiscarded(job.job, str(error))
+    except MissingRuntime as error:
+        onnx = distribution.requirement("onnx")
+        return Unsuitable(job.job, f"{error}; install Orch's onnx part: pip install '{onnx}'.")
+    return _measured(job, connection, test, network)
+
+
+def _measured(
+    job: RunJob, connection: Connection, test: datasets.Split, network: MeasuredNetwork
+) -> Finished | Stopped:
     ways = list(product(job.spec["batch_sizes"], job.spec["threads"]))
     chunks = -(-len(test) // _IMAGES_AT_A_TIME)
     job_steps = chunks + len(ways)
 
     logits = []
-    for done, part in enumerate(_logits(job, test)):
+    for done, part in enumerate(_logits(network, test)):
         if connection.stop_asked():
             return Stopped(job.job)
         connection.progress(Progress(job.job, done, job_steps, note="accuracy"))
@@ -49,7 +68,7 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         connection.progress(
             Progress(job.job, chunks + done, job_steps, note=f"latency, batch {batch}, {threads} threads")
         )
-        latencies.append(_row(job, batch, threads, _latency(job, test, batch, threads)))
+        latencies.append(_row(job, network, batch, threads))
 
     every = np.concatenate(logits)
     right = accuracy(every, test.labels)
@@ -59,59 +78,45 @@ def run(job: RunJob, connection: Connection) -> Finished | Stopped:
         job=job.job,
         outputs={predictions.NAME: str(said)},
         metrics={
-            "device": device_description()["device"],
-            "runtime": f"LiteRT {version('ai-edge-litert')}",
+            "device": network.device,
+            "runtime": network.runtime,
             "top1": right.top1,
             "top5": right.top5,
             "top1_interval": list(right.top1_interval),
             "test_images": right.images,
             "latencies": latencies,
+            **network.weighs,
         },
     )
 
 
-def _logits(job: RunJob, test: datasets.Split) -> Iterator[Any]:
-    classifier = _classifier(job, "model", test, batch=_IMAGES_AT_A_TIME)
+def _logits(network: MeasuredNetwork, test: datasets.Split) -> Iterator[Any]:
+    classifier = network.candidate(batch=_IMAGES_AT_A_TIME, threads=1)
     for start in range(0, len(test), _IMAGES_AT_A_TIME):
         yield classifier.predict(test.images[start : start + _IMAGES_AT_A_TIME])
 
 
-def _latency(job: RunJob, test: datasets.Split, batch: int, threads: int) -> Latency:
-    """How long one call takes; where the candidate is the reference, it is measured once."""
-    candidate = _classifier(job, "model", test, batch, threads)
-    if job.inputs["model"] == job.inputs["reference"]:
-        return measure(candidate.run)
-    return measure(candidate.run, _classifier(job, "reference", test, batch, threads).run)
-
-
-def _classifier(job: RunJob, name: str, test: datasets.Split, batch: int, threads: int = 1) -> LiteRTClassifier:
-    """The job's input of this name, which must tell as many classes apart as the test images have."""
-    try:
-        loaded = LiteRTClassifier(
-            Path(job.inputs[name]), batch=batch, threads=threads, image_shape=test.images.shape[1:]
-        )
-    except UnusableModel as error:
-        raise UnusableModel(f"The input {name!r} cannot be measured. {error}") from error
-    if np.max(test.labels) >= loaded.classes:
-        raise UnusableModel(
-            f"The input {name!r} cannot be measured. It knows {loaded.classes} classes, and the test images have a "
-            f"class {np.max(test.labels)}, counted from 0."
-        )
-    return loaded
-
-
-def _is_compared(job: RunJob) -> bool:
-    """Whether there is a float32 network to compare with: a study without one gives each network as its own."""
-    return job.spec["method"] == "float32" or job.inputs["model"] != job.inputs["reference"]
-
-
-def _row(job: RunJob, batch: int, threads: int, latency: Latency) -> dict[str, float | int | None]:
+def _row(job: RunJob, network: MeasuredNetwork, batch: int, threads: int) -> dict[str, float | int | None]:
+    """How long one call takes, and its memory; where the candidate is the reference, it is measured once."""
+    candidate, reference = network.candidate(batch, threads), network.reference(batch, threads)
+    latency = measure(candidate.run, None if reference is None else reference.run)
+    # A study without a float32 network gives each one as its own reference: there is nothing to compare with.
+    is_compared = job.spec["method"] == "float32" or reference is not None
     return {
         "batch": batch,
         "threads": threads,
-        "p50": latency.p50_ms,
-        "p90": latency.p90_ms,
-        "p99": latency.p99_ms,
-        "runs": latency.runs,
-        "speedup": latency.speedup if _is_compared(job) else None,
+        **_percentiles(latency),
+        "speedup": latency.speedup if is_compared else None,
+        **_memory(network.peak_memory(batch, threads)),
     }
+
+
+def _percentiles(latency: Latency) -> dict[str, float | int]:
+    return {"p50": latency.p50_ms, "p90": latency.p90_ms, "p99": latency.p99_ms, "runs": latency.runs}
+
+
+def _memory(measured: PeakMemory | None) -> dict[str, int]:
+    """Bytes; nothing where it was not measured."""
+    if measured is None:
+        return {}
+    return {"peak_memory_bytes": measured.network, "memory_before_bytes": measured.before}

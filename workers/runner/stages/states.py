@@ -128,3 +128,14 @@ def teacher_of(job: RunJob, told: Mapping[str, Any], training: Training) -> Teac
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         raise InputUnusable(f"The input 'teacher' is no teacher: {error}") from error
     return Teacher(network, told["temperature"], told["soft_share"])
+
+
+def trained_state(job: RunJob) -> TrainState:
+    """The last state of a training, which a job has as its input `state`.
+
+    Raises:
+        CheckpointDamaged: it is no whole file of a state.
+    """
+    assert job.state is not None, "a job that rebuilds a network has the last state of a training as its input"
+    state, _ = checkpoint.load(Path(job.state))
+    return state
