@@ -26,8 +26,12 @@ from numpy.typing import NDArray
 from models.architectures import catalog
 from models.datasets import Split
 from models.failures import PermanentFailure
+from models.pruning import Pruning
 from models.recipes import Training, Visit
 from models.training import backends
+from models.training.distillation import Teacher
+from models.training.learner import Learner
+from models.training.masks import Masks
 from models.training.moving_average import MovingAverage
 from models.training.optimizers import build_optimizer
 from models.training.residents import Residents
@@ -42,6 +46,8 @@ AVERAGE = "average/"
 """Prefix of the moving averages of the weights, of recipes with `ema`; the rest of the key is as after `model/`."""
 RANDOM = "random/"
 """Prefix of the states of dropout's generators, numbered as the network lists them."""
+MASK = "mask/"
+"""Prefix of the masks of the kernels that are pruned, bool; the rest of the key is as after `model/`."""
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -75,7 +81,8 @@ class TrainState:
     """Optimizer steps taken since the training began."""
     arrays: dict[str, NDArray[Any]]
     """Network (`model/...`), its moving average (`average/...`, where the recipe has one), optimizer
-    (`optimizer/...`), loss scale (`loss_scale/...`, with float16 only) and random generators (`random/...`)."""
+    (`optimizer/...`), loss scale (`loss_scale/...`, with float16 only), random generators (`random/...`), and the masks
+    of what is pruned (`mask/...`)."""
 
 
 @dataclass(frozen=True)
@@ -104,19 +111,37 @@ class Trainer:
         build: makes the network; the catalogue's by default.
         precision: "float32", or for devices that are faster so "mixed_bfloat16", or "mixed_float16" (with a scaled
             loss).  A state passes between them: the loss scale is dropped, or starts afresh.
+        pruning: takes weights away while the network trains; at the end exactly what it says is zero.
+        teacher: its answers are learned beside the labels.  It is no part of the state: give the same one again.
+
+    Raises:
+        CannotPrune: the pruning does not fit the network.
+        CannotTeach: the teacher is of other images or classes.
     """
 
-    def __init__(self, training: Training, *, build: NetworkBuilder | None = None, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        training: Training,
+        *,
+        build: NetworkBuilder | None = None,
+        precision: str = "float32",
+        pruning: Pruning | None = None,
+        teacher: Teacher | None = None,
+    ) -> None:
         self.training = training
         self.step = 0
+        if teacher:
+            teacher.check(training.image_shape, training.classes)
         with _fresh_keras(training.seed, precision):
             build = build or catalog.get(training.architecture).build
             self.model = build(keras, image_shape=training.image_shape, classes=training.classes)
-            self._optimizer = build_optimizer(
+            optimizer = build_optimizer(
                 training.recipe, training.total_steps, self.model.trainable_variables, precision
             )
-            self._average = MovingAverage(self.model.weights, training.recipe.ema) if training.recipe.ema else None
-        self._variables = _variables(self.model, self._optimizer, self._average)
+            average = MovingAverage(self.model.weights, training.recipe.ema) if training.recipe.ema else None
+            self._masks = Masks(self.model, pruning, training.total_steps, average) if pruning else None
+        self._learner = Learner(self.model, optimizer, average, self._masks, teacher)
+        self._variables = _variables(self._learner)
         self._compiled = functools.cache(self._compile)
         self._call_length = _CallLength()
 
@@ -125,15 +150,20 @@ class Trainer:
         return TrainState(self.step, {key: _on_host(variable) for key, variable in self._variables.items()})
 
     def restore(self, state: TrainState) -> None:
-        """Go on from `state`, bit for bit.
+        """Go on from `state`, bit for bit.  If it is of a training without masks, those of its step are made.
 
         Raises:
-            StateMismatch: it is of another network or optimizer; nothing was changed.
+            StateMismatch: it is of another network, optimizer or pruning; nothing was changed.
         """
         unlike = self._variables.keys() ^ state.arrays.keys()
-        precision_only = {key for key in unlike if key.startswith(LOSS_SCALE)}
-        _assign(_without(self._variables, precision_only), _without(state.arrays, precision_only))
+        left_out = {key for key in unlike if key.startswith(LOSS_SCALE)}
+        unmasked = not any(key.startswith(MASK) for key in state.arrays)
+        if unmasked:
+            left_out |= {key for key in unlike if key.startswith(MASK)}
+        _assign(_without(self._variables, left_out), _without(state.arrays, left_out))
         self.step = state.step
+        if self._masks and unmasked:
+            self._masks.make(self.step)
 
     def advance(self, shard: Split, visit: Visit, *, steps_per_call: int | None = None) -> Iterator[Progress]:
         """Train from where the state is to the visit's end, some steps per compiled call.
@@ -155,22 +185,35 @@ class Trainer:
         images, labels = _residents.get(shard)
         steps = self._compiled(min(self.training.recipe.batch_size, len(shard)))
         schedule = VisitSchedule(self.training, shard, visit)
-        rows, drawn = schedule.batches(self.step, steps_per_call or self._call_length.steps)
+        # For the weights that a training begins with; those of a restored state are masked already.
+        self._update_masks()
+        rows, drawn = schedule.batches(self.step, self._next_steps(self.step, steps_per_call))
         while len(rows):
             began = time.perf_counter()
             computing = steps(images, labels, rows, drawn)
             # Drawn while the device computes, so that it waits for nothing but the reading of the losses.
-            upcoming = schedule.batches(self.step + len(rows), steps_per_call or self._call_length.steps)
+            after = self.step + len(rows)
+            upcoming = schedule.batches(after, self._next_steps(after, steps_per_call))
             losses = np.asarray(computing)
             self._call_length.took(len(rows), time.perf_counter() - began)
             self._check_finite(losses)
-            self.step += len(rows)
+            self.step = after
+            self._update_masks()
             yield Progress(self.step, float(losses.mean()), rows.size)
             rows, drawn = upcoming
 
     def _compile(self, batch: int) -> Steps:
-        recipe, classes = self.training.recipe, self.training.classes
-        return backends.current().compile_steps(self.model, self._optimizer, self._average, recipe, classes, batch)
+        return backends.current().compile_steps(self._learner, self.training.recipe, self.training.classes, batch)
+
+    def _next_steps(self, step: int, steps_per_call: int | None) -> int:
+        """How many steps the call from `step` on takes: none goes beyond the next masks."""
+        steps = steps_per_call or self._call_length.steps
+        left = self._masks.steps_left(step) if self._masks else None
+        return steps if left is None else min(steps, left)
+
+    def _update_masks(self) -> None:
+        if self._masks:
+            self._masks.update(self.step)
 
     def _check_visit(self, shard: Split, visit: Visit) -> None:
         if not visit.first_step <= self.step <= visit.last_step:
@@ -271,15 +314,17 @@ def _fresh_keras(seed: int, precision: str) -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
-def _variables(model: Any, optimizer: Any, average: MovingAverage | None) -> dict[str, Any]:
+def _variables(learner: Learner) -> dict[str, Any]:
+    model, average, masks = learner.model, learner.average, learner.masks
     weights = {id(variable) for variable in model.weights}
     generators = [variable for variable in model.variables if id(variable) not in weights]
     return _by_key(
         [
             *((MODEL + _path(variable), variable) for variable in model.weights),
             *((AVERAGE + _path(weight), variable) for weight, variable in (average.pairs if average else ())),
-            *((_path(variable), variable) for variable in optimizer.variables),
+            *((_path(variable), variable) for variable in learner.optimizer.variables),
             *((f"{RANDOM}{number}", variable) for number, variable in enumerate(generators)),
+            *((MASK + path, variable) for path, variable in (masks.by_path.items() if masks else ())),
         ]
     )
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recipes import Augmentation
+from models.recipes import Augmentation, Recipe
 from models.training.augmentation import columns
+from models.training.distillation import Teacher, distilled_loss
 from models.training.pixels import augment, mix
 
 Steps = Callable[[Any, Any, NDArray[np.int64], NDArray[np.int64]], Any]
@@ -39,6 +40,19 @@ def training_batch(
     if augmentation.mixup or augmentation.cutmix:
         return mix(ops, batch, targets, by_name, augmentation)
     return batch, targets
+
+
+def training_loss(ops: Any, images: Any, targets: Any, logits: Any, recipe: Recipe, teacher: Teacher | None) -> Any:
+    """The batch's scalar loss in float32, before what the network adds to it.
+
+    Args:
+        images: float32[B, H, W, C], what gave the student's `logits` [B, classes], for the teacher to see, too.
+        targets: float32[B, classes].
+    """
+    hard = cross_entropy(ops, targets, logits, recipe.label_smoothing)
+    if not teacher:
+        return hard
+    return distilled_loss(ops, hard, logits, teacher.logits(images), teacher.temperature, teacher.weight)
 
 
 def cross_entropy(ops: Any, targets: Any, logits: Any, label_smoothing: float) -> Any:

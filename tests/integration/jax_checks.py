@@ -16,6 +16,7 @@ from models.recipes import Training
 from models.training.backends import UnknownBackend, choose
 from models.training.backends import jax as backend
 from models.training.backends.jax_pooling import ExactMaxPooling, with_exact_pooling
+from models.training.learner import Learner
 from models.training.moving_average import MovingAverage
 from models.training.optimizers import build_optimizer
 from tests.support import exact_training
@@ -53,19 +54,12 @@ def test_no_step_scatters(name: str) -> None:
     model = catalog.get(name).build(keras)
     optimizer = build_optimizer(recipe, 10, model.trainable_variables, "float32")
     average = MovingAverage(model.weights, 0.9)
-    values = [
-        [variable.value for variable in group]
-        for group in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            optimizer.variables,
-            [kept for _, kept in average.pairs],
-        )
-    ]
-    step = backend.step_function(model, optimizer, average, recipe, 10)
+    learner = Learner(model, optimizer, average)
+    state = backend.values_of(backend.state_variables(learner))
+    step = backend.step_function(learner, recipe, 10)
     images, labels = backend.resident(Split.whole(np.zeros((2, 32, 32, 3), np.uint8), np.zeros(2, np.int64)))
 
-    program = jax.jit(step).lower(tuple(values), images, labels, np.zeros(2, np.int32), np.zeros((2, 6), np.int32))
+    program = jax.jit(step).lower(state, ([], []), images, labels, np.zeros(2, np.int32), np.zeros((2, 6), np.int32))
 
     assert "scatter" not in program.as_text()
 

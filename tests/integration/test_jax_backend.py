@@ -22,7 +22,14 @@ from tests.support.backends import new_process
 
 HERE = Path(__file__).parent
 OFTEN = ("test_training_step.py",)
-HOLDS_UNDER_BOTH = ("test_training.py", "test_averaging.py", "test_optimizers.py", "jax_checks.py")
+HOLDS_UNDER_BOTH = (
+    "test_training.py",
+    "test_masks.py",
+    "test_distillation.py",
+    "test_averaging.py",
+    "test_optimizers.py",
+    "jax_checks.py",
+)
 """Minutes each, for JAX compiles every network anew."""
 
 

@@ -1,8 +1,8 @@
 """A training that stops anywhere, any number of times, ends in the same bits as one that never stopped.
 
-With convolutions and batch norm and with attention, dropout, everything that changes images, and a moving average of
-the weights.  JAX compiles every network in every process anew, for many seconds: with it, each proof is made of one of
-the two networks, and among the slow tests of the other.  More moments at which workers die:
+With convolutions and batch norm and with attention, dropout, everything that changes images, a moving average of the
+weights, masks and a teacher.  JAX compiles every network in every process anew, for many seconds: with it, each proof
+is made of one of the two networks, and among the slow tests of the other.  More moments at which workers die:
 ORCH_TEST_SEEDS=20 pytest -n0 -m "" tests/integration/test_training_is_exact.py
 """
 
@@ -88,6 +88,32 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
     resumed = other_process.submit(exact_training.weights_after_resuming, network, path).result()
 
     assert resumed == undisturbed
+
+
+@often((TENSORFLOW, "convolutional"), (JAX, "convolutional"))
+def test_a_training_with_masks_and_a_teacher_that_stopped_three_times_ends_in_the_same_weights(
+    process: ProcessPoolExecutor, undisturbed: str, network: str
+) -> None:
+    def weights(steps_per_call: int, stops: tuple[int, ...]) -> str:
+        return process.submit(exact_training.weights_after, network, steps_per_call, stops, compressed=True).result()
+
+    whole = weights(16, ())
+    stopped = weights(1, (4, 9, 13))
+
+    assert stopped == whole != undisturbed
+
+
+@often((TENSORFLOW, "convolutional"))
+def test_another_process_goes_on_from_masks_to_the_same_weights(
+    process: ProcessPoolExecutor, other_process: ProcessPoolExecutor, network: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "state.safetensors"
+    process.submit(exact_training.save_at, network, 9, path, compressed=True).result()
+    whole = process.submit(exact_training.weights_after, network, compressed=True).result()
+
+    resumed = other_process.submit(exact_training.weights_after_resuming, network, path, compressed=True).result()
+
+    assert resumed == whole
 
 
 @pytest.mark.parametrize("backend", backends.NAMES, indirect=True, scope="module")

@@ -10,15 +10,19 @@ from typing import Any
 import numpy as np
 
 from models.datasets import Split
+from models.pruning import Pruning
 from models.recipes import Augmentation, Recipe, Training, Visit
 from models.training import checkpoint
+from models.training.distillation import Teacher
 from models.training.trainer import Trainer, TrainState
 
 IMAGES = 150
 EVERYTHING = Augmentation(cutout=4, mixup=0.4, cutmix=1.0, randaugment=2, erasing=0.5, repeats=2)
 RECIPE = Recipe(batch_size=16, learning_rate=3e-3, augmentation=EVERYTHING)
-AVERAGED = {"ema": 0.9}
+AVERAGED: dict[str, Any] = {"ema": 0.9}
 """A change of the recipe: the proofs of exactness keep a moving average besides."""
+PRUNING = Pruning(sparsity=0.8, end=0.75, interval=4)
+"""Masks are made anew after steps 0, 4, 8 and 12."""
 VISIT = Visit(first_epoch=3, epochs=2, first_step=0, steps=2 * RECIPE.steps_per_epoch(IMAGES))
 
 
@@ -56,10 +60,20 @@ def shard() -> Split:
     return Split(images, np.arange(IMAGES) % 4, np.arange(IMAGES) * 5 + 2)
 
 
-def trainer(network: str, precision: str = "float32", **changes: Any) -> Trainer:
-    """A fresh trainer; `changes` are of the recipe."""
+def trainer(network: str, precision: str = "float32", *, compressed: bool = False, **changes: Any) -> Trainer:
+    """A fresh trainer; `changes` are of the recipe.
+
+    Args:
+        compressed: pruned while it trains, and taught by the other network.
+    """
     training = Training(network, RECIPE.replace(**changes), 0, 4, (16, 16, 3), VISIT.steps)
-    return Trainer(training, build=NETWORKS[network], precision=precision)
+    build, teacher = NETWORKS[network], Teacher(_other(network), 4.0, 0.5) if compressed else None
+    return Trainer(training, build=build, precision=precision, pruning=PRUNING if compressed else None, teacher=teacher)
+
+
+def _other(network: str) -> Any:
+    (other,) = NETWORKS.keys() - {network}
+    return trainer(other).model
 
 
 def weights_after(
@@ -69,7 +83,7 @@ def weights_after(
     precision: str = "float32",
     **changes: Any,
 ) -> str:
-    """Digest at the visit's end; at each stop a fresh trainer takes over.  `changes` are of the recipe."""
+    """Digest at the visit's end; at each stop a fresh trainer takes over.  `changes` are as `trainer`'s."""
     changes = {**AVERAGED, **changes}
     current = trainer(network, precision, **changes)
     for stop in stops:
@@ -95,12 +109,12 @@ def run(current: Trainer, stop: int, steps_per_call: int = 1) -> TrainState:
     return current.state()
 
 
-def save_at(network: str, stop: int, path: Path) -> None:
-    checkpoint.save(run(trainer(network, "float32", **AVERAGED), stop), path, {})
+def save_at(network: str, stop: int, path: Path, *, compressed: bool = False) -> None:
+    checkpoint.save(run(trainer(network, compressed=compressed, **AVERAGED), stop), path, {})
 
 
-def weights_after_resuming(network: str, path: Path) -> str:
+def weights_after_resuming(network: str, path: Path, *, compressed: bool = False) -> str:
     state, _ = checkpoint.load(path)
-    current = trainer(network, "float32", **AVERAGED)
+    current = trainer(network, compressed=compressed, **AVERAGED)
     current.restore(state)
     return digest(run(current, VISIT.last_step, steps_per_call=5))

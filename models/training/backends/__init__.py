@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.datasets import Split
 from models.recipes import Recipe
 from models.training.training_step import Steps
+
+if TYPE_CHECKING:
+    # It imports Keras, whose backend may be still to be chosen.
+    from models.training.learner import Learner
 
 NAMES = ("tensorflow", "jax")
 VARIABLE = "KERAS_BACKEND"
@@ -61,9 +65,7 @@ class Backend(Protocol):
     def resident(self, shard: Split) -> tuple[Any, Any]:
         """The shard's images [N, H, W, C] and labels [N] on the device."""
 
-    def compile_steps(
-        self, model: Any, optimizer: Any, average: Any, recipe: Recipe, classes: int, batch: int
-    ) -> Steps:
+    def compile_steps(self, learner: Learner, recipe: Recipe, classes: int, batch: int) -> Steps:
         """Optimizer steps on batches of `batch` images, as many in a call as it is given rows for.
 
         The bits do not depend on where calls are cut.

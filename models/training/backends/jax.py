@@ -21,8 +21,8 @@ from models.datasets import Split
 from models.recipes import Recipe
 from models.training.backends import Accelerator
 from models.training.backends.jax_pooling import with_exact_pooling
-from models.training.moving_average import MovingAverage
-from models.training.training_step import Steps, cross_entropy, steps_taken, training_batch
+from models.training.learner import Learner
+from models.training.training_step import Steps, steps_taken, training_batch, training_loss
 
 _THREADS = "NPROC"
 """How many threads XLA's CPU client starts, read when it starts; without it as many as there are cores."""
@@ -32,6 +32,8 @@ _Values = list[Any]
 """The values of variables, in the order in which Keras lists them."""
 _State = tuple[_Values, _Values, _Values, _Values]
 """Trainable weights, the network's other variables, the optimizer's, and the moving averages."""
+_Constants = tuple[_Values, _Values]
+"""What a step reads and leaves as it is: the masks, and the teacher's variables."""
 
 
 def configure(threads: int) -> None:
@@ -102,33 +104,53 @@ def resident(shard: Split) -> tuple[Any, Any]:
     return jax.device_put(shard.images), jax.device_put(shard.labels.astype(np.int32))
 
 
-def compile_steps(
-    model: Any, optimizer: Any, average: MovingAverage | None, recipe: Recipe, classes: int, batch: int
-) -> Steps:
+def compile_steps(learner: Learner, recipe: Recipe, classes: int, batch: int) -> Steps:
     """One program for every step, wherever calls are cut.
 
     The state is donated to a step and comes back from it; Keras' variables get it at the end of a call.
     """
     del batch  # Given by the rows.
-    variables = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        optimizer.variables,
-        [kept for _, kept in average.pairs] if average else [],
-    )
-    one_step = jax.jit(step_function(model, optimizer, average, recipe, classes), donate_argnums=0)
+    variables = state_variables(learner)
+    constants = constant_variables(learner)
+    one_step = jax.jit(step_function(learner, recipe, classes), donate_argnums=0)
 
     def steps(images: Any, labels: Any, rows: NDArray[np.int64], draws: NDArray[np.int64]) -> Any:
-        state = tuple([variable.value for variable in group] for group in variables)
+        state, fixed = values_of(variables), values_of(constants)
         losses = []
         for of_step, drawn in zip(rows.astype(np.int32), draws.astype(np.int32), strict=True):
-            state, loss = one_step(state, images, labels, of_step, drawn)
+            state, loss = one_step(state, fixed, images, labels, of_step, drawn)
             losses.append(loss)
         for variable, value in zip(chain(*variables), chain(*state), strict=True):
             variable.assign(value)
         return _Losses(losses)
 
     return steps
+
+
+def state_variables(learner: Learner) -> tuple[Sequence[Any], ...]:
+    """The variables whose values are a step's state."""
+    return (
+        learner.model.trainable_variables,
+        learner.model.non_trainable_variables,
+        learner.optimizer.variables,
+        [kept for _, kept in learner.average.pairs] if learner.average else [],
+    )
+
+
+def constant_variables(learner: Learner) -> tuple[Sequence[Any], ...]:
+    """The variables whose values are a step's constants.
+
+    As arguments, because masks change between calls, and JAX would write a teacher's weights into the program.
+    """
+    return (
+        learner.masks.variables if learner.masks else [],
+        learner.teacher.network.variables if learner.teacher else [],
+    )
+
+
+def values_of(variables: Iterable[Iterable[Any]]) -> Any:
+    """The values that these groups of variables have now."""
+    return tuple([variable.value for variable in group] for group in variables)
 
 
 class _Losses:
@@ -143,35 +165,48 @@ class _Losses:
 
 
 def step_function(
-    model: Any, optimizer: Any, average: MovingAverage | None, recipe: Recipe, classes: int
-) -> Callable[[_State, Any, Any, Any, Any], tuple[_State, Any]]:
-    """(state, images, labels, rows int32[B], draws int32[B, C]) to the state after the step and the loss before it."""
-    network = with_exact_pooling(model)
+    learner: Learner, recipe: Recipe, classes: int
+) -> Callable[[_State, _Constants, Any, Any, Any, Any], tuple[_State, Any]]:
+    """(state, constants, images, labels, rows int32[B], draws int32[B, C]) to the state after the step and the loss
+    before it."""
+    optimizer = learner.optimizer
+    network = with_exact_pooling(learner.model)
+    _, of_teacher = constant_variables(learner)
 
-    def step(state: _State, images: Any, labels: Any, rows: Any, drawn: Any) -> tuple[_State, Any]:
+    def step(
+        state: _State, constants: _Constants, images: Any, labels: Any, rows: Any, drawn: Any
+    ) -> tuple[_State, Any]:
         trainable, others, of_optimizer, averages = state
+        masks, taught = constants
         batch, targets = training_batch(keras.ops, images, labels, rows, drawn, recipe.augmentation, classes)
 
         def scaled_loss(trainable: _Values) -> tuple[Any, tuple[Any, _Values]]:
             logits, after, penalties = network.stateless_call(
                 trainable, others, batch, training=True, return_losses=True
             )
-            loss = cross_entropy(keras.ops, targets, logits, recipe.label_smoothing)
+            with _values(of_teacher, taught):
+                loss = training_loss(keras.ops, batch, targets, logits, recipe, learner.teacher)
             with _values(optimizer.variables, of_optimizer):
                 return optimizer.scale_loss(sum(penalties, start=loss)), (loss, after)
 
         gradients, (loss, others) = jax.grad(scaled_loss, has_aux=True)(trainable)
         trainable, of_optimizer = optimizer.stateless_apply(of_optimizer, gradients, trainable)
-        if average:
-            kept = [variable for _, variable in average.pairs]
-            weights = [*model.trainable_variables, *model.non_trainable_variables]
-            values = [*trainable, *others, *of_optimizer, *averages]
-            with _values([*weights, *optimizer.variables, *kept], values) as scope:
-                average.update(steps_taken(optimizer))
-            averages = [scope.get_current_value(variable) for variable in kept]
-        return (trainable, others, of_optimizer, averages), loss
+        return _averaged_and_masked(learner, (trainable, others, of_optimizer, averages), masks), loss
 
     return step
+
+
+def _averaged_and_masked(learner: Learner, state: _State, masks: _Values) -> _State:
+    """The state with what comes after the optimizer's step."""
+    groups = state_variables(learner)
+    of_masks, _ = constant_variables(learner)
+    with _values([*chain(*groups), *of_masks], [*chain(*state), *masks]) as scope:
+        if learner.average:
+            learner.average.update(steps_taken(learner.optimizer))
+        if learner.masks:
+            learner.masks.apply()
+    trainable, others, of_optimizer, averages = ([scope.get_current_value(each) for each in group] for group in groups)
+    return trainable, others, of_optimizer, averages
 
 
 def _values(variables: Sequence[Any], values: Iterable[Any]) -> Any:

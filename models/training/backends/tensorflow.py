@@ -14,8 +14,8 @@ from models.datasets import Split
 from models.recipes import Recipe
 from models.training.augmentation import columns
 from models.training.backends import Accelerator
-from models.training.moving_average import MovingAverage
-from models.training.training_step import Steps, cross_entropy, steps_taken, training_batch
+from models.training.learner import Learner
+from models.training.training_step import Steps, steps_taken, training_batch, training_loss
 
 
 def configure(threads: int) -> None:
@@ -76,22 +76,24 @@ def resident(shard: Split) -> tuple[Any, Any]:
     return tf.constant(shard.images.astype(np.float16)), tf.constant(shard.labels)
 
 
-def compile_steps(
-    model: Any, optimizer: Any, average: MovingAverage | None, recipe: Recipe, classes: int, batch: int
-) -> Steps:
+def compile_steps(learner: Learner, recipe: Recipe, classes: int, batch: int) -> Steps:
     """Every step computes the same shapes in the same loop body, however many there are in a call: that is why the
     bits do not depend on where calls are cut.
     """
+    model, optimizer, average, masks = learner.model, learner.optimizer, learner.average, learner.masks
     shape = (None, *model.input_shape[1:])
 
     def step(images: Any, labels: Any, rows: Any, draws: Any) -> Any:
         batch_images, targets = training_batch(keras.ops, images, labels, rows, draws, recipe.augmentation, classes)
-        loss = cross_entropy(keras.ops, targets, model(batch_images, training=True), recipe.label_smoothing)
+        logits = model(batch_images, training=True)
+        loss = training_loss(keras.ops, batch_images, targets, logits, recipe, learner.teacher)
         variables = model.trainable_variables
         scaled = optimizer.scale_loss(sum(model.losses, start=loss))
         optimizer.apply(gradients(scaled, variables), variables)
         if average:
             average.update(steps_taken(optimizer))
+        if masks:
+            masks.apply()
         return loss
 
     one_step = tf.autograph.experimental.do_not_convert(step)
