@@ -32,7 +32,8 @@ def build_optimizer(recipe: Recipe, total_steps: int, variables: Sequence[Any], 
         "global_clipnorm": recipe.gradient_clip,
     }
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(**options)
+        # Keras' AdamW wants a number where the others take None for none.
+        optimizer = keras.optimizers.AdamW(**{**options, "weight_decay": recipe.weight_decay})
     elif recipe.optimizer == "lion":
         optimizer = keras.optimizers.Lion(**options)
     elif recipe.optimizer == "muon":

@@ -7,11 +7,16 @@ import keras
 import numpy as np
 import pytest
 import zstandard
+from ai_edge_litert.interpreter import Interpreter
 
 from models.architectures import catalog
 from models.compression import methods
 from models.compression.compressed_model import CompressedModel, compress
 from models.measurement.litert import LiteRTClassifier
+from models.pruning import Pruning
+from models.recipes import Augmentation, Training
+from models.training.trainer import Trainer
+from tests.support import exact_training
 
 CLASSES = 4
 
@@ -193,3 +198,32 @@ def test_an_unknown_method_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(methods.UnknownMethod):
         compress("int3", dense_network(inputs=8, units=4), tmp_path / "model.tflite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_pruned_is_zero_in_the_file_that_is_shipped(tmp_path: Path) -> None:
+    def hidden(keras: Any, image_shape: tuple[int, int, int] = (16, 16, 3), classes: int = CLASSES) -> Any:
+        layers = keras.layers
+        pixels = keras.Input(image_shape)
+        x = layers.Conv2D(8, 3, strides=2, name="stem")(layers.Rescaling(1 / 128, offset=-1)(pixels))
+        x = layers.Conv2D(16, 3, use_bias=False, name="second")(x)
+        x = layers.Flatten()(layers.ReLU()(layers.BatchNormalization()(x)))
+        return keras.Model(pixels, layers.Dense(classes, name="logits")(layers.Dense(32, name="hidden")(x)))
+
+    recipe = exact_training.RECIPE.replace(augmentation=Augmentation())
+    training = Training("hidden", recipe, 0, CLASSES, (16, 16, 3), exact_training.VISIT.steps)
+    trainer = Trainer(training, build=hidden, pruning=Pruning({"conv": 0.75, "dense": 0.9}, interval=2))
+    exact_training.run(trainer, exact_training.VISIT.last_step)
+
+    compress("float32", trainer.model, tmp_path / "model.tflite")
+
+    interpreter = Interpreter(str(tmp_path / "model.tflite"))
+    # LiteRT has the outputs first.
+    assert share_of_zeros(interpreter, (16, 3, 3, 8)) == 0.75
+    assert share_of_zeros(interpreter, (32, 400)) == 0.9
+    assert share_of_zeros(interpreter, (8, 3, 3, 3)) == share_of_zeros(interpreter, (CLASSES, 32)) == 0
+
+
+def share_of_zeros(interpreter: Interpreter, shape: tuple[int, ...]) -> float:
+    """Of the one constant tensor of this shape."""
+    (found,) = (detail for detail in interpreter.get_tensor_details() if tuple(detail["shape"]) == shape)
+    return float(np.mean(interpreter.get_tensor(found["index"]) == 0))

@@ -50,21 +50,22 @@ def test_a_training_too_short_to_warm_up_begins_at_the_peak(
     assert float(learning_rate(recipe, total_steps)(0)) == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize("decay", [0.5, 0.0])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "lion", "muon"])
 def test_weights_decay_and_biases_and_normalisation_do_not(
-    optimizer: Literal["adamw", "sgd", "lion", "muon"],
+    optimizer: Literal["adamw", "sgd", "lion", "muon"], decay: float
 ) -> None:
     model = keras.Sequential(
         [keras.Input((3,)), keras.layers.Dense(2, bias_initializer="ones"), keras.layers.BatchNormalization()]
     )
-    recipe = Recipe(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5, warmup_fraction=0.0)
+    recipe = Recipe(optimizer=optimizer, learning_rate=0.1, weight_decay=decay, warmup_fraction=0.0)
     before = {variable.path: variable.numpy() for variable in model.trainable_variables}
     applied = build_optimizer(recipe, 10, model.trainable_variables, "float32")
 
     applied.apply([np.zeros(variable.shape, np.float32) for variable in model.trainable_variables])
 
     for variable in model.trainable_variables:
-        factor = 0.95 if variable.name == "kernel" else 1.0
+        factor = 1.0 - 0.1 * decay if variable.name == "kernel" else 1.0
         np.testing.assert_allclose(variable.numpy(), before[variable.path] * factor, rtol=1e-6)
 
 
