@@ -186,7 +186,7 @@ def _quantized(plain: Any) -> Wrapped:
         own = type(layer).from_config(layer.get_config())
         if isinstance(layer, KeyedDropout):
             return own  # nothing is left of it in a file
-        config = _OutputQuantized() if isinstance(layer, tf_keras.layers.Rescaling) else None
+        config = _OutputQuantized() if _stands_alone(layer) else None
         return quantization.quantize_annotate_layer(own, quantize_config=config)
 
     with quantization.quantize_scope({"_OutputQuantized": _OutputQuantized, "KeyedDropout": KeyedDropout}):
@@ -195,6 +195,15 @@ def _quantized(plain: Any) -> Wrapped:
         except (RuntimeError, ValueError) as error:
             raise CannotTune(f"qat cannot quantize this network ({error}); use dynamic-int8.") from error
     return Wrapped(model, _variables(model, plain))
+
+
+def _stands_alone(layer: Any) -> bool:
+    """Whether tfmot needs to be told what becomes of a layer: of a normalisation unless a convolution goes before."""
+    layers = tf_keras.layers
+    if isinstance(layer, layers.BatchNormalization):
+        before = layer.inbound_nodes[0].inbound_layers
+        return not isinstance(before, layers.Conv2D | layers.DepthwiseConv2D)
+    return isinstance(layer, layers.Rescaling)
 
 
 def _kernels(network: Any) -> list[Kernel]:
