@@ -27,7 +27,10 @@ from workers.machine.scratch import Scratch
 from workers.machine.shutdown import ShutdownNotice
 from workers.outage import Outage
 from workers.runner import messages
+from workers.runner.environment import LegacyKeras
+from workers.runner.legacy_packages import NoLegacyKeras, legacy_packages
 from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
+from workers.runner_choice import RunnerChoice
 from workers.session import Session
 from workers.store.cache import InputCache
 from workers.store.room import Room
@@ -94,6 +97,7 @@ class Supervisor:
         self._room = Room(home.artifacts, lambda: self._scratch.path)
         self._transferring = Threads()
         self._runner: RunnerProcess | None = None
+        self._choice = RunnerChoice()
         self._device = ""
         self._capabilities = frozenset({Device.CPU})
         self._told_what_is_missing = False
@@ -174,10 +178,19 @@ class Supervisor:
             threads = self._threads()
             if not self._is_warm(threads):
                 self._release_next()  # nobody renews it while a runner loads
-            runner = self._runner_with(threads)
+            try:
+                runner = self._runner_with(threads)
+            except (NoLegacyKeras, RunnerLost) as error:
+                if not self._choice.legacy:
+                    raise
+                self._choice.give_up_legacy(str(error))
+                self._console.say(f"{error} Jobs that need legacy Keras are left to other workers.")
+                continue
             if runner is None:
                 break
             lease, self._next = self._next or self._reached(self._claim), None
+            if lease is None and self._choice.turn():
+                continue
             if lease is None and self._settings.once:
                 return ExitCode.TRY_LATER
             if lease is None:
@@ -188,12 +201,24 @@ class Supervisor:
                 # The study was planned again just now; the right runner is made before the next claim.
                 self._release(lease, "the study's threads have changed")
                 continue
+            if not self._choice.suits(lease.spec):
+                self._leave(lease)
+                continue
             result = self._work(lease, runner)
             if self._settings.once:
                 return _ONCE.get(result, ExitCode.TRY_LATER)
             if result is Result.RELEASED:
                 self._idle(_STEP_BACK_SECONDS)
         return ExitCode.TRY_LATER
+
+    def _leave(self, lease: Lease) -> None:
+        """Give back a job that wants the other runner: to claim it later, or never if there can be no such runner."""
+        if self._choice.impossible and not self._choice.legacy:
+            self._excluded |= {lease.job}
+            self._release(lease, self._choice.impossible, rejected=True)
+        else:
+            self._choice.put_off_job(lease.job)
+            self._release(lease, "it wants another runner, which this worker loads when it has nothing else to do")
 
     def _have_a_directory(self) -> None:
         """Make a new directory if a cleaner of /tmp has deleted the old one: that costs a job, and not the worker."""
@@ -254,10 +279,10 @@ class Supervisor:
     def _claim(self) -> Lease | None:
         return self._home.jobs.claim(self._info())
 
-    def _release(self, lease: Lease, reason: str | None = None) -> None:
+    def _release(self, lease: Lease, reason: str | None = None, *, rejected: bool = False) -> None:
         """Release a job, at no cost to it; one that cannot be released now is left to its lease."""
         with suppress(LeaseLost, HomeError):
-            self._home.jobs.release(lease, reason)
+            self._home.jobs.release(lease, reason, rejected=rejected)
 
     def _release_next(self) -> None:
         if self._next is not None:
@@ -265,9 +290,8 @@ class Supervisor:
             self._next = None
 
     def _info(self) -> WorkerInfo:
-        return WorkerInfo(
-            self._settings.name, self._settings.host.name, self._device, self._capabilities, self._excluded
-        )
+        excluded = self._excluded | self._choice.put_off
+        return WorkerInfo(self._settings.name, self._settings.host.name, self._device, self._capabilities, excluded)
 
     def _say_what_is_short(self) -> None:
         """Tell of a store that is short of room before a job is done for nothing.  Not every store can tell."""
@@ -330,27 +354,31 @@ class Supervisor:
         return seconds_between_deaths(self._failure_statistics)
 
     def _runner_with(self, threads: int) -> RunnerProcess | None:
-        """The warm runner; a new one if there is none, it died, or it was set to other threads.
+        """The warm runner; a new one if there is none, it died, or it is of other threads or of the other kind.
 
-        None if asked to stop while it loads.  Raises RunnerLost.
+        None if asked to stop while it loads.  Raises RunnerLost, and NoLegacyKeras where that is wanted.
         """
         if self._is_warm(threads):
             return self._runner
         if self._runner is not None:
             self._runner.end()
         self._inbox = Inbox()
+        self._console.show("loading TensorFlow")
+        legacy = LegacyKeras(legacy_packages(self._stopping)) if self._choice.legacy else None
         try:
             directory, module = self._scratch.path, self._settings.runner
-            self._runner = RunnerProcess(threads, directory, lambda event: self._inbox.put(event), module)
+            self._runner = RunnerProcess(threads, directory, lambda event: self._inbox.put(event), module, legacy)
         except OSError as error:
             raise RunnerLost(f"No runner can be started here: {error}.") from error
         return self._runner if self._is_ready(self._runner) else None
 
     def _is_warm(self, threads: int) -> bool:
-        return self._runner is not None and self._runner.alive and self._runner.threads == threads
+        runner = self._runner
+        if runner is None or not runner.alive:
+            return False
+        return runner.threads == threads and runner.legacy == self._choice.legacy
 
     def _is_ready(self, runner: RunnerProcess) -> bool:
-        self._console.show("loading TensorFlow")
         deadline = time.monotonic() + _LOAD_SECONDS
         while not self._stopping():
             try:

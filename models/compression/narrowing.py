@@ -5,6 +5,7 @@ Which widths these are is found by `models.compression.slimming`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from models.compression.channel_spaces import Widths
@@ -25,13 +26,18 @@ def narrowed(keras: Any, network: Any, widths: Widths) -> Any:
     def remade(layer: Any) -> Any:
         return type(layer).from_config({**layer.get_config(), **widths.get(layer.name, {})})
 
-    narrow = keras.models.clone_model(network, clone_function=remade)
-    for layer in narrow.layers:
+    return cloned(keras, network, remade)
+
+
+def cloned(keras: Any, network: Any, remade: Callable[[Any], Any]) -> Any:
+    """A network like `network` of the layers that `remade` gives for its own; its weights are yet to be loaded."""
+    clone = keras.models.clone_model(network, clone_function=remade)
+    for layer in clone.layers:
         if isinstance(layer, keras.layers.Normalization):
             # It computes with a copy of its weights, which loading weights by name would not reach.
             layer.set_weights(network.get_layer(layer.name).get_weights())
             layer.finalize_state()
-    return narrow
+    return clone
 
 
 def narrowed_builder(build: NetworkBuilder, widths: Widths) -> NetworkBuilder:

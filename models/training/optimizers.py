@@ -41,7 +41,7 @@ def build_optimizer(recipe: Recipe, total_steps: int, variables: Sequence[Any], 
         optimizer = keras.optimizers.Muon(exclude_layers=_NO_MATRICES, **options)
     else:
         optimizer = keras.optimizers.SGD(momentum=recipe.momentum, nesterov=True, **options)
-    optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if not _decays(variable)])
+    optimizer.exclude_from_weight_decay(var_list=[variable for variable in variables if not decays(variable)])
     if precision == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="loss_scale")
     optimizer.build(variables)
@@ -94,6 +94,7 @@ def _two_drops(taken: Any, risen: float) -> Any:
     return keras.ops.where(taken < 0.5, 1.0, keras.ops.where(taken < 0.75, 0.1, 0.01))
 
 
-def _decays(variable: Any) -> bool:
+def decays(variable: Any) -> bool:
     """Decay is for weights that multiply: pulling a bias or a normalisation to zero only costs accuracy."""
-    return len(variable.shape) > 1 and variable.name not in _NEVER_DECAYED
+    name = variable.name.rpartition("/")[2].partition(":")[0]  # legacy Keras writes "stem/bias:0"
+    return len(variable.shape) > 1 and name not in _NEVER_DECAYED

@@ -160,7 +160,7 @@ class Trainer:
         unmasked = not any(key.startswith(MASK) for key in state.arrays)
         if unmasked:
             left_out |= {key for key in unlike if key.startswith(MASK)}
-        _assign(_without(self._variables, left_out), _without(state.arrays, left_out))
+        assign(_without(self._variables, left_out), _without(state.arrays, left_out))
         self.step = state.step
         if self._masks and unmasked:
             self._masks.make(self.step)
@@ -180,8 +180,8 @@ class Trainer:
             DataMismatch: the shard fits not the visit, or not the network.
             Diverged: the loss is no longer a number.
         """
-        self._check_visit(shard, visit)
-        self._check_images(shard)
+        check_visit(self.training, self.step, shard, visit)
+        check_images(self.training, shard)
         images, labels = _residents.get(shard)
         steps = self._compiled(min(self.training.recipe.batch_size, len(shard)))
         schedule = VisitSchedule(self.training, shard, visit)
@@ -196,7 +196,7 @@ class Trainer:
             upcoming = schedule.batches(after, self._next_steps(after, steps_per_call))
             losses = np.asarray(computing)
             self._call_length.took(len(rows), time.perf_counter() - began)
-            self._check_finite(losses)
+            check_finite(self.step, losses)
             self.step = after
             self._update_masks()
             yield Progress(self.step, float(losses.mean()), rows.size)
@@ -215,32 +215,6 @@ class Trainer:
         if self._masks:
             self._masks.update(self.step)
 
-    def _check_visit(self, shard: Split, visit: Visit) -> None:
-        if not visit.first_step <= self.step <= visit.last_step:
-            raise ValueError(
-                f"The state is at step {self.step}, outside the visit of steps {visit.first_step} to "
-                f"{visit.last_step}; restore the state that the visit begins with or a checkpoint from it."
-            )
-        steps = visit.epochs * self.training.recipe.steps_per_epoch(len(shard))
-        if visit.steps != steps:
-            raise DataMismatch(
-                f"The visit has {visit.steps} steps, but {visit.epochs} passes over {len(shard)} images are "
-                f"{steps}; plan the study again with this data."
-            )
-
-    def _check_images(self, shard: Split) -> None:
-        shape, classes = shard.images.shape[1:], int(np.max(shard.labels)) + 1
-        if shape != self.training.image_shape or classes > self.training.classes:
-            raise DataMismatch(
-                f"The shard has images of {shape} in {classes} classes, the network takes {self.training.image_shape} "
-                f"in {self.training.classes}; train it on the data that it was planned for."
-            )
-
-    def _check_finite(self, losses: NDArray[np.float32]) -> None:
-        for number, loss in enumerate(losses.tolist(), start=1):
-            if not math.isfinite(loss):
-                raise Diverged(self.step + number, loss)
-
 
 class _CallLength:
     """How many steps a compiled call takes: many cost little each, and few end soon, on whatever machine."""
@@ -255,6 +229,38 @@ class _CallLength:
         """Twice as many as before at most: the first call may be mostly compilation, and any may have been held up."""
         fitting = int(self._SECONDS * steps / max(seconds, 1e-9))
         self.steps = max(1, min(fitting, 2 * self.steps, self._MOST))
+
+
+def check_visit(training: Training, step: int, shard: Split, visit: Visit) -> None:
+    """Raise ValueError if `step` is not inside the visit, and DataMismatch if the visit is of other images."""
+    if not visit.first_step <= step <= visit.last_step:
+        raise ValueError(
+            f"The state is at step {step}, outside the visit of steps {visit.first_step} to "
+            f"{visit.last_step}; restore the state that the visit begins with or a checkpoint from it."
+        )
+    steps = visit.epochs * training.recipe.steps_per_epoch(len(shard))
+    if visit.steps != steps:
+        raise DataMismatch(
+            f"The visit has {visit.steps} steps, but {visit.epochs} passes over {len(shard)} images are "
+            f"{steps}; plan the study again with this data."
+        )
+
+
+def check_images(training: Training, shard: Split) -> None:
+    """Raise DataMismatch if the network takes other images, or knows fewer classes."""
+    shape, classes = shard.images.shape[1:], int(np.max(shard.labels)) + 1
+    if shape != training.image_shape or classes > training.classes:
+        raise DataMismatch(
+            f"The shard has images of {shape} in {classes} classes, the network takes {training.image_shape} "
+            f"in {training.classes}; train it on the data that it was planned for."
+        )
+
+
+def check_finite(step: int, losses: NDArray[np.floating[Any]]) -> None:
+    """Raise Diverged if one of the losses after `step` is no number."""
+    for number, loss in enumerate(losses.tolist(), start=1):
+        if not math.isfinite(loss):
+            raise Diverged(step + number, loss)
 
 
 def weights_digest(state: TrainState) -> str:
@@ -280,7 +286,7 @@ def inference_weights(state: TrainState) -> dict[str, NDArray[Any]]:
 
 def network_weights(model: Any) -> dict[str, NDArray[Any]]:
     """Copies of a network's weights, as the `model/...` arrays of a state."""
-    return {MODEL + _path(variable): _on_host(variable) for variable in model.weights}
+    return {MODEL + weight_path(variable): _on_host(variable) for variable in model.weights}
 
 
 def load_weights(model: Any, arrays: Arrays) -> None:
@@ -291,8 +297,8 @@ def load_weights(model: Any, arrays: Arrays) -> None:
     Raises:
         StateMismatch: it is another architecture; nothing was changed.
     """
-    weights = _by_key((MODEL + _path(variable), variable) for variable in model.weights)
-    _assign(weights, {key: array for key, array in arrays.items() if key.startswith(MODEL)})
+    weights = _by_key((MODEL + weight_path(variable), variable) for variable in model.weights)
+    assign(weights, {key: array for key, array in arrays.items() if key.startswith(MODEL)})
 
 
 def fresh_network(architecture: str, image_shape: tuple[int, int, int], classes: int) -> Any:
@@ -320,16 +326,16 @@ def _variables(learner: Learner) -> dict[str, Any]:
     generators = [variable for variable in model.variables if id(variable) not in weights]
     return _by_key(
         [
-            *((MODEL + _path(variable), variable) for variable in model.weights),
-            *((AVERAGE + _path(weight), variable) for weight, variable in (average.pairs if average else ())),
-            *((_path(variable), variable) for variable in learner.optimizer.variables),
+            *((MODEL + weight_path(variable), variable) for variable in model.weights),
+            *((AVERAGE + weight_path(weight), variable) for weight, variable in (average.pairs if average else ())),
+            *((weight_path(variable), variable) for variable in learner.optimizer.variables),
             *((f"{RANDOM}{number}", variable) for number, variable in enumerate(generators)),
             *((MASK + path, variable) for path, variable in (masks.by_path.items() if masks else ())),
         ]
     )
 
 
-def _path(variable: Any) -> str:
+def weight_path(variable: Any) -> str:
     """Layer and variable, as in `stem/kernel`; Keras 2 wrote `stem/kernel:0`."""
     path: str = getattr(variable, "path", None) or variable.name.split(":")[0]
     return path
@@ -353,7 +359,8 @@ def _without(items: Mapping[str, Any], keys: Set[str]) -> dict[str, Any]:
     return {key: value for key, value in items.items() if key not in keys}
 
 
-def _assign(variables: Mapping[str, Any], arrays: Arrays) -> None:
+def assign(variables: Mapping[str, Any], arrays: Arrays) -> None:
+    """Give each variable its array.  Raises StateMismatch, and changes nothing, if they do not fit each other."""
     if unlike := sorted(variables.keys() ^ arrays.keys()):
         where = "the state has no" if unlike[0] in variables else "the network has no"
         raise StateMismatch(

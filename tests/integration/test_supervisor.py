@@ -37,6 +37,7 @@ from tests.support.jobtable_backends import (
 from workers import outage, supervisor
 from workers.console import Console
 from workers.machine.hosts import Host
+from workers.runner.legacy_packages import NoLegacyKeras
 from workers.runner.process import RunnerProcess
 from workers.store import room
 from workers.store.room import Room
@@ -51,6 +52,7 @@ ENDS_AFTER = sorted(JOBS, key=lambda job: job.id)[1].name
 class PlayedRunner:
     threads = 1
     alive = True
+    legacy = False
 
     def end(self) -> None:
         pass
@@ -360,3 +362,57 @@ def test_a_runner_that_cannot_be_started_is_told_in_a_sentence(
     monkeypatch.setattr(worker, "_runner", None)
     with pytest.raises(RunnerLost, match=r"No runner can be started here: .*No such file or directory"):
         Supervisor._runner_with(worker, 1)
+
+
+LEGACY_JOBS = [
+    replace(job, spec={**job.spec, "runner": "legacy"}) for job in (planned_job(f"legacy{number}") for number in "123")
+]
+
+
+@pytest.fixture
+def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each runner that was loaded, whether it has legacy Keras."""
+    kinds: list[bool] = []
+    runner = PlayedRunner()
+
+    def runner_with(_threads: int) -> PlayedRunner:
+        runner.legacy = worker._choice.legacy
+        if kinds[-1:] != [runner.legacy]:
+            kinds.append(runner.legacy)
+        return runner
+
+    monkeypatch.setattr(worker, "_runner_with", runner_with)
+    monkeypatch.setattr(worker, "_runner", runner)
+    return kinds
+
+
+def test_a_worker_changes_its_runner_when_nothing_is_left_for_the_present_one(
+    home: Home, worker: Supervisor, done: list[str], loaded: list[bool]
+) -> None:
+    plain = [job for job in JOBS if job.name != ENDS_AFTER]
+    home.jobs.publish(plan_of([*plain, *LEGACY_JOBS], seconds=3600))
+    assert served(worker) is ExitCode.DONE
+    assert sorted(done[: len(plain)]) == sorted(job.name for job in plain)
+    assert len(done) == len(plain) + len(LEGACY_JOBS)
+    assert loaded == [False, True]
+
+
+def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_rest_is_done(
+    home: Home, worker: Supervisor, done: list[str], loaded: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
+
+    def without_network(threads: int) -> object:
+        if worker._choice.legacy:
+            raise NoLegacyKeras("pip cannot install tf-keras here.")
+        return runner_with(threads)
+
+    monkeypatch.setattr(worker, "_runner_with", without_network)
+    home.jobs.publish(plan_of([*plain, *LEGACY_JOBS], seconds=3600))
+    assert served(worker) is ExitCode.TRY_LATER
+    assert sorted(done) == sorted(job.name for job in plain)
+    assert "pip cannot install tf-keras here. Jobs that need legacy Keras are left to other workers." in said(worker)
+    assert loaded == [False]
+    left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
+    assert {job.name for job in left} == {job.name for job in LEGACY_JOBS}
+    assert all("cannot do it: pip cannot install tf-keras here." in (job.error or "") for job in left)

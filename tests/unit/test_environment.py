@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from workers.runner.environment import runner_environment
+from workers.runner.environment import LegacyKeras, runner_environment
 
 
 @pytest.fixture
@@ -69,3 +70,14 @@ def test_of_xla_only_where_cuda_is_is_passed_on(directory: Path) -> None:
     flags = "--xla_gpu_autotune_level=0 --xla_gpu_cuda_data_dir=/opt/cuda"
     assert runner_environment({"XLA_FLAGS": flags}, directory)["XLA_FLAGS"] == "--xla_gpu_cuda_data_dir=/opt/cuda"
     assert "XLA_FLAGS" not in runner_environment({"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}, directory)
+
+
+def test_legacy_keras_is_found_after_what_the_person_has_on_their_path(directory: Path, tmp_path: Path) -> None:
+    told = runner_environment({"PYTHONPATH": "/home/ada/packages"}, directory, LegacyKeras(tmp_path / "legacy"))
+    assert told["PYTHONPATH"].split(os.pathsep) == ["/home/ada/packages", str(tmp_path / "legacy")]
+    assert told["TF_USE_LEGACY_KERAS"] == "1"
+
+
+def test_where_this_python_has_legacy_keras_the_path_stays_as_it_is(directory: Path) -> None:
+    told = runner_environment({}, directory, LegacyKeras(None))
+    assert "PYTHONPATH" not in told and told["TF_USE_LEGACY_KERAS"] == "1"

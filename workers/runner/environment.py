@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _OF_OTHERS = ("PYTHON", "KERAS_", "TF_", "TF2_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_OVERRIDE", "NPROC")
@@ -28,10 +29,21 @@ _PASSED_ON = (
 _KERAS = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}
 
 
-def runner_environment(person: Mapping[str, str], directory: Path) -> dict[str, str]:
+@dataclass(frozen=True)
+class LegacyKeras:
+    """That a runner works with legacy Keras and tensorflow-model-optimization."""
+
+    packages: Path | None
+    """The directory where they lie; None if this Python has them (`workers.runner.legacy_packages`)."""
+
+
+def runner_environment(person: Mapping[str, str], directory: Path, legacy: LegacyKeras | None = None) -> dict[str, str]:
     """The variables to start a runner with; its directory is made ready for it.
 
     The runner's temporary files lie in `directory`, too: a runner that is ended deletes none of them itself.
+
+    Args:
+        legacy: None for a runner with Keras 3 alone.
 
     Raises:
         OSError: there is no room for the runner's files.
@@ -47,6 +59,7 @@ def runner_environment(person: Mapping[str, str], directory: Path) -> dict[str, 
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **{name: value for name, value in person.items() if name in _PASSED_ON or not name.startswith(_OF_OTHERS)},
         **_xla_flags(person.get("XLA_FLAGS", "")),
+        **(_legacy(legacy, person.get("PYTHONPATH", "")) if legacy else {}),
         "KERAS_BACKEND": "tensorflow",
         "KERAS_HOME": str(keras),
         "TMPDIR": str(temporary),
@@ -62,6 +75,12 @@ def _kept_by_keras(person: Mapping[str, str]) -> Iterator[Path]:
     place = Path(person.get("KERAS_HOME") or Path(os.path.expanduser("~"), ".keras"))  # noqa: PTH111 - it never raises
     with suppress(OSError):
         yield from (entry for entry in place.absolute().iterdir() if entry.name != "keras.json")
+
+
+def _legacy(legacy: LegacyKeras, path: str) -> dict[str, str]:
+    """What makes TensorFlow take legacy Keras; what is only for it is found after what the person has there."""
+    places = [*([path] if path else []), *([str(legacy.packages)] if legacy.packages else [])]
+    return {"TF_USE_LEGACY_KERAS": "1", **({"PYTHONPATH": os.pathsep.join(places)} if places else {})}
 
 
 def _xla_flags(flags: str) -> dict[str, str]:

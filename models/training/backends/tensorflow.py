@@ -121,9 +121,11 @@ def compile_steps(learner: Learner, recipe: Recipe, classes: int, batch: int) ->
 def gradients(loss: Any, variables: Sequence[Any]) -> list[Any]:
     """The gradients of a scalar, in a compiled function; None for a variable that it does not depend on.
 
+    The variables are of Keras 3, or of TensorFlow, as legacy Keras' are.
+
     Where a tensor was used three times, its three gradients are added two by two.  A tape adds them in one operation,
     whose order depends on which of them is needed elsewhere at that moment, and so on the scheduler: TensorFlow's
     `AddN` reuses the first input that nobody else holds, and begins with it.
     """
-    values = [variable.value for variable in variables]
+    values = [variable.value if isinstance(variable, keras.Variable) else variable for variable in variables]
     return list(tf.gradients(loss, values, aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE))
