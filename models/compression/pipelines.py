@@ -107,7 +107,9 @@ def parse(method: str, options: Mapping[str, Any], epochs: int | None, learning_
     kinds, export = _split(method)
     _check_order(method, kinds)
     _check_keys(method, kinds, options, fine_tuned=epochs is not None or learning_rate is not None)
-    transforms = tuple(Transform(kind, _options_of(kind, options), epochs or EPOCHS, learning_rate) for kind in kinds)
+    transforms = tuple(
+        Transform(kind, _options_of(kind, options, kinds), epochs or EPOCHS, learning_rate) for kind in kinds
+    )
     return Pipeline(transforms, export)
 
 
@@ -159,12 +161,14 @@ def _check_keys(method: str, kinds: tuple[str, ...], options: Mapping[str, Any],
             raise UnknownPipeline(f"{kind} needs the key {missing[0]!r}")
 
 
-def _options_of(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _options_of(kind: str, options: Mapping[str, Any], kinds: tuple[str, ...]) -> dict[str, Any]:
     if isinstance(shares := options.get("sparsity"), Mapping) and "layers" not in options:
         options = {**options, "layers": tuple(shares)}
     chosen = {key: options.get(key, KINDS[kind].defaults.get(key)) for key in KINDS[kind].keys}
     if kind == "slim" and chosen["keep_parameters"] is chosen["keep_multiply_adds"] is None:
         chosen["keep_parameters"] = KEEP_PARAMETERS
+    if kind == "cluster":
+        chosen["keep_zeros"] = bool(set(kinds) & set(_PRUNING))
     if kind == "prune":
         try:
             Pruning.from_dict(chosen)

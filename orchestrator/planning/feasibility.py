@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from models import inference_runtimes
 from models.architectures import catalog
+from models.compression.legacy import limits
+from models.compression.pipelines import Transform
 from models.datasets import Description
 from orchestrator.errors import StudyError
 from orchestrator.report.wording import listed
@@ -29,6 +31,7 @@ def check(study: Study, description: Description, train_images: int) -> None:
     _check_sizes(study, description, train_images)
     for model in study.models:
         _check_images(model, description)
+        _check_transforms(model)
 
 
 def doubts(study: Study, description: Description) -> Iterator[str]:
@@ -45,17 +48,38 @@ def doubts(study: Study, description: Description) -> Iterator[str]:
             if pixels >= side:
                 yield f"{model.name}: {key} = {pixels} can leave nothing of an image that has {side} pixels on a side."
         yield from _costs(model)
+        yield from _unchanged(model)
         yield from _left_out(study, model)
 
 
 def _costs(model: ModelSection) -> Iterator[str]:
     """What a method is known to cost an architecture."""
     exports = {entry.pipeline.export for entry in model.compress}
-    if "static-int8" in exports and ":" not in model.architecture and catalog.get(model.architecture).attends:
+    if "static-int8" in exports and _attends(model):
         yield (
             f"{model.name}: static-int8 costs transformers points of accuracy (5.4 of vit-tiny's 42.9 after a short "
             "training, where dynamic-int8 cost 0.1) and runs slower than dynamic-int8."
         )
+
+
+def _unchanged(model: ModelSection) -> Iterator[str]:
+    """What tensorflow-model-optimization leaves alone, or does otherwise than the recipe says."""
+    kinds = sorted({transform.method or "" for transform in _transforms(model)} & set(limits.METHODS))
+    for kind in kinds:
+        if said := limits.left_alone(kind, attends=_attends(model)):
+            yield f"{model.name}: {said}"
+    if kinds and (said := limits.other_optimizer(model.resulting_recipe)):
+        yield f"{model.name}: {said}"
+
+
+def _transforms(model: ModelSection) -> Iterator[Transform]:
+    for entry in model.compress:
+        yield from entry.pipeline.transforms
+
+
+def _attends(model: ModelSection) -> bool:
+    """Whether it is known to be a transformer: of a person's own nothing is known here."""
+    return ":" not in model.architecture and catalog.get(model.architecture).attends
 
 
 def _left_out(study: Study, model: ModelSection) -> Iterator[str]:
@@ -93,6 +117,13 @@ def _check_sizes(study: Study, description: Description, train_images: int) -> N
             f"shards = {study.shards} leaves {per_shard} images in a shard, fewer than one of each of the "
             f"{len(description.classes)} classes; use fewer shards."
         )
+
+
+def _check_transforms(model: ModelSection) -> None:
+    """What cannot be done to a network is refused before hours of training."""
+    for transform in _transforms(model):
+        if said := limits.refusal(transform.method or "", (), attends=_attends(model)):
+            raise StudyError(f"{model.name}: {said}")
 
 
 def _check_images(model: ModelSection, description: Description) -> None:

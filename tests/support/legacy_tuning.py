@@ -1,6 +1,6 @@
 """A small fine-tuning in legacy Keras that stops and goes on; a program for a process with legacy Keras and tfmot.
 
-Its arguments are a method, a directory for files, a state to go on from or "-", the step to end at, and whether to be
+Its arguments are a case of `OPTIONS`, a directory for files, a state to go on from or "-", the step to end at, and whether to be
 killed there ("killed") or to print the digest ("ends").  With "unlike" legacy Keras is given another network.
 """
 
@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from models.datasets import Split
+from models.pruning import magnitude_mask
 from models.recipes import Augmentation, Recipe, Training, Visit
 from models.runtime import configure_runtime
 from models.training import checkpoint
@@ -29,7 +30,8 @@ VISIT = Visit(first_epoch=3, epochs=2, first_step=0, steps=2 * RECIPE.steps_per_
 TRAINING = Training("small", RECIPE, 0, 4, (16, 16, 3), VISIT.steps)
 OPTIONS: dict[str, dict[str, Any]] = {
     "tfmot-prune": {"sparsity": 0.75, "layers": ("dense", "conv")},
-    "cluster": {"clusters": 8, "layers": ("dense", "conv")},
+    "cluster": {"clusters": 8, "layers": ("dense", "conv"), "keep_zeros": False},
+    "cluster+zeros": {"clusters": 8, "layers": ("dense", "conv"), "keep_zeros": True},
     "qat": {},
 }
 
@@ -61,22 +63,28 @@ def shard() -> Split:
     return Split(images, np.arange(IMAGES) % 4, np.arange(IMAGES) * 5 + 2)
 
 
-def first_weights() -> dict[str, Any]:
+def first_weights(case: str) -> dict[str, Any]:
+    """Those of a fresh network; before a clustering that keeps zeros, three quarters of two kernels are zero."""
     keras.utils.set_random_seed(1)
-    return network_weights(small(keras))
+    weights = network_weights(small(keras))
+    if case == "cluster+zeros":
+        for key in ("model/conv2/kernel", "model/dense1/kernel"):
+            weights[key] = weights[key] * magnitude_mask(weights[key], 0.75)
+    return weights
 
 
-def main(method: str, directory: str, begin: str, end: str, ending: str) -> None:
+def main(case: str, directory: str, begin: str, end: str, ending: str) -> None:
     # Here, because the tests read this module where there is no tfmot.
     from models.compression.legacy.tuner import Tuner, export_int8
 
     configure_runtime(1)
+    method = case.partition("+")[0]
     if begin == "-":
         build = unlike if ending == "unlike" else small
-        tuner = Tuner(method, TRAINING, OPTIONS[method], first_weights(), build=build)
+        tuner = Tuner(method, TRAINING, OPTIONS[case], first_weights(case), build=build)
     else:
         state, _ = checkpoint.load(Path(begin))
-        tuner = Tuner(method, TRAINING, OPTIONS[method], state.arrays, build=small)
+        tuner = Tuner(method, TRAINING, OPTIONS[case], state.arrays, build=small)
         tuner.restore(state)
     for progress in tuner.advance(shard(), VISIT):
         if progress.step == int(end):

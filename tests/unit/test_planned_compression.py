@@ -88,6 +88,30 @@ def test_a_pupil_reads_the_last_state_of_its_teacher() -> None:
     assert job.spec["transform"]["teacher"] == "alexnet-tiny"
 
 
+def test_what_cannot_be_done_to_a_transformer_is_refused_before_anything_is_trained() -> None:
+    study = Study.parse(SMALL.replace("alexnet-tiny", "vit-tiny").replace('"float16"', '"qat"'))
+    with pytest.raises(StudyError, match="vit-tiny: qat cannot quantize a transformer"):
+        make_plan(study)
+
+
+def test_what_is_left_alone_is_said_once() -> None:
+    text = SMALL.replace('"float16"', '"cluster", "cluster+dynamic-int8"')
+    said = [warning for warning in make_plan(Study.parse(text)).warnings if "cluster" in warning]
+    assert len(said) == 1 and said[0].startswith("alexnet-tiny: cluster changes the kernels of Conv2D and Dense")
+
+
+def test_legacy_keras_is_asked_for_where_it_is_needed() -> None:
+    jobs = planned('"qat", "cluster+dynamic-int8"')
+    legacy = {job.name.partition("seed0/")[2] for job in jobs if job.spec.get("runner") == "legacy"}
+    assert legacy == {"fine-tune/qat", "compress/qat", "fine-tune/cluster"}
+
+
+def test_a_clustering_after_a_pruning_keeps_its_zeros() -> None:
+    jobs = planned('"prune+cluster", "cluster"')
+    assert named(jobs, "fine-tune/prune+cluster").spec["transform"]["keep_zeros"] is True
+    assert named(jobs, "fine-tune/cluster").spec["transform"]["keep_zeros"] is False
+
+
 def test_a_model_that_follows_another_waits_for_the_end_of_its_training() -> None:
     models = SMALL[SMALL.index("[[models]]") : SMALL.index("[benchmark]")]
     pupil = f'{models}name = "pupil"\ndistil = {{ teacher = "alexnet-tiny", temperature = 2.0 }}\n'

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
@@ -74,7 +75,8 @@ def wrap(method: str, network: Any, training: Training, options: Mapping[str, An
 
     Args:
         network: of legacy Keras, with the weights that it begins with.
-        options: `sparsity` and `layers` of "tfmot-prune", `clusters` and `layers` of "cluster".
+        options: `sparsity` and `layers` of "tfmot-prune", `clusters`, `layers` and `keep_zeros` of
+            "cluster".
 
     Raises:
         CannotTune: the network has layers that the method cannot do, or whose randomness no state could hold.
@@ -156,6 +158,7 @@ def _clustered(plain: Any, options: Mapping[str, Any]) -> Wrapped:
             own,
             number_of_clusters=options["clusters"],
             cluster_centroids_init=clustering.CentroidInitialization.KMEANS_PLUS_PLUS,
+            preserve_sparsity=options["keep_zeros"],
         )
 
     model = cloned(tf_keras, plain, remade)
@@ -170,13 +173,36 @@ def _clustered(plain: Any, options: Mapping[str, Any]) -> Wrapped:
             key = f"{MODEL}{layer.layer.name}/{name}"
             variables[f"{TUNING}{layer.name}/{name}"] = variables.pop(key)
             derived[key] = _nearest_centroids(layer, name)
+            if layer.preserve_sparsity:
+                variables |= _kept_zeros(layer, name)
     return Wrapped(model, variables, derived)
+
+
+def _kept_zeros(layer: Any, name: str) -> Variables:
+    """Which weights are zero, and which centroid is theirs, as variables that a state holds.
+
+    The wrapper finds both when it is built, of weights that are others when a tuning goes on.
+    """
+    for found in (layer.sparsity_masks, layer.zero_idx):
+        found[name] = tf.Variable(found[name], trainable=False)
+    prefix = f"{TUNING}{layer.name}/{name}"
+    return {f"{prefix}_mask": layer.sparsity_masks[name], f"{prefix}_zero": layer.zero_idx[name]}
 
 
 def _nearest_centroids(layer: Any, name: str) -> Callable[[], Any]:
     """What a kernel is when its clustering is stripped."""
     algorithm, weights = layer.clustering_algorithms[name], layer.original_clusterable_weights[name]
-    return lambda: algorithm.get_clustered_weight(algorithm.get_pulling_indices(weights), weights)
+
+    def stripped() -> Any:
+        kept = weights
+        if layer.preserve_sparsity:
+            # As the wrapper begins each call: what an optimizer's step has moved is zero again.
+            centroids, zero = layer.cluster_centroids[name], layer.zero_idx[name]
+            centroids.assign(tf.tensor_scatter_nd_update(centroids, [[zero]], [0.0]))
+            kept = weights * layer.sparsity_masks[name]
+        return algorithm.get_clustered_weight(algorithm.get_pulling_indices(kept), kept)
+
+    return stripped
 
 
 def _quantized(plain: Any) -> Wrapped:

@@ -12,14 +12,18 @@ from typing import Any
 from numpy.typing import NDArray
 
 from models import datasets
+from models.architectures import catalog
 from models.compression.compressed_model import compress
+from models.compression.narrowing import narrowed_builder
 from models.measurement import multiply_adds
+from models.measurement.sizes import Sizes, measure_sizes
+from models.recipes import Recipe, Training
 from models.training import checkpoint
 from models.training.trainer import StateMismatch, weights_digest
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later, fine_tuning
-from workers.runner.stages.states import network_at
+from workers.runner.stages.states import network_at, widths_of
 
 
 def run(job: RunJob, connection: Connection) -> Finished | Later | Stopped | CheckpointDiscarded:
@@ -39,8 +43,9 @@ def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDisca
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointDiscarded(job.job, str(error))
     connection.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
-    compressed = compress(method, network, Path(job.directory) / "model.tflite", _images(job))
-    outputs = {"model": str(compressed.path)}
+    path = Path(job.directory) / "model.tflite"
+    sizes = _quantized(job, network, path) if method == "qat" else compress(method, network, path, _images(job)).sizes
+    outputs = {"model": str(path)}
     if method == "float32":
         outputs["keras"] = str(Path(job.directory) / "model.keras")
         network.save(outputs["keras"])
@@ -48,11 +53,23 @@ def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDisca
         job=job.job,
         outputs=outputs,
         metrics={
-            **dataclasses.asdict(compressed.sizes),
+            **dataclasses.asdict(sizes),
             "multiply_adds": multiply_adds.count(network),
             "weights_sha256": weights_digest(state),
         },
     )
+
+
+def _quantized(job: RunJob, network: Any, path: Path) -> Sizes:
+    """The file of a network that was trained for it; this runner has legacy Keras."""
+    from models.compression.legacy.tuner import export_int8
+
+    state, made_by = checkpoint.load(Path(str(job.state)))
+    spec = job.spec
+    training = Training(spec["architecture"], Recipe(), spec["seed"], spec["classes"], tuple(spec["image_shape"]), 1)
+    build = narrowed_builder(catalog.get(training.architecture).build, widths_of(made_by))
+    export_int8(state, training, path, build=build)
+    return measure_sizes(path, parameters=network.count_params())
 
 
 def _images(job: RunJob) -> NDArray[Any] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -23,6 +23,7 @@ from models.recipes import Training, Visit
 from models.runtime import precision
 from models.training import checkpoint
 from models.training.trainer import (
+    Arrays,
     StateMismatch,
     Trainer,
     TrainState,
@@ -42,10 +43,17 @@ from workers.runner.stages.states import (
     training_digest,
     widths_of,
 )
-from workers.runner.stages.visiting import go_through
+from workers.runner.stages.visiting import Trains, go_through
+from workers.runner_choice import LEGACY
 
 _SCORED_IMAGES = 1000
 """How many training images say which channels a network misses least: more change little, and cost time."""
+
+
+class _Tuner(Trains, Protocol):
+    """What trains, and can go on from a state."""
+
+    def restore(self, state: TrainState) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +74,7 @@ def run(job: RunJob, connection: Connection) -> Later | Stopped | CheckpointDisc
         InputUnusable: `trained` or `teacher` is damaged or another network's; there is no other to go back to.
         CannotSlim: the network cannot be made as small as is asked for.
         CannotPrune: nothing of the network can be pruned as is asked for.
+        CannotTune, NotTheSame: legacy Keras or tensorflow-model-optimization cannot do it to this network.
     """
     training, visit = Training.from_dict(job.spec["training"]), Visit(**job.spec["visit"])
     images = datasets.joined([datasets.load_split(Path(job.inputs[name])) for name in _shards(job)])
@@ -93,7 +102,7 @@ def _shards(job: RunJob) -> list[str]:
     return [f"shard{shard}" for shard in range(sum(name.startswith("shard") for name in job.inputs))]
 
 
-def _resumed(job: RunJob, training: Training) -> tuple[Trainer, Widths]:
+def _resumed(job: RunJob, training: Training) -> tuple[_Tuner, Widths]:
     """The network at the job's checkpoint.
 
     Raises:
@@ -104,15 +113,17 @@ def _resumed(job: RunJob, training: Training) -> tuple[Trainer, Widths]:
     if made_by.get("training") != training_digest(training):
         raise StateMismatch("The state is of another training: another recipe, seed, or length.")
     widths = widths_of(made_by)
-    trainer = _trainer(job, training, widths)
+    trainer = _legacy(job, training, widths, state.arrays) or _trainer(job, training, widths)
     trainer.restore(state)
     return trainer, widths
 
 
-def _begun(job: RunJob, training: Training, images: Split, connection: Connection) -> tuple[Trainer, Widths]:
+def _begun(job: RunJob, training: Training, images: Split, connection: Connection) -> tuple[_Tuner, Widths]:
     try:
         state, made_by = checkpoint.load(Path(job.inputs["trained"]))
         start = _transformed(job, training, state, widths_of(made_by), images, connection)
+        if (tuner := _legacy(job, training, start.widths, start.weights)) is not None:
+            return tuner, start.widths
         trainer = _trainer(job, training, start.widths)
         load_weights(trainer.model, start.weights)
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
@@ -151,6 +162,18 @@ def _trainer(job: RunJob, training: Training, widths: Widths) -> Trainer:
         pruning=_pruning(transform),
         teacher=teacher_of(job, transform, training) if transform.get("method") == "distil" else None,
     )
+
+
+def _legacy(job: RunJob, training: Training, widths: Widths, weights: Arrays) -> _Tuner | None:
+    """What tunes with tensorflow-model-optimization, if the job is for it; this runner has legacy Keras then."""
+    if job.spec.get("runner") != LEGACY:
+        return None
+    from models.compression.legacy.tuner import Tuner
+
+    options = dict(job.spec["transform"])
+    build = narrowed_builder(catalog.get(training.architecture).build, widths)
+    tuner: _Tuner = Tuner(options.pop("method"), training, options, weights, build=build)
+    return tuner
 
 
 def _pruning(transform: Mapping[str, Any]) -> Pruning | None:
