@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from orchestrator.study import Study
 from tests.support.deaths import OFTEN, assert_one_holder_at_a_time, kill_with_its_runner
 from tests.support.processes import orch, wait_until, workers
 
-STUDY = Study.parse("""
+TEXT = """
 name = "pipelines"
 dataset = "synthetic"
 train_images = 2600
@@ -37,7 +38,9 @@ threads = [1]
 [leases]
 seconds = 3
 tries = 5
-""")
+"""
+COMPRESS = 'compress = ["float32", { method = "slim+dynamic-int8", epochs = 6, keep_parameters = 0.4 }]'
+STUDY = Study.parse(TEXT)
 FINE_TUNINGS = ("fine-tune/slim", "fine-tune/twin")
 
 
@@ -103,3 +106,23 @@ def assert_the_report_has_them_beside_their_twin(place: Path) -> None:
     assert slim["file_bytes"] < 0.4 * float32["file_bytes"]
     assert slim["twin"] == "twin-6ep" and slim["against_twin"]["p"] <= 1
     assert float32["twin"] is None and float32["against_twin"] is None
+
+
+@pytest.mark.slow
+def test_a_worker_makes_itself_the_packages_that_a_pipeline_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With pip and a package index; tensorflow-model-optimization is not among what tests install."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    entries = '"float32", { method = "prune+cluster+dynamic-int8", epochs = 1 }, { method = "qat", epochs = 1 }'
+    text = TEXT.replace(COMPRESS, f"compress = [{entries}]").replace("train_images = 2600", "train_images = 400")
+    home = Home.open(publish(Study.parse(text), tmp_path / "home", None).home)
+    with workers(home.url, tmp_path) as start:
+        start().wait()
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+    told = orch("report", "--home", "home", "--json", cwd=tmp_path)
+    rows = {row["method"]: row for row in json.loads(told.stdout)["rows"]}
+    assert set(rows) == {"float32", "prune+cluster+dynamic-int8", "qat", "twin-1ep", "twin-1ep+1ep"}
+    assert rows["qat"]["file_bytes"] < 0.4 * rows["float32"]["file_bytes"]
+    assert rows["prune+cluster+dynamic-int8"]["sparsity"] > 0.5
+    assert not importlib.util.find_spec("tensorflow_model_optimization"), "nothing that a person uses is changed"

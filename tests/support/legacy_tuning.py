@@ -1,7 +1,8 @@
 """A small fine-tuning in legacy Keras that stops and goes on; a program for a process with legacy Keras and tfmot.
 
-Its arguments are a case of `OPTIONS`, a directory for files, a state to go on from or "-", the step to end at, and whether to be
-killed there ("killed") or to print the digest ("ends").  With "unlike" legacy Keras is given another network.
+Its arguments are a case of `OPTIONS`, a directory for files, a state to go on from or "-", the step to end at, and
+whether to be killed there ("killed") or to print the digest ("ends").  With "unlike" legacy Keras is given another
+network.
 """
 
 from __future__ import annotations
