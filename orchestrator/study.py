@@ -220,6 +220,8 @@ class TrainingSection(_Section):
     """Passes over a shard each time a job visits it."""
     threads: PositiveInt = 2
     """Cores a step computes with on a CPU.  The bits of the result depend on it, so the study says it."""
+    backend: Literal["tensorflow", "jax"] = "tensorflow"
+    """What Keras trains and merges with.  The bits of the result depend on it."""
     device: Literal["auto", "any", "gpu"] = "auto"
     """Which workers train: "auto" leaves the larger architectures to those with a GPU."""
     # Average mode only, from here on.

@@ -1,48 +1,55 @@
-"""Which of two runners a worker keeps warm: that with Keras 3 alone, or that with legacy Keras.
+"""Which runner a worker keeps warm: that with TensorFlow, with JAX, or with legacy Keras.
 
 Loading one takes half a minute, so the worker changes it only when nothing is left that the present one could do:
-however the jobs of both kinds come, it does not load one for each job.
+however the jobs of all kinds come, it does not load one for each job.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-LEGACY = "legacy"
-"""What the spec of a job has as `runner` that wants legacy Keras."""
+from workers.runner.libraries import Kind, wanted
 
 
 class RunnerChoice:
     """The kind of runner that the next jobs are done with."""
 
     def __init__(self) -> None:
-        self.legacy = False
-        self.put_off: frozenset[str] = frozenset()
-        """The jobs that were met and want the other runner; they are not claimed while this one is there."""
-        self.impossible: str | None = None
-        """Why there can be no runner with legacy Keras here, in one sentence."""
+        self.kind = Kind.TENSORFLOW
+        self.impossible: dict[Kind, str] = {}
+        """The kinds of which there can be no runner here, with the reason in one sentence."""
+        self._put_off: dict[str, Kind] = {}
+
+    @property
+    def put_off(self) -> frozenset[str]:
+        """The jobs that were met and want another runner; they are not claimed while this one is there."""
+        return frozenset(self._put_off)
 
     def suits(self, spec: Mapping[str, Any]) -> bool:
         """Whether a job of this spec can be done with the runner of now."""
-        return wants_legacy(spec) == self.legacy
+        return wanted(spec) is self.kind
 
-    def put_off_job(self, job: str) -> None:
-        """Leave this job for the other runner."""
-        self.put_off |= {job}
+    def put_off_job(self, job: str, spec: Mapping[str, Any]) -> None:
+        """Leave this job for the runner that it wants."""
+        self._put_off[job] = wanted(spec)
 
     def turn(self) -> bool:
-        """Change to the other kind if a job waits for it, now that the present runner has nothing to do."""
-        if not self.put_off:
+        """Change to a kind that a job waits for, now that the present runner has nothing to do."""
+        if not self._put_off:
             return False
-        self.legacy, self.put_off = not self.legacy, frozenset()
+        self.kind, self._put_off = next(iter(self._put_off.values())), {}
         return True
 
-    def give_up_legacy(self, reason: str) -> None:
-        """Do without legacy Keras from now on."""
-        self.legacy, self.put_off, self.impossible = False, frozenset(), reason
+    def give_up(self, reason: str) -> bool:
+        """Do without the present kind from now on; False if there is no other that could be there."""
+        self.impossible[self.kind] = reason
+        left = (kind for kind in (Kind.TENSORFLOW, Kind.JAX) if kind not in self.impossible)
+        self._put_off = {}
+        self.kind = next(left, self.kind)
+        return self.kind not in self.impossible and (self.kind is not Kind.JAX or _has_jax())
 
 
-def wants_legacy(spec: Mapping[str, Any]) -> bool:
-    """Whether a job of this spec is for the runner with legacy Keras."""
-    return spec.get("runner") == LEGACY
+def _has_jax() -> bool:
+    return importlib.util.find_spec("jax") is not None

@@ -27,8 +27,8 @@ from workers.machine.scratch import Scratch
 from workers.machine.shutdown import ShutdownNotice
 from workers.outage import Outage
 from workers.runner import messages
-from workers.runner.environment import LegacyKeras
 from workers.runner.legacy_packages import NoLegacyKeras, legacy_packages
+from workers.runner.libraries import Kind, Libraries, wanted
 from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
 from workers.runner_choice import RunnerChoice
 from workers.session import Session
@@ -118,7 +118,7 @@ class Supervisor:
             FAILED: nothing is left but what failed for good and waits for a person; with `once`, the job failed.
 
         Raises:
-            RunnerLost: TensorFlow cannot be loaded here.
+            RunnerLost: neither TensorFlow nor JAX can be loaded here.
             DiskError: there is no room for the worker's files.
             OrchError: the table says what cannot be worked on.
         """
@@ -181,10 +181,10 @@ class Supervisor:
             try:
                 runner = self._runner_with(threads)
             except (NoLegacyKeras, RunnerLost) as error:
-                if not self._choice.legacy:
+                lacking = self._choice.kind.called
+                if not self._choice.give_up(str(error)):
                     raise
-                self._choice.give_up_legacy(str(error))
-                self._console.say(f"{error} Jobs that need legacy Keras are left to other workers.")
+                self._console.say(f"{error} Jobs that need {lacking} are left to other workers.")
                 continue
             if runner is None:
                 break
@@ -212,12 +212,13 @@ class Supervisor:
         return ExitCode.TRY_LATER
 
     def _leave(self, lease: Lease) -> None:
-        """Give back a job that wants the other runner: to claim it later, or never if there can be no such runner."""
-        if self._choice.impossible and not self._choice.legacy:
+        """Give back a job that wants another runner: to claim it later, or never if there can be no such runner."""
+        reason = self._choice.impossible.get(wanted(lease.spec))
+        if reason is not None:
             self._excluded |= {lease.job}
-            self._release(lease, self._choice.impossible, rejected=True)
+            self._release(lease, reason, rejected=True)
         else:
-            self._choice.put_off_job(lease.job)
+            self._choice.put_off_job(lease.job, lease.spec)
             self._release(lease, "it wants another runner, which this worker loads when it has nothing else to do")
 
     def _have_a_directory(self) -> None:
@@ -354,7 +355,7 @@ class Supervisor:
         return seconds_between_deaths(self._failure_statistics)
 
     def _runner_with(self, threads: int) -> RunnerProcess | None:
-        """The warm runner; a new one if there is none, it died, or it is of other threads or of the other kind.
+        """The warm runner; a new one if there is none, it died, or it is of other threads or of another kind.
 
         None if asked to stop while it loads.  Raises RunnerLost, and NoLegacyKeras where that is wanted.
         """
@@ -363,11 +364,12 @@ class Supervisor:
         if self._runner is not None:
             self._runner.end()
         self._inbox = Inbox()
-        self._console.show("loading TensorFlow")
-        legacy = LegacyKeras(legacy_packages(self._stopping)) if self._choice.legacy else None
+        kind = self._choice.kind
+        self._console.show(f"loading {kind.called}")
+        libraries = Libraries(kind, legacy_packages(self._stopping) if kind is Kind.LEGACY else None)
         try:
             directory, module = self._scratch.path, self._settings.runner
-            self._runner = RunnerProcess(threads, directory, lambda event: self._inbox.put(event), module, legacy)
+            self._runner = RunnerProcess(threads, directory, lambda event: self._inbox.put(event), module, libraries)
         except OSError as error:
             raise RunnerLost(f"No runner can be started here: {error}.") from error
         return self._runner if self._is_ready(self._runner) else None
@@ -376,7 +378,7 @@ class Supervisor:
         runner = self._runner
         if runner is None or not runner.alive:
             return False
-        return runner.threads == threads and runner.legacy == self._choice.legacy
+        return runner.threads == threads and runner.kind is self._choice.kind
 
     def _is_ready(self, runner: RunnerProcess) -> bool:
         deadline = time.monotonic() + _LOAD_SECONDS
@@ -384,7 +386,8 @@ class Supervisor:
             try:
                 event = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                reason = f"TensorFlow did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
+                title = self._choice.kind.called
+                reason = f"{title} did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
                 raise RunnerLost(reason) from None
             match event:
                 case messages.Ready(device, seconds, gpu):

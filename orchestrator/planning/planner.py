@@ -223,11 +223,13 @@ class _Visits:
         }
 
     def _spec(self, round_: int) -> dict[str, Any]:
+        backend = self.study.training.backend
         return {
             "model": self.model.name,
             "seed": self.training.seed,
             "round": round_,
             "threads": self.study.training.threads,
+            **({} if backend == "tensorflow" else {"backend": backend}),
             "training": self.training.to_dict(),
         }
 

@@ -38,6 +38,7 @@ from workers import outage, supervisor
 from workers.console import Console
 from workers.machine.hosts import Host
 from workers.runner.legacy_packages import NoLegacyKeras
+from workers.runner.libraries import Kind
 from workers.runner.process import RunnerProcess
 from workers.store import room
 from workers.store.room import Room
@@ -52,7 +53,7 @@ ENDS_AFTER = sorted(JOBS, key=lambda job: job.id)[1].name
 class PlayedRunner:
     threads = 1
     alive = True
-    legacy = False
+    kind = Kind.TENSORFLOW
 
     def end(self) -> None:
         pass
@@ -370,15 +371,15 @@ LEGACY_JOBS = [
 
 
 @pytest.fixture
-def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Of each runner that was loaded, whether it has legacy Keras."""
-    kinds: list[bool] = []
+def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[Kind]:
+    """The kinds of the runners that were loaded."""
+    kinds: list[Kind] = []
     runner = PlayedRunner()
 
     def runner_with(_threads: int) -> PlayedRunner:
-        runner.legacy = worker._choice.legacy
-        if kinds[-1:] != [runner.legacy]:
-            kinds.append(runner.legacy)
+        runner.kind = worker._choice.kind
+        if kinds[-1:] != [runner.kind]:
+            kinds.append(runner.kind)
         return runner
 
     monkeypatch.setattr(worker, "_runner_with", runner_with)
@@ -387,23 +388,23 @@ def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 def test_a_worker_changes_its_runner_when_nothing_is_left_for_the_present_one(
-    home: Home, worker: Supervisor, done: list[str], loaded: list[bool]
+    home: Home, worker: Supervisor, done: list[str], loaded: list[Kind]
 ) -> None:
     plain = [job for job in JOBS if job.name != ENDS_AFTER]
     home.jobs.publish(plan_of([*plain, *LEGACY_JOBS], seconds=3600))
     assert served(worker) is ExitCode.DONE
     assert sorted(done[: len(plain)]) == sorted(job.name for job in plain)
     assert len(done) == len(plain) + len(LEGACY_JOBS)
-    assert loaded == [False, True]
+    assert loaded == [Kind.TENSORFLOW, Kind.LEGACY]
 
 
 def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_rest_is_done(
-    home: Home, worker: Supervisor, done: list[str], loaded: list[bool], monkeypatch: pytest.MonkeyPatch
+    home: Home, worker: Supervisor, done: list[str], loaded: list[Kind], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
 
     def without_network(threads: int) -> object:
-        if worker._choice.legacy:
+        if worker._choice.kind is Kind.LEGACY:
             raise NoLegacyKeras("pip cannot install tf-keras here.")
         return runner_with(threads)
 
@@ -412,7 +413,26 @@ def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_re
     assert served(worker) is ExitCode.TRY_LATER
     assert sorted(done) == sorted(job.name for job in plain)
     assert "pip cannot install tf-keras here. Jobs that need legacy Keras are left to other workers." in said(worker)
-    assert loaded == [False]
+    assert loaded == [Kind.TENSORFLOW]
     left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
     assert {job.name for job in left} == {job.name for job in LEGACY_JOBS}
     assert all("cannot do it: pip cannot install tf-keras here." in (job.error or "") for job in left)
+
+
+def test_a_machine_without_tensorflow_trains_with_jax_and_leaves_the_rest_to_others(
+    home: Home, worker: Supervisor, done: list[str], loaded: list[Kind], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
+    on_jax = [replace(job, spec={**job.spec, "backend": "jax"}) for job in map(planned_job, ("jax1", "jax2"))]
+
+    def without_tensorflow(threads: int) -> object:
+        if worker._choice.kind is Kind.TENSORFLOW:
+            raise RunnerLost("No runner can be started here: there is no TensorFlow.")
+        return runner_with(threads)
+
+    monkeypatch.setattr(worker, "_runner_with", without_tensorflow)
+    home.jobs.publish(plan_of([*plain, *on_jax], seconds=3600))
+    assert served(worker) is ExitCode.TRY_LATER
+    assert sorted(done) == ["jax1", "jax2"]
+    assert "there is no TensorFlow. Jobs that need TensorFlow are left to other workers." in said(worker)
+    assert loaded == [Kind.JAX]

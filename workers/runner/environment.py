@@ -12,8 +12,9 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from workers.runner.libraries import PLAIN, Kind, Libraries
 
 _OF_OTHERS = ("PYTHON", "KERAS_", "TF_", "TF2_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_OVERRIDE", "NPROC")
 """How the names of variables begin that decide how programs with these libraries compute."""
@@ -26,24 +27,13 @@ _PASSED_ON = (
     *("JAX_PLATFORMS", "ONEDNN_MAX_CPU_ISA"),
 )
 
-_KERAS = {"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}
+_KERAS = {"floatx": "float32", "epsilon": 1e-07, "image_data_format": "channels_last"}
 
 
-@dataclass(frozen=True)
-class LegacyKeras:
-    """That a runner works with legacy Keras and tensorflow-model-optimization."""
-
-    packages: Path | None
-    """The directory where they lie; None if this Python has them (`workers.runner.legacy_packages`)."""
-
-
-def runner_environment(person: Mapping[str, str], directory: Path, legacy: LegacyKeras | None = None) -> dict[str, str]:
+def runner_environment(person: Mapping[str, str], directory: Path, libraries: Libraries = PLAIN) -> dict[str, str]:
     """The variables to start a runner with; its directory is made ready for it.
 
     The runner's temporary files lie in `directory`, too: a runner that is ended deletes none of them itself.
-
-    Args:
-        legacy: None for a runner with Keras 3 alone.
 
     Raises:
         OSError: there is no room for the runner's files.
@@ -51,7 +41,8 @@ def runner_environment(person: Mapping[str, str], directory: Path, legacy: Legac
     temporary, keras = directory / "tmp", directory / "keras"
     for made in (temporary, keras):
         made.mkdir(exist_ok=True)
-    (keras / "keras.json").write_text(json.dumps(_KERAS), encoding="utf-8")
+    backend = libraries.kind.backend
+    (keras / "keras.json").write_text(json.dumps({**_KERAS, "backend": backend}), encoding="utf-8")
     for theirs in _kept_by_keras(person):
         with suppress(FileExistsError):
             (keras / theirs.name).symlink_to(theirs)
@@ -59,8 +50,8 @@ def runner_environment(person: Mapping[str, str], directory: Path, legacy: Legac
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **{name: value for name, value in person.items() if name in _PASSED_ON or not name.startswith(_OF_OTHERS)},
         **_xla_flags(person.get("XLA_FLAGS", "")),
-        **(_legacy(legacy, person.get("PYTHONPATH", "")) if legacy else {}),
-        "KERAS_BACKEND": "tensorflow",
+        **(_legacy(libraries, person.get("PYTHONPATH", "")) if libraries.kind is Kind.LEGACY else {}),
+        "KERAS_BACKEND": backend,
         "KERAS_HOME": str(keras),
         "TMPDIR": str(temporary),
         # Sets of names have one order in every runner.
@@ -77,9 +68,9 @@ def _kept_by_keras(person: Mapping[str, str]) -> Iterator[Path]:
         yield from (entry for entry in place.absolute().iterdir() if entry.name != "keras.json")
 
 
-def _legacy(legacy: LegacyKeras, path: str) -> dict[str, str]:
+def _legacy(libraries: Libraries, path: str) -> dict[str, str]:
     """What makes TensorFlow take legacy Keras; what is only for it is found after what the person has there."""
-    places = [*([path] if path else []), *([str(legacy.packages)] if legacy.packages else [])]
+    places = [*([path] if path else []), *([str(libraries.packages)] if libraries.packages else [])]
     return {"TF_USE_LEGACY_KERAS": "1", **({"PYTHONPATH": os.pathsep.join(places)} if places else {})}
 
 

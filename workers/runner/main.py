@@ -68,7 +68,7 @@ def _load(threads: int) -> tuple[str, bool]:
 
     configure_runtime(threads)
     described = device_description()
-    return str(described["device"]), described["device_type"] == "GPU"
+    return str(described["device"]), described["device_type"] != "CPU"
 
 
 def _log_to(path: Path) -> None:

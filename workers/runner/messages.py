@@ -43,11 +43,12 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """From the runner: TensorFlow is loaded, and it computes on this device."""
+    """From the runner: what it computes with is loaded, and it computes on this device."""
 
     device: str
     load_seconds: float
     gpu: bool = False
+    """Whether that is a GPU, or a TPU, which can do what asks for one."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator.installation import own_packages
-from workers.runner.environment import LegacyKeras, runner_environment
+from workers.runner.environment import runner_environment
+from workers.runner.libraries import PLAIN, Libraries
 from workers.runner.messages import Message, Stop, decode, encode
 
 RUNNER = "workers.runner.main"
@@ -40,23 +41,23 @@ class RunnerProcess:
         directory: Path,
         deliver: Callable[[Message | RunnerDied], None],
         module: str = RUNNER,
-        legacy: LegacyKeras | None = None,
+        libraries: Libraries = PLAIN,
     ) -> None:
         """Raises OSError if it cannot be started.
 
         Args:
             directory: of this worker, for the runner's log and its temporary files.
             module: whose `main` it runs.
-            legacy: for a runner with legacy Keras.
+            libraries: what it computes with.
         """
         self.threads = threads
-        self.legacy = legacy is not None
+        self.kind = libraries.kind
         self._log = directory / "runner.log"
         self._deliver = deliver
         with self._log.open("ab") as stderr:
             self._process = subprocess.Popen(
                 [*own_packages.command(module), "--threads", str(threads)],
-                env=runner_environment(os.environ, directory, legacy),
+                env=runner_environment(os.environ, directory, libraries),
                 umask=0o077,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -33,6 +33,7 @@ from models.training.trainer import (
     network_weights,
 )
 from workers.runner.connection import Connection
+from workers.runner.libraries import Kind, wanted
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later, Outcome
 from workers.runner.stages.states import (
@@ -44,7 +45,6 @@ from workers.runner.stages.states import (
     widths_of,
 )
 from workers.runner.stages.visiting import Trains, go_through
-from workers.runner_choice import LEGACY
 
 _SCORED_IMAGES = 1000
 """How many training images say which channels a network misses least: more change little, and cost time."""
@@ -166,7 +166,7 @@ def _trainer(job: RunJob, training: Training, widths: Widths) -> Trainer:
 
 def _legacy(job: RunJob, training: Training, widths: Widths, weights: Arrays) -> _Tuner | None:
     """What tunes with tensorflow-model-optimization, if the job is for it; this runner has legacy Keras then."""
-    if job.spec.get("runner") != LEGACY:
+    if wanted(job.spec) is not Kind.LEGACY:
         return None
     from models.compression.legacy.tuner import Tuner
 
