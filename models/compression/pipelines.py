@@ -59,6 +59,8 @@ KINDS = {
 KEEP_PARAMETERS = 0.5
 """What `slim` leaves of the parameters where no budget is given."""
 
+_CLUSTERS_BESIDE_ZERO = 3
+
 _PRUNING = ("prune", "prune-2:4", "tfmot-prune")
 
 
@@ -169,6 +171,10 @@ def _options_of(kind: str, options: Mapping[str, Any], kinds: tuple[str, ...]) -
         chosen["keep_parameters"] = KEEP_PARAMETERS
     if kind == "cluster":
         chosen["keep_zeros"] = bool(set(kinds) & set(_PRUNING))
+        if chosen["keep_zeros"] and chosen["clusters"] < _CLUSTERS_BESIDE_ZERO:
+            raise UnknownPipeline(
+                f"cluster after a pruning needs {_CLUSTERS_BESIDE_ZERO} clusters: one is zero"
+            )
     if kind == "prune":
         try:
             Pruning.from_dict(chosen)

@@ -59,6 +59,7 @@ def test_slim_keeps_half_of_the_parameters_where_no_budget_is_given() -> None:
         ("slim+slim", {}, "one of its parts twice"),
         ("prune+qat", {}, "would undo prune"),
         ("slim", {"sparsity": 0.5}, "sparsity belongs to prune and tfmot-prune, which 'slim' has not"),
+        ("prune+cluster", {"clusters": 2}, "cluster after a pruning needs 3 clusters"),
         ("distil", {}, "distil needs the key 'teacher'"),
     ],
 )
