@@ -66,6 +66,7 @@ def test_machines_without_tensorflow_train_and_the_rest_is_done_by_others(
     left = {job.stage for job in disturbed.jobs.jobs() if job.state is not JobState.DONE}
     assert left == {Stage.COMPRESS, Stage.BENCHMARK}
 
+    (tmp_path / "elsewhere").mkdir()
     with workers(disturbed.url, tmp_path / "elsewhere") as start:
         start().wait()
     assert {job.state for job in disturbed.jobs.jobs()} == {JobState.DONE}
