@@ -172,9 +172,7 @@ def _options_of(kind: str, options: Mapping[str, Any], kinds: tuple[str, ...]) -
     if kind == "cluster":
         chosen["keep_zeros"] = bool(set(kinds) & set(_PRUNING))
         if chosen["keep_zeros"] and chosen["clusters"] < _CLUSTERS_BESIDE_ZERO:
-            raise UnknownPipeline(
-                f"cluster after a pruning needs {_CLUSTERS_BESIDE_ZERO} clusters: one is zero"
-            )
+            raise UnknownPipeline(f"cluster after a pruning needs {_CLUSTERS_BESIDE_ZERO} clusters: one is zero")
     if kind == "prune":
         try:
             Pruning.from_dict(chosen)

@@ -11,13 +11,14 @@ from orchestrator.commands import demo
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.planning.publishing import DataError
+from orchestrator.study import CompressSection
 
 
 def test_the_demo_kills_a_worker_and_ends_with_the_bits_of_an_undisturbed_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = demo.tiny_study("synthetic")
-    alexnet = study.models[0].model_copy(update={"compress": ("float32",)})
+    alexnet = study.models[0].model_copy(update={"compress": (CompressSection(method="float32"),)})
     training = study.training.model_copy(update={"epochs": 6, "epochs_per_visit": 6})
     smaller = study.model_copy(update={"models": (alexnet,), "training": training, "shards": 1, "test_images": 200})
     note = "This is said on the terminal and on the page."
