@@ -32,10 +32,14 @@ _ONE_OF_A_KIND = {"alexnet-tiny", "alexnet-residual-small", "vit-tiny", "vit-spt
 _FINISHED = {"alexnet-tiny"}
 
 
-def each(fast: Iterable[str]) -> pytest.MarkDecorator:
+_OF_EVERY_KIND = [name for name in catalog.names() if f"{name}-small" not in catalog.names()]
+"""The full widths have the layers of the small ones."""
+
+
+def each(fast: Iterable[str], names: Iterable[str] = catalog.names()) -> pytest.MarkDecorator:
     """Every architecture, the others than `fast` in the slow suite."""
-    names = [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in catalog.names()]
-    return pytest.mark.parametrize("name", names)
+    marked = [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
+    return pytest.mark.parametrize("name", marked)
 
 
 def pixels(images: int, side: int = 32) -> Any:
@@ -100,7 +104,7 @@ def test_a_cut_network_gives_the_logits_of_the_one_whose_removed_channels_are_ze
     assert_same_logits(smaller(images), masked(network, spaces.kept_channels(kept))(images))
 
 
-@each(_FINISHED)
+@each(_FINISHED, _OF_EVERY_KIND)
 def test_a_slimmed_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(name: str, tmp_path: Path) -> None:
     network, images = shaken(catalog.get(name).build(keras)), pixels(40)
     slimmed = slim(network, images, np.arange(40) % 10, keep_parameters=0.85)
