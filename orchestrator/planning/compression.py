@@ -92,7 +92,8 @@ class Compression:
         *before, transform = transforms
         parent = self._fine_tuned(before) if before else self.trained
         methods_so_far = "+".join(each.method or "twin" for each in transforms)
-        job = self._fine_tuning(transform, parent, methods_so_far)
+        passes_so_far = self.study.training.epochs + sum(each.epochs for each in before)
+        job = self._fine_tuning(transform, parent, methods_so_far, passes_so_far)
         if job.id in self._fine_tunings:
             return self._fine_tunings[job.id]
         alike = sum(other.spec["method"] == methods_so_far for other in self._fine_tunings.values())
@@ -101,7 +102,9 @@ class Compression:
         self._fine_tunings[job.id] = job
         return job
 
-    def _fine_tuning(self, transform: Transform, parent: PlannedJob, methods_so_far: str) -> PlannedJob:
+    def _fine_tuning(
+        self, transform: Transform, parent: PlannedJob, methods_so_far: str, passes_so_far: int
+    ) -> PlannedJob:
         images = train_images(self.study, self.description)
         recipe = self._recipe(transform)
         steps = recipe.steps_per_epoch(images) * transform.epochs
@@ -113,8 +116,8 @@ class Compression:
             self.description.image_shape,
             total_steps=steps,
         )
-        # Its passes are numbered after those of the training: their order and changes of images are new ones.
-        visit = Visit(self.study.training.epochs, transform.epochs, 0, steps)
+        # Its passes are numbered after those before: their order and changes of images are new ones.
+        visit = Visit(passes_so_far, transform.epochs, 0, steps)
         shards = {f"shard{shard}": self._shard(shard) for shard in range(self.study.shards)}
         told, teacher = self._told(transform)
         legacy = transform.method is not None and pipelines.KINDS[transform.method].legacy

@@ -58,6 +58,14 @@ def test_a_fine_tuning_goes_over_all_images_with_half_of_the_learning_rate() -> 
     assert job.spec["visit"]["first_epoch"] == study.training.epochs
 
 
+def test_the_passes_of_a_pipeline_are_numbered_on() -> None:
+    jobs = planned('{ method = "slim+prune", epochs = 3 }')
+    trained = Study.parse(SMALL).training.epochs
+    for first, second in (("slim", "slim+prune"), ("twin", "twin+twin")):
+        assert named(jobs, f"fine-tune/{first}").spec["visit"]["first_epoch"] == trained
+        assert named(jobs, f"fine-tune/{second}").spec["visit"]["first_epoch"] == trained + 3
+
+
 def test_the_same_transform_with_other_options_is_another_job_with_another_name() -> None:
     jobs = planned(
         '{ method = "prune", sparsity = 0.5, name = "half" }, { method = "prune", sparsity = 0.9, name = "most" }'
