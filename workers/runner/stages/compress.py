@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 
 from models import datasets
 from models.architectures import catalog
+from models.compression.channel_spaces import Widths
 from models.compression.compressed_model import compress
 from models.compression.narrowing import narrowed_builder
 from models.measurement import multiply_adds
-from models.measurement.sizes import Sizes, measure_sizes
+from models.measurement.sizes import measure_sizes
 from models.recipes import Recipe, Training
 from models.training import checkpoint
-from models.training.trainer import StateMismatch, weights_digest
+from models.training.trainer import StateMismatch, TrainState, weights_digest
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later, fine_tuning
-from workers.runner.stages.states import network_at, widths_of
+from workers.runner.stages.states import network_of, widths_of
 
 
 def run(job: RunJob, connection: Connection) -> Finished | Later | Stopped | CheckpointDiscarded:
@@ -34,17 +35,22 @@ def run(job: RunJob, connection: Connection) -> Finished | Later | Stopped | Che
 
 
 def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDiscarded:
-    method = job.spec.get("export", job.spec["method"])
+    spec = job.spec
+    method = spec.get("export", spec["method"])
     assert job.state is not None, "an export has the last state of a training as its input"
     try:
-        network, state = network_at(
-            Path(job.state), job.spec["architecture"], tuple(job.spec["image_shape"]), job.spec["classes"]
-        )
+        state, made_by = checkpoint.load(Path(job.state))
+        widths = widths_of(made_by)
+        network = network_of(state, widths, spec["architecture"], tuple(spec["image_shape"]), spec["classes"])
     except (checkpoint.CheckpointDamaged, StateMismatch) as error:
         return CheckpointDiscarded(job.job, str(error))
     connection.progress(Progress(job.job, 0, 1, note=f"writing {method}"))
     path = Path(job.directory) / "model.tflite"
-    sizes = _quantized(job, network, path) if method == "qat" else compress(method, network, path, _images(job)).sizes
+    if method == "qat":
+        _write_qat(job, state, widths, path)
+        sizes = measure_sizes(path, parameters=network.count_params())
+    else:
+        sizes = compress(method, network, path, _images(job)).sizes
     outputs = {"model": str(path)}
     if method == "float32":
         outputs["keras"] = str(Path(job.directory) / "model.keras")
@@ -60,16 +66,13 @@ def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDisca
     )
 
 
-def _quantized(job: RunJob, network: Any, path: Path) -> Sizes:
-    """The file of a network that was trained for it; this runner has legacy Keras."""
+def _write_qat(job: RunJob, state: TrainState, widths: Widths, path: Path) -> None:
+    """Write the file of a network that was trained for it; this runner has legacy Keras."""
     from models.compression.legacy.tuner import export_int8
 
-    state, made_by = checkpoint.load(Path(str(job.state)))
     spec = job.spec
     training = Training(spec["architecture"], Recipe(), spec["seed"], spec["classes"], tuple(spec["image_shape"]), 1)
-    build = narrowed_builder(catalog.get(training.architecture).build, widths_of(made_by))
-    export_int8(state, training, path, build=build)
-    return measure_sizes(path, parameters=network.count_params())
+    export_int8(state, training, path, build=narrowed_builder(catalog.get(training.architecture).build, widths))
 
 
 def _images(job: RunJob) -> NDArray[Any] | None:
