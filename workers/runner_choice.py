@@ -10,17 +10,17 @@ import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
-from workers.runner.libraries import Kind, wanted
+from workers.runner.libraries import RunnerKind, wanted
 
 
 class RunnerChoice:
     """The kind of runner that the next jobs are done with."""
 
     def __init__(self) -> None:
-        self.kind = Kind.TENSORFLOW
-        self.impossible: dict[Kind, str] = {}
+        self.kind = RunnerKind.TENSORFLOW
+        self.impossible: dict[RunnerKind, str] = {}
         """The kinds of which there can be no runner here, with the reason in one sentence."""
-        self._put_off: dict[str, Kind] = {}
+        self._put_off: dict[str, RunnerKind] = {}
 
     @property
     def put_off(self) -> frozenset[str]:
@@ -45,10 +45,10 @@ class RunnerChoice:
     def give_up(self, reason: str) -> bool:
         """Do without the present kind from now on; False if there is no other that could be there."""
         self.impossible[self.kind] = reason
-        left = (kind for kind in (Kind.TENSORFLOW, Kind.JAX) if kind not in self.impossible)
+        left = (kind for kind in (RunnerKind.TENSORFLOW, RunnerKind.JAX) if kind not in self.impossible)
         self._put_off = {}
         self.kind = next(left, self.kind)
-        return self.kind not in self.impossible and (self.kind is not Kind.JAX or _has_jax())
+        return self.kind not in self.impossible and (self.kind is not RunnerKind.JAX or _has_jax())
 
 
 def _has_jax() -> bool:

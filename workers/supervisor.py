@@ -28,7 +28,7 @@ from workers.machine.shutdown import ShutdownNotice
 from workers.outage import Outage
 from workers.runner import messages
 from workers.runner.legacy_packages import NoLegacyKeras, legacy_packages
-from workers.runner.libraries import Kind, Libraries, wanted
+from workers.runner.libraries import Libraries, RunnerKind, wanted
 from workers.runner.process import RUNNER, RunnerDied, RunnerProcess
 from workers.runner_choice import RunnerChoice
 from workers.session import Session
@@ -366,7 +366,7 @@ class Supervisor:
         self._inbox = Inbox()
         kind = self._choice.kind
         self._console.show(f"loading {kind.called}")
-        libraries = Libraries(kind, legacy_packages(self._stopping) if kind is Kind.LEGACY else None)
+        libraries = Libraries(kind, legacy_packages(self._stopping) if kind is RunnerKind.LEGACY else None)
         try:
             directory, module = self._scratch.path, self._settings.runner
             self._runner = RunnerProcess(threads, directory, lambda event: self._inbox.put(event), module, libraries)

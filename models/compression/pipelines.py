@@ -28,7 +28,7 @@ class UnknownPipeline(ValueError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class TransformKind:
     """A kind of transform: what can be said about it, and what holds where nothing is said."""
 
     name: str
@@ -45,13 +45,13 @@ class Kind:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("slim", {"keep_parameters": None, "keep_multiply_adds": None, "criterion": "taylor"}),
-        Kind("distil", {"temperature": 4.0, "soft_share": 0.5}, required=("teacher",)),
-        Kind("prune", {"sparsity": 0.8, "layers": ("dense", "conv")}),
-        Kind("prune-2:4", {"layers": ("dense", "conv")}),
-        Kind("tfmot-prune", {"sparsity": 0.8, "layers": ("dense", "conv")}, legacy=True),
-        Kind("cluster", {"clusters": 16, "layers": ("dense", "conv")}, legacy=True),
-        Kind("qat", legacy=True),
+        TransformKind("slim", {"keep_parameters": None, "keep_multiply_adds": None, "criterion": "taylor"}),
+        TransformKind("distil", {"temperature": 4.0, "soft_share": 0.5}, required=("teacher",)),
+        TransformKind("prune", {"sparsity": 0.8, "layers": ("dense", "conv")}),
+        TransformKind("prune-2:4", {"layers": ("dense", "conv")}),
+        TransformKind("tfmot-prune", {"sparsity": 0.8, "layers": ("dense", "conv")}, legacy=True),
+        TransformKind("cluster", {"clusters": 16, "layers": ("dense", "conv")}, legacy=True),
+        TransformKind("qat", legacy=True),
     )
 }
 """In the order in which a pipeline has them: each keeps what those before it have done to the weights."""

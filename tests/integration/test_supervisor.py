@@ -38,7 +38,7 @@ from workers import outage, supervisor
 from workers.console import Console
 from workers.machine.hosts import Host
 from workers.runner.legacy_packages import NoLegacyKeras
-from workers.runner.libraries import Kind
+from workers.runner.libraries import RunnerKind
 from workers.runner.process import RunnerProcess
 from workers.store import room
 from workers.store.room import Room
@@ -53,7 +53,7 @@ ENDS_AFTER = sorted(JOBS, key=lambda job: job.id)[1].name
 class PlayedRunner:
     threads = 1
     alive = True
-    kind = Kind.TENSORFLOW
+    kind = RunnerKind.TENSORFLOW
 
     def end(self) -> None:
         pass
@@ -371,9 +371,9 @@ LEGACY_JOBS = [
 
 
 @pytest.fixture
-def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[Kind]:
+def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[RunnerKind]:
     """The kinds of the runners that were loaded."""
-    kinds: list[Kind] = []
+    kinds: list[RunnerKind] = []
     runner = PlayedRunner()
 
     def runner_with(_threads: int) -> PlayedRunner:
@@ -388,23 +388,23 @@ def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[Kind]:
 
 
 def test_a_worker_changes_its_runner_when_nothing_is_left_for_the_present_one(
-    home: Home, worker: Supervisor, done: list[str], loaded: list[Kind]
+    home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind]
 ) -> None:
     plain = [job for job in JOBS if job.name != ENDS_AFTER]
     home.jobs.publish(plan_of([*plain, *LEGACY_JOBS], seconds=3600))
     assert served(worker) is ExitCode.DONE
     assert sorted(done[: len(plain)]) == sorted(job.name for job in plain)
     assert len(done) == len(plain) + len(LEGACY_JOBS)
-    assert loaded == [Kind.TENSORFLOW, Kind.LEGACY]
+    assert loaded == [RunnerKind.TENSORFLOW, RunnerKind.LEGACY]
 
 
 def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_rest_is_done(
-    home: Home, worker: Supervisor, done: list[str], loaded: list[Kind], monkeypatch: pytest.MonkeyPatch
+    home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
 
     def without_network(threads: int) -> object:
-        if worker._choice.kind is Kind.LEGACY:
+        if worker._choice.kind is RunnerKind.LEGACY:
             raise NoLegacyKeras("pip cannot install tf-keras here.")
         return runner_with(threads)
 
@@ -413,20 +413,20 @@ def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_re
     assert served(worker) is ExitCode.TRY_LATER
     assert sorted(done) == sorted(job.name for job in plain)
     assert "pip cannot install tf-keras here. Jobs that need legacy Keras are left to other workers." in said(worker)
-    assert loaded == [Kind.TENSORFLOW]
+    assert loaded == [RunnerKind.TENSORFLOW]
     left = [job for job in home.jobs.jobs() if job.state is not JobState.DONE]
     assert {job.name for job in left} == {job.name for job in LEGACY_JOBS}
     assert all("cannot do it: pip cannot install tf-keras here." in (job.error or "") for job in left)
 
 
 def test_a_machine_without_tensorflow_trains_with_jax_and_leaves_the_rest_to_others(
-    home: Home, worker: Supervisor, done: list[str], loaded: list[Kind], monkeypatch: pytest.MonkeyPatch
+    home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
     on_jax = [replace(job, spec={**job.spec, "backend": "jax"}) for job in map(planned_job, ("jax1", "jax2"))]
 
     def without_tensorflow(threads: int) -> object:
-        if worker._choice.kind is Kind.TENSORFLOW:
+        if worker._choice.kind is RunnerKind.TENSORFLOW:
             raise RunnerLost("No runner can be started here: there is no TensorFlow.")
         return runner_with(threads)
 
@@ -435,4 +435,4 @@ def test_a_machine_without_tensorflow_trains_with_jax_and_leaves_the_rest_to_oth
     assert served(worker) is ExitCode.TRY_LATER
     assert sorted(done) == ["jax1", "jax2"]
     assert "there is no TensorFlow. Jobs that need TensorFlow are left to other workers." in said(worker)
-    assert loaded == [Kind.JAX]
+    assert loaded == [RunnerKind.JAX]

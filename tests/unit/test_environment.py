@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from workers.runner.environment import runner_environment
-from workers.runner.libraries import Kind, Libraries
+from workers.runner.libraries import Libraries, RunnerKind
 
 
 @pytest.fixture
@@ -75,18 +75,18 @@ def test_of_xla_only_where_cuda_is_is_passed_on(directory: Path) -> None:
 
 def test_legacy_keras_is_found_after_what_the_person_has_on_their_path(directory: Path, tmp_path: Path) -> None:
     told = runner_environment(
-        {"PYTHONPATH": "/home/ada/packages"}, directory, Libraries(Kind.LEGACY, tmp_path / "legacy")
+        {"PYTHONPATH": "/home/ada/packages"}, directory, Libraries(RunnerKind.LEGACY, tmp_path / "legacy")
     )
     assert told["PYTHONPATH"].split(os.pathsep) == ["/home/ada/packages", str(tmp_path / "legacy")]
     assert told["TF_USE_LEGACY_KERAS"] == "1"
 
 
 def test_where_this_python_has_legacy_keras_the_path_stays_as_it_is(directory: Path) -> None:
-    told = runner_environment({}, directory, Libraries(Kind.LEGACY))
+    told = runner_environment({}, directory, Libraries(RunnerKind.LEGACY))
     assert "PYTHONPATH" not in told and told["TF_USE_LEGACY_KERAS"] == "1"
 
 
 def test_a_runner_with_jax_has_keras_on_jax_whatever_the_person_chose(directory: Path) -> None:
-    told = runner_environment({"KERAS_BACKEND": "torch"}, directory, Libraries(Kind.JAX))
+    told = runner_environment({"KERAS_BACKEND": "torch"}, directory, Libraries(RunnerKind.JAX))
     assert told["KERAS_BACKEND"] == "jax" and "TF_USE_LEGACY_KERAS" not in told
     assert json.loads(Path(told["KERAS_HOME"], "keras.json").read_text())["backend"] == "jax"

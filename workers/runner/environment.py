@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from workers.runner.libraries import PLAIN, Kind, Libraries
+from workers.runner.libraries import PLAIN, Libraries, RunnerKind
 
 _OF_OTHERS = ("PYTHON", "KERAS_", "TF_", "TF2_", "XLA_", "JAX_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_OVERRIDE", "NPROC")
 """How the names of variables begin that decide how programs with these libraries compute."""
@@ -50,7 +50,7 @@ def runner_environment(person: Mapping[str, str], directory: Path, libraries: Li
         "TF_CPP_MIN_LOG_LEVEL": "2",
         **{name: value for name, value in person.items() if name in _PASSED_ON or not name.startswith(_OF_OTHERS)},
         **_xla_flags(person.get("XLA_FLAGS", "")),
-        **(_legacy(libraries, person.get("PYTHONPATH", "")) if libraries.kind is Kind.LEGACY else {}),
+        **(_legacy(libraries, person.get("PYTHONPATH", "")) if libraries.kind is RunnerKind.LEGACY else {}),
         "KERAS_BACKEND": backend,
         "KERAS_HOME": str(keras),
         "TMPDIR": str(temporary),

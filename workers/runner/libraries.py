@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Kind(StrEnum):
+class RunnerKind(StrEnum):
     """The kinds of runners."""
 
     TENSORFLOW = "tensorflow"
@@ -26,19 +26,19 @@ class Kind(StrEnum):
     @property
     def called(self) -> str:
         """How people call it."""
-        return {Kind.TENSORFLOW: "TensorFlow", Kind.JAX: "JAX", Kind.LEGACY: "legacy Keras"}[self]
+        return {RunnerKind.TENSORFLOW: "TensorFlow", RunnerKind.JAX: "JAX", RunnerKind.LEGACY: "legacy Keras"}[self]
 
     @property
     def backend(self) -> str:
         """What Keras 3 runs on."""
-        return "jax" if self is Kind.JAX else "tensorflow"
+        return "jax" if self is RunnerKind.JAX else "tensorflow"
 
 
 @dataclass(frozen=True)
 class Libraries:
     """What one runner computes with."""
 
-    kind: Kind = Kind.TENSORFLOW
+    kind: RunnerKind = RunnerKind.TENSORFLOW
     packages: Path | None = None
     """Where the packages lie that this Python lacks for it (`workers.runner.legacy_packages`)."""
 
@@ -47,7 +47,7 @@ PLAIN = Libraries()
 """What every runner computes with unless a job wants something else."""
 
 
-def wanted(spec: Mapping[str, Any]) -> Kind:
+def wanted(spec: Mapping[str, Any]) -> RunnerKind:
     """What a job of this spec wants; TensorFlow for what this Orch does not know, whose stage says what is wrong."""
     named = spec.get("runner") or spec.get("backend")
-    return Kind(named) if named in set(Kind) else Kind.TENSORFLOW
+    return RunnerKind(named) if named in set(RunnerKind) else RunnerKind.TENSORFLOW

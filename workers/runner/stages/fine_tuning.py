@@ -33,7 +33,7 @@ from models.training.trainer import (
     network_weights,
 )
 from workers.runner.connection import Connection
-from workers.runner.libraries import Kind, wanted
+from workers.runner.libraries import RunnerKind, wanted
 from workers.runner.messages import CheckpointDiscarded, Finished, Progress, RunJob, Stopped
 from workers.runner.stages import Later, Outcome
 from workers.runner.stages.states import (
@@ -166,7 +166,7 @@ def _trainer(job: RunJob, training: Training, widths: Widths) -> Trainer:
 
 def _legacy(job: RunJob, training: Training, widths: Widths, weights: Arrays) -> _Tuner | None:
     """What tunes with tensorflow-model-optimization, if the job is for it; this runner has legacy Keras then."""
-    if wanted(job.spec) is not Kind.LEGACY:
+    if wanted(job.spec) is not RunnerKind.LEGACY:
         return None
     from models.compression.legacy.tuner import Tuner
 
