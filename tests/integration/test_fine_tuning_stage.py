@@ -97,7 +97,7 @@ def test_a_slimmed_network_is_pruned_and_quantized_as_narrow_as_it_is(given: Pat
     assert LiteRTClassifier(Path(exported.outputs["model"]), batch=10).predict(pixels).shape == (10, 10)
 
 
-def test_a_pupil_ends_elsewhere_than_its_twin(given: Path, tmp_path: Path) -> None:
+def test_how_much_a_teacher_counts_decides_where_its_pupil_ends(given: Path, tmp_path: Path) -> None:
     pupil, _ = done('{ method = "distil", teacher = "alexnet-tiny", epochs = 1 }', given, tmp_path / "pupil")
     louder, _ = done(
         '{ method = "distil", teacher = "alexnet-tiny", soft_share = 1.0, epochs = 1 }', given, tmp_path / "louder"

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 
 from orchestrator.artifacts import LocalStore, StoreFull
-from orchestrator.errors import ExitCode, HomeClosed
+from orchestrator.errors import ExitCode, HomeClosed, OrchError
 from orchestrator.home import Home, LeaseSeconds
 from orchestrator.jobs import (
     Artifact,
@@ -387,6 +387,18 @@ def loaded(worker: Supervisor, monkeypatch: pytest.MonkeyPatch) -> list[RunnerKi
     return kinds
 
 
+def lack(worker: Supervisor, kind: RunnerKind, error: OrchError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be no runner of this kind."""
+    runner_with = worker._runner_with
+
+    def found(threads: int) -> object:
+        if worker._choice.kind is kind:
+            raise error
+        return runner_with(threads)
+
+    monkeypatch.setattr(worker, "_runner_with", found)
+
+
 def test_a_worker_changes_its_runner_when_nothing_is_left_for_the_present_one(
     home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind]
 ) -> None:
@@ -401,14 +413,8 @@ def test_a_worker_changes_its_runner_when_nothing_is_left_for_the_present_one(
 def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_rest_is_done(
     home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
-
-    def without_network(threads: int) -> object:
-        if worker._choice.kind is RunnerKind.LEGACY:
-            raise NoLegacyKeras("pip cannot install tf-keras here.")
-        return runner_with(threads)
-
-    monkeypatch.setattr(worker, "_runner_with", without_network)
+    plain = [job for job in JOBS if job.name != ENDS_AFTER]
+    lack(worker, RunnerKind.LEGACY, NoLegacyKeras("pip cannot install tf-keras here."), monkeypatch)
     home.jobs.publish(plan_of([*plain, *LEGACY_JOBS], seconds=3600))
     assert served(worker) is ExitCode.TRY_LATER
     assert sorted(done) == sorted(job.name for job in plain)
@@ -422,17 +428,11 @@ def test_where_legacy_keras_cannot_be_had_its_jobs_are_left_to_others_and_the_re
 def test_a_machine_without_tensorflow_trains_with_jax_and_leaves_the_rest_to_others(
     home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, runner_with = [job for job in JOBS if job.name != ENDS_AFTER], worker._runner_with
+    plain = [job for job in JOBS if job.name != ENDS_AFTER]
     on_jax = [replace(job, spec={**job.spec, "backend": "jax"}) for job in map(planned_job, ("jax1", "jax2"))]
-
-    def without_tensorflow(threads: int) -> object:
-        if worker._choice.kind is RunnerKind.TENSORFLOW:
-            raise RunnerLost("No runner can be started here: there is no TensorFlow.")
-        return runner_with(threads)
-
-    monkeypatch.setattr(worker, "_runner_with", without_tensorflow)
+    lack(worker, RunnerKind.TENSORFLOW, RunnerLost("There is no TensorFlow."), monkeypatch)
     home.jobs.publish(plan_of([*plain, *on_jax], seconds=3600))
     assert served(worker) is ExitCode.TRY_LATER
     assert sorted(done) == ["jax1", "jax2"]
-    assert "there is no TensorFlow. Jobs that need TensorFlow are left to other workers." in said(worker)
+    assert "There is no TensorFlow. Jobs that need TensorFlow are left to other workers." in said(worker)
     assert loaded == [RunnerKind.JAX]
