@@ -445,7 +445,8 @@ def test_the_end_of_a_teachers_training_is_kept_when_its_pupils_are_done(table: 
     models = SMALL[SMALL.index("[[models]]") : SMALL.index("[benchmark]")].replace('["float32", "float16"]', "[]")
     pupil = f'{models}name = "pupil"\ndistil = {{ teacher = "alexnet-tiny" }}\n'
     text = f"{SMALL[: SMALL.index('[[models]]')]}{models}{pupil}{SMALL[SMALL.index('[benchmark]') :]}"
-    plan = make_plan(Study.parse(text))
+    # Other trainings than those of the table's first plan, whose cancelled exports still count as readers.
+    plan = make_plan(Study.parse(text.replace("threads = 1", "threads = 3", 1)))
     table.publish(plan, data_of(plan))
     finish_everything(table)
     kept = {job.name for job in table.jobs() if "state" in table.outputs(job.id)}
