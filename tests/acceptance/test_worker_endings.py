@@ -193,13 +193,17 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
 
 HURRIED = """
 import sys
+import time
 from orchestrator.home import Home
 from workers.machine import shutdown
 from workers.console import Console
 from workers.machine.hosts import this_host
 from workers.supervisor import Settings, Supervisor
 shutdown.NOTICE_SECONDS = 0.2
-Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host(), runner=sys.argv[2]), Console("hurried")).run()
+class SlowTerminal(Console):
+    def flush(self):
+        time.sleep(1)  # in which the killed runner's end could be taken for a failure of its job
+Supervisor(Home.open(sys.argv[1]), Settings("hurried", this_host(), runner=sys.argv[2]), SlowTerminal("hurried")).run()
 sys.exit("it ended by itself")
 """
 

@@ -93,12 +93,12 @@ class RunnerProcess:
         self.send(Stop())
 
     def kill(self) -> None:
-        """Kill the process, and do not wait for its end."""
+        """Kill the process, and do not wait for its end.  No `RunnerDied` comes of it, which would fail the job."""
+        self._ended.set()
         self._process.kill()
 
     def end(self) -> None:
         """End the process now, whatever it does; nothing is delivered after this returns."""
-        self._ended.set()
         self.kill()
         self._process.wait()
         self._listener.join()
