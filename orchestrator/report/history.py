@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Attempt, Ending, Job, Stage
@@ -40,6 +41,10 @@ class Turn:
     def died(self) -> bool:
         return self.outcome is Ending.EXPIRED
 
+    def to_json(self) -> dict[str, Any]:
+        keys = ("job", "worker", "host", "device", "from_step", "to_step", "repeated_steps", "waited")
+        return {key: getattr(self, key) for key in keys}
+
 
 @dataclass(frozen=True)
 class History:
@@ -58,12 +63,12 @@ class History:
 
     @property
     def steps(self) -> int:
-        """Training steps that were computed, those done twice counted twice."""
-        return sum(max(0, turn.to_step - turn.from_step) for turn in self.turns if turn.stage is Stage.TRAIN)
+        """Training steps that were computed, in fine-tunings, too; those done twice count twice."""
+        return sum(max(0, turn.to_step - turn.from_step) for turn in self.turns)
 
     @property
     def repeated_steps(self) -> int:
-        return sum(turn.repeated_steps for turn in self.turns if turn.stage is Stage.TRAIN)
+        return sum(turn.repeated_steps for turn in self.turns)
 
     @property
     def start(self) -> float | None:
@@ -72,6 +77,18 @@ class History:
     @property
     def end(self) -> float | None:
         return max((turn.stopped for turn in self.turns), default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the study took and what deaths cost it; seconds since 1970, None where nothing has begun."""
+        return {
+            "started": self.start,
+            "stopped": self.end,
+            "workers": list(self.workers),
+            "attempts": len(self.turns),
+            "steps": self.steps,
+            "repeated_steps": self.repeated_steps,
+            "deaths": [death.to_json() for death in self.deaths],
+        }
 
 
 def trace(jobs: Iterable[Job], attempts: Iterable[Attempt]) -> History:

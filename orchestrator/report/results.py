@@ -171,7 +171,11 @@ class Results:
 
     def to_json(self) -> dict[str, Any]:
         """The contract of `orch report --json`; strict JSON: no NaN, no infinity."""
-        return {"study": self.study, "rows": [row.to_json() for row in self.rows]}
+        return {
+            "study": self.study,
+            "rows": [row.to_json() for row in self.rows],
+            "history": self.history.to_json(),
+        }
 
 
 def collect(

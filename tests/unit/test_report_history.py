@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.jobs import Ending
 from orchestrator.report.history import History, Turn, trace
-from tests.support.report_jobs import attempt, small_study, train
+from tests.support.report_jobs import attempt, compress, small_study, train
 
 
 def test_steps_after_the_last_checkpoint_of_a_dead_worker_count_as_repeated() -> None:
@@ -13,6 +13,26 @@ def test_steps_after_the_last_checkpoint_of_a_dead_worker_count_as_repeated() ->
     (death,) = history.deaths
     assert (death.worker, death.repeated_steps) == ("bob", 22)
     assert (history.repeated_steps, history.steps) == (22, 100 + 70 + 52)
+
+
+def test_the_json_tells_who_died_where_and_what_it_cost() -> None:
+    told = trace(*small_study()).to_json()
+
+    assert (told["workers"], told["attempts"], told["repeated_steps"]) == (["ann", "bob"], 3, 22)
+    (death,) = told["deaths"]
+    assert (death["worker"], death["to_step"], death["repeated_steps"], death["waited"]) == ("bob", 70, 22, 60)
+
+
+def test_the_steps_of_a_fine_tuning_count_as_those_of_a_training() -> None:
+    job = compress("vit", method="prune")
+    attempts = [
+        attempt(job, 1, steps=(0, 40), outcome=Ending.EXPIRED),
+        attempt(job, 2, started=80, seen=90, ended=90, steps=(30, 100)),
+    ]
+
+    history = trace([job], attempts)
+
+    assert (history.repeated_steps, history.steps) == (10, 40 + 70)
 
 
 def test_a_death_is_dated_by_the_last_sign_of_life_and_not_by_when_it_was_noticed() -> None:

@@ -71,6 +71,15 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
                 },
             }
         ],
+        "history": {
+            "started": None,
+            "stopped": None,
+            "workers": [],
+            "attempts": 0,
+            "steps": 0,
+            "repeated_steps": 0,
+            "deaths": [],
+        },
     }
 
 
