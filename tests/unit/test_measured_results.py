@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gpu_tables
 import pytest
-import tables
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 FILES = sorted((DOCUMENTS / "results").glob("*.jsonl"))
@@ -15,7 +15,7 @@ FILES = sorted((DOCUMENTS / "results").glob("*.jsonl"))
 def test_every_table_of_a_file_stands_in_the_results(file: Path) -> None:
     told = (DOCUMENTS / "results.md").read_text(encoding="utf-8")
     assert file.name in told
-    for table in tables.tables(tables.read([file])).split("\n\n"):
+    for table in gpu_tables.tables(gpu_tables.read([file])).split("\n\n"):
         assert table in told
 
 
@@ -33,6 +33,6 @@ def test_a_failure_and_a_training_that_was_cut_off_are_told() -> None:
         "top1_with_mirrored_image": 0.55,
         "seconds": 7.2,
     }
-    printed = tables.tables([failed, cut_off])
+    printed = gpu_tables.tables([failed, cut_off])
     assert "| cct | fit | TimeoutError() |" in printed
     assert "| `cct` | 3, cut off | muon, cosine | 50.00 (40.00 to 60.00) | 55.00 | 90.0 | 7 |" in printed

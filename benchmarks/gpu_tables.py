@@ -1,6 +1,6 @@
 """The figures that `run.sh` has written, as the Markdown tables of docs/results.md.
 
-    python benchmarks/gpu/tables.py FILE...
+    python benchmarks/gpu_tables.py FILE...
 
 FILE holds a figure of `record.py` in each line.
 """
@@ -12,6 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from markdown_table import markdown_table
 
 Figure = dict[str, Any]
 
@@ -43,14 +45,14 @@ def exactness(figures: list[Figure]) -> str:
         (f"`{it['network']}`", it["precision"], it["killed_after"], "the same" if it["same"] else "**OTHER**")
         for it in figures
     ]
-    return markdown(("network", "precision", "SIGKILL after step", "bits at the end"), rows)
+    return markdown_table(("network", "precision", "SIGKILL after step", "bits at the end"), rows)
 
 
 def speeds(figures: list[Figure]) -> str:
     rows = [
         (f"`{it['network']}`", it["batch"], it["way"], f"{it['median']:,.0f}", spread(it["rounds"])) for it in figures
     ]
-    return markdown(("network", "batch", "way", "images a second, median", "rounds"), rows)
+    return markdown_table(("network", "batch", "way", "images a second, median", "rounds"), rows)
 
 
 def spread(rounds: list[float]) -> str:
@@ -74,16 +76,11 @@ def accuracies(figures: list[Figure]) -> str:
             )
         )
     titles = ("network", "passes", "optimizer, schedule", "top-1 % (95 % interval)", "with mirrored images", "aim", "s")
-    return markdown(titles, rows)
+    return markdown_table(titles, rows)
 
 
 def failures(figures: list[Figure]) -> str:
-    return markdown(("network", "way", "failed"), [(it["network"], it["way"], it["error"]) for it in figures])
-
-
-def markdown(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return markdown_table(("network", "way", "failed"), [(it["network"], it["way"], it["error"]) for it in figures])
 
 
 if __name__ == "__main__":
