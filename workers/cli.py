@@ -16,8 +16,8 @@ from orchestrator.installation import distribution
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
-class NoTensorFlow(OrchError):
-    """This machine cannot compute."""
+class CannotCompute(OrchError):
+    """This machine has nothing to compute with."""
 
 
 @app.command()
@@ -49,9 +49,12 @@ def work(
     --max-hours), can do none of what is left, or, with --once, had nothing to do just now; with 1 when jobs failed for
     good and wait for a person, or it cannot work here; with 4 when the home cannot be reached.
     """
-    if find_spec("tensorflow") is None:
+    # With JAX alone, as in Colab's notebooks with a TPU, a worker trains the studies that say `backend = "jax"`.
+    if find_spec("tensorflow") is None and find_spec("jax") is None:
         worker = distribution.requirement("worker")
-        raise NoTensorFlow(f"There is no TensorFlow here; install Orch's worker part: pip install '{worker}'.")
+        raise CannotCompute(
+            f"There is neither TensorFlow nor JAX here; install Orch's worker part: pip install '{worker}'."
+        )
     from orchestrator import address
     from orchestrator.home import Home
     from workers.console import Console

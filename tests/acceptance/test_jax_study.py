@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ def test_machines_without_tensorflow_train_and_the_rest_is_done_by_others(
         start().wait()
 
     with monkeypatch.context() as notebook, workers(disturbed.url, tmp_path / "disturbed", *OFTEN) as start:
-        notebook.setenv("PYTHONPATH", str(without_tensorflow(tmp_path)), prepend=os.pathsep)
+        notebook.setattr(sys, "executable", without_tensorflow(tmp_path / "notebook"))
         victim = start()
         wait_until(
             lambda: held_at(disturbed, [after_a_checkpoint], {victim.name}) is not None, "a checkpoint of a training"
@@ -78,12 +80,14 @@ def planned(place: Path) -> Home:
     return Home.open(publish(STUDY, place / "home", None).home)
 
 
-def without_tensorflow(place: Path) -> Path:
-    """A directory for Python's path with which TensorFlow cannot be imported."""
-    package = place / "path" / "tensorflow"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise ModuleNotFoundError('there is no TensorFlow in this notebook')\n")
-    return package.parent
+def without_tensorflow(place: Path) -> str:
+    """A Python that has all that this one has, but for TensorFlow, as in Colab's notebooks with a TPU."""
+    venv.create(place, symlinks=True)
+    (packages,) = (place / "lib").glob("python*/site-packages")
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if not package.name.startswith("tensorflow"):
+            (packages / package.name).symlink_to(package)
+    return str(place / "bin" / "python")
 
 
 def weights(home: Home) -> dict[str, str]:
