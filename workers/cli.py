@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from enum import StrEnum
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -14,6 +16,12 @@ from orchestrator.errors import OrchError, UsageError
 from orchestrator.installation import distribution
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
+class Gpus(StrEnum):
+    """For which GPUs there are workers."""
+
+    ALL = "all"
 
 
 class CannotCompute(OrchError):
@@ -37,6 +45,10 @@ def work(
         float | None,
         typer.Option(min=0, help="Stop in good order after so many hours; default: before a notebook's session ends."),
     ] = None,
+    gpus: Annotated[
+        Gpus | None,
+        typer.Option(help="A worker for each GPU of this machine; default: one worker with what CUDA shows first."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Do one job, and no more.")] = False,
     checkpoint_seconds: Annotated[
         float | None,
@@ -58,14 +70,17 @@ def work(
     from orchestrator import address
     from orchestrator.home import Home
     from workers.console import Console
+    from workers.crew import Crew
+    from workers.machine.gpus import visible_gpus
     from workers.machine.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
 
     if name is not None and not re.fullmatch(r"[\w.-]{1,100}", name):
         raise UsageError(f"A worker cannot be called {name!r}; use letters, digits, '-', '_' and '.'.")
     host = this_host()
+    called = name or fresh_worker_name(host)
     settings = Settings(
-        name=name or fresh_worker_name(host),
+        name=called,
         host=host,
         once=once,
         max_seconds=host.seconds_left if max_hours is None else max_hours * 3600,
@@ -74,11 +89,28 @@ def work(
     at = address.known(home, artifacts)
     opened = Home.open(at.url, at.artifacts)
     opened.check_artifacts()
+    if gpus is Gpus.ALL and len(shown := visible_gpus()) > 1:
+        options = _as_given(
+            {
+                "--home": home,
+                "--artifacts": artifacts,
+                "--max-hours": max_hours,
+                "--checkpoint-seconds": checkpoint_seconds,
+                "--once": once,
+            }
+        )
+        os._exit(Crew(called, shown, options).run())
     console = Console(settings.name)
     console.say(f"works on {host}")
     code = Supervisor(opened, settings, console).run()
     # Not sys.exit, which waits for threads: a transfer that hangs must not keep a worker that was asked to end.
     os._exit(code)
+
+
+def _as_given(options: Mapping[str, str | float | bool | None]) -> list[str]:
+    """The options of a command line that say the same."""
+    given = {option: value for option, value in options.items() if value is not None and value is not False}
+    return [part for option, value in given.items() for part in ((option,) if value is True else (option, str(value)))]
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from typing import TextIO
 from workers.runner.messages import Progress
 
 ONE_LINE_VARIABLE = "ORCH_ONE_LINE"
-"""Set by a notebook's cell: what it shows can be written over, though it is no terminal."""
+"""Set by a notebook's cell: what it shows can be written over, though it is no terminal.  "0" is for workers that share
+an output, and would write over each other's lines."""
 
 _SECONDS_BETWEEN_LINES = 30.0
 """How often progress is printed to a file or a notebook's output, where a line cannot be written over."""
@@ -33,7 +34,8 @@ class Console:
     def __init__(self, name: str, stream: TextIO | None = None) -> None:
         self._name = name
         self._stream = _standard_output() if stream is None else stream
-        self._over = _is_terminal(self._stream) or ONE_LINE_VARIABLE in os.environ
+        one_line = os.environ.get(ONE_LINE_VARIABLE)
+        self._over = _is_terminal(self._stream) if one_line is None else one_line != "0"
         self._open_line = 0
         self._said_once = ""
         self._last_line = 0.0

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.gpus import imitate_gpus
+from workers.machine.gpus import VISIBLE_VARIABLE
 from workers.machine.hosts import Host, fresh_worker_name, this_host
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -18,6 +20,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine whose container began an hour ago, and that has neither GPU nor a service's variables."""
     for name in ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "TPU_ACCELERATOR_TYPE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(VISIBLE_VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
     (tmp_path / "proc" / "1").mkdir(parents=True)
@@ -28,12 +31,6 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def with_gpu(root: Path, name: str) -> None:
-    script = root / "bin" / "nvidia-smi"
-    script.write_text(f"#!/bin/sh\necho '{name}'\n")
-    script.chmod(0o755)
-
-
 def on_kaggle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20261101-060000_RC00")
@@ -41,7 +38,7 @@ def on_kaggle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_colab_notebook_with_a_t4(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20261101-060000_RC00")
-    with_gpu(root, "Tesla T4")
+    imitate_gpus(root / "bin", "Tesla T4")
     host = this_host(root)
     assert (host.kind, host.accelerator, host.memory_bytes) == ("colab", "Tesla T4", MACHINE_KB * 1024)
     assert host.seconds_left == pytest.approx(12 * 3600 - 3600 - 600, abs=1)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from workers.machine.gpus import visible_gpus
 
 _HOURS = 3600.0
 
@@ -35,7 +36,7 @@ class Host:
     kind: str
     """`colab`, `kaggle` or `own`."""
     accelerator: str | None = None
-    """The first GPU as NVIDIA's driver names it; None where there is none."""
+    """The first GPU that a process is shown here, as NVIDIA's driver names it; None where there is none."""
     memory_bytes: int = 0
     seconds_left: float | None = None
     """Until a worker should end in good order; None where notebook sessions have no limit."""
@@ -55,7 +56,8 @@ class Host:
 def this_host(root: Path = Path("/")) -> Host:
     """Look at this machine; `root` is where its /proc and /sys are."""
     kind = _kind()
-    return Host(socket.gethostname(), kind, _accelerator(), _memory_bytes(root), _seconds_left(kind, root))
+    gpu = next((gpu.name for gpu in visible_gpus()), None)
+    return Host(socket.gethostname(), kind, gpu, _memory_bytes(root), _seconds_left(kind, root))
 
 
 def fresh_worker_name(host: Host) -> str:
@@ -70,15 +72,6 @@ def _kind() -> str:
     if "COLAB_RELEASE_TAG" in os.environ:
         return "colab"
     return "own"
-
-
-def _accelerator() -> str | None:
-    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    try:
-        told = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout.split("\n")
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return told[0].strip() or None
 
 
 def _memory_bytes(root: Path) -> int:
