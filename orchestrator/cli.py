@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     help=(
         "Train and compare image models on GPUs that come and go.\n\n"
         "Write a study (**init**), put it into a home (**plan**), start workers (**worker**), watch (**status**), "
-        "read (**report**). **demo** shows the whole way on this machine in about three minutes.\n\n"
+        "read (**report**). **demo** shows the whole way on this machine in about three minutes. "
+        "Without a command it says what to do next in this directory.\n\n"
         "Ends with 0 done, 1 failed, 2 wrong usage or study, 3 sign-in needed, 4 home unreachable. "
         "Add --debug to any command for a traceback."
     ),
@@ -60,6 +61,14 @@ def _job_named(text: str) -> str:
 JobArgument = Annotated[
     str, typer.Argument(callback=_job_named, help="The job's name as `orch status --jobs` shows it, or its id.")
 ]
+
+
+@app.callback()
+def what_next(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        from orchestrator.commands import next_step
+
+        next_step.run()
 
 
 @app.command()

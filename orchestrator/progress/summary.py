@@ -9,7 +9,10 @@ from typing import Any
 
 from orchestrator.jobs import Job, JobState
 from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
-from orchestrator.report.wording import counted
+from orchestrator.report.wording import counted, duration
+
+_STALLED_SECONDS = 900.0
+"""Workers are heard of at least every five minutes, on Google Drive; two heartbeats may have failed."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def snapshot(study: str, home: str, seen: Overview, shortage: str | None = None)
         eta_seconds=_eta(models, seen.trainings, sum(worker.job is not None for worker in workers)),
         problems=(
             *map(_problem, seen.troubled),
+            *_stalled(seen),
             *map(_silence, seen.silent),
             *_without_gpu(seen.waiting_for_gpu),
             *_shortages(seen.workers, shortage),
@@ -143,6 +147,17 @@ def _shortages(workers: Iterable[WorkerSeen], own: str | None) -> list[str]:
     """Each once: several workers may be signed in with one account."""
     told = (own, *(worker.progress.get("shortage") for worker in workers if worker.job is not None))
     return [f"Make room, uploads will soon be refused: {one}" for one in dict.fromkeys(told) if one]
+
+
+def _stalled(seen: Overview) -> Iterator[str]:
+    """Whoever lets notebooks work looks in now and then, and must see at once that all their sessions have ended."""
+    last = max((worker.seen for worker in seen.workers), default=None)
+    waiting = seen.counts[JobState.READY] + seen.counts[JobState.RUNNING]
+    if waiting and last is not None and seen.now - last > _STALLED_SECONDS:
+        yield (
+            f"No worker has been heard of for {duration(seen.now - last)}; start one again with `orch worker`, or run "
+            "the notebook's cell again."
+        )
 
 
 def _silence(job: Job) -> str:

@@ -25,13 +25,13 @@ _STYLES = {
 
 
 def render(snapshot: Snapshot) -> RenderableType:
-    """Counts, models, workers, and what is wrong."""
+    """Counts, then what needs a person, then models and workers."""
     parts: list[RenderableType] = [_headline(snapshot)]
+    parts.extend(Text(f"! {single_line(problem)}", style="red") for problem in snapshot.problems)
     if snapshot.models:
         parts.append(_models(snapshot.models))
     if snapshot.workers:
         parts.append(_workers(snapshot.workers))
-    parts.extend(Text(f"! {single_line(problem)}", style="red") for problem in snapshot.problems)
     return Group(*parts)
 
 

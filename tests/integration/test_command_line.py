@@ -45,6 +45,20 @@ def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
     assert "Usage:" in told.stdout and "--help" in told.stdout
 
 
+def test_without_a_command_it_says_what_is_next_in_this_directory(tmp_path: Path) -> None:
+    def told() -> str:
+        said = orch(cwd=tmp_path)
+        assert said.returncode == 0
+        assert len(said.stdout.splitlines()) <= 5
+        return said.stdout
+
+    assert "orch init" in told()
+    (tmp_path / "study.toml").write_text(SMALL)
+    assert "orch plan study.toml" in told()
+    assert orch("plan", cwd=tmp_path).returncode == 0
+    assert "orch worker" in told()
+
+
 def test_importing_the_command_line_loads_no_tensorflow() -> None:
     script = "import sys, orchestrator.cli; print(sorted({'tensorflow', 'keras', 'pydantic'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
@@ -144,7 +158,8 @@ def test_a_lease_that_is_short_for_its_home_is_told(place: Path) -> None:
 
 def test_report_before_any_benchmark_says_so_and_as_json_is_empty(place: Path) -> None:
     orch("plan", cwd=place)
-    assert json.loads(orch("report", "--json", cwd=place).stdout) == {"study": "small", "rows": []}
+    told = json.loads(orch("report", "--json", cwd=place).stdout)
+    assert (told["study"], told["rows"], told["history"]["attempts"]) == ("small", [], 0)
     assert orch("report", cwd=place).returncode == 0
     assert (place / "small.orch" / "report" / "report.html").is_file()
 

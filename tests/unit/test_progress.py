@@ -82,6 +82,24 @@ def test_the_json_has_every_state_even_those_with_no_job() -> None:
     }  # fmt: skip
 
 
+def test_a_study_whose_workers_have_all_gone_is_a_problem_with_what_to_do() -> None:
+    crew = (worker("w1", "j", at=-2000.0), worker("w2", None, at=-1400.0))
+    (problem,) = snapshot("s", "h", seen(workers=crew)).problems
+    assert problem.startswith("No worker has been heard of for 40 min")
+    assert "orch worker" in problem and "cell" in problem
+    assert snapshot("s", "h", seen(workers=(*crew, worker("w3", None, at=200.0)))).problems == ()
+    done = dataclasses.replace(seen(workers=crew), counts=Counter({JobState.DONE: 8}))
+    assert snapshot("s", "h", done).problems == ()
+
+
+def test_what_needs_a_person_stands_before_models_and_workers() -> None:
+    view = snapshot("s", "h", seen(training("vit", 40, 50, 100.0), troubled=(quarantined("ValueError: no"),)))
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(terminal.render(view))
+    text = console.export_text()
+    assert text.index("is quarantined") < text.index("40 / 100")
+
+
 def test_a_worker_between_jobs_is_shown_without_one() -> None:
     told = snapshot("s", "h", seen(workers=(worker("w", None, at=970.0),)))
     assert (told.workers[0].job, told.workers[0].last_seen_seconds) == (None, 30.0)
