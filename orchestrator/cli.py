@@ -133,12 +133,29 @@ def status(
     artifacts: ArtifactsOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show changes until nothing is left to do.")] = False,
     jobs: Annotated[bool, typer.Option("--jobs", help="List every job.")] = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="With --watch: post what happens to this address (ntfy, Slack, Discord, or any that takes text).",
+        ),
+    ] = None,
+    stalled_after: Annotated[
+        float, typer.Option(min=1, metavar="MINUTES", help="With --notify: tell when nothing has moved for so long.")
+    ] = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far the study is: models, workers, time left, and what is wrong."""
     from orchestrator.commands import status
 
-    status.run(_open(home, artifacts), watch=watch, jobs=jobs, as_json=as_json)
+    status.run(
+        _open(home, artifacts),
+        watch=watch,
+        jobs=jobs,
+        as_json=as_json,
+        notify=notify,
+        stalled_minutes=stalled_after,
+    )
 
 
 @app.command()

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.command_line import entry
-from orchestrator.errors import OrchError, UsageError
+from orchestrator.errors import ExitCode, OrchError, UsageError
 from orchestrator.installation import distribution
+
+if TYPE_CHECKING:
+    from orchestrator.home import Home
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -45,6 +49,13 @@ def work(
         float | None,
         typer.Option(min=0, help="Stop in good order after so many hours; default: before a notebook's session ends."),
     ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Post to this address (ntfy, Slack, Discord, or any that takes text) when nothing is left.",
+        ),
+    ] = None,
     gpus: Annotated[
         Gpus | None,
         typer.Option(help="A worker for each GPU of this machine; default: one worker with what CUDA shows first."),
@@ -69,6 +80,7 @@ def work(
         )
     from orchestrator import address
     from orchestrator.home import Home
+    from orchestrator.progress import notification
     from workers.console import Console
     from workers.crew import Crew
     from workers.machine.gpus import visible_gpus
@@ -77,6 +89,8 @@ def work(
 
     if name is not None and not re.fullmatch(r"[\w.-]{1,100}", name):
         raise UsageError(f"A worker cannot be called {name!r}; use letters, digits, '-', '_' and '.'.")
+    if notify is not None:
+        notification.check(notify)
     host = this_host()
     called = name or fresh_worker_name(host)
     settings = Settings(
@@ -99,12 +113,26 @@ def work(
                 "--once": once,
             }
         )
-        os._exit(Crew(called, shown, options).run())
-    console = Console(settings.name)
-    console.say(f"works on {host}")
-    code = Supervisor(opened, settings, console).run()
+        code = Crew(called, shown, options).run()
+    else:
+        console = Console(settings.name)
+        console.say(f"works on {host}")
+        code = Supervisor(opened, settings, console).run()
+    if notify is not None and code in (ExitCode.DONE, ExitCode.FAILED):
+        _tell(notify, opened)
     # Not sys.exit, which waits for threads: a transfer that hangs must not keep a worker that was asked to end.
     os._exit(code)
+
+
+def _tell(url: str, home: Home) -> None:
+    """Post how the study ended; a service that takes nothing changes nothing of that."""
+    from orchestrator.progress import notification, watching
+
+    try:
+        for message in notification.News().since(watching.look(home), now=0.0):
+            notification.send(url, message)
+    except OrchError as error:
+        print(error, file=sys.stderr, flush=True)
 
 
 def _as_given(options: Mapping[str, str | float | bool | None]) -> list[str]:

@@ -31,19 +31,28 @@ def look(home: Home) -> Snapshot:
     return snapshot(study.name, home.url, home.jobs.overview(), home.artifacts.shortage())
 
 
-def watch(home: Home, console: Console) -> None:
+def watch(home: Home, console: Console, tell: Callable[[Snapshot], None] = lambda _: None) -> None:
     """Return when nothing is left to do, or the reader of standard output has gone.
 
     A terminal shows the newest state in one place; everything else gets it as a block of lines, now and then.
+
+    Args:
+        tell: is given every state that is seen.
     """
     if console.is_terminal:
         with Live(terminal.render(look(home)), console=console, auto_refresh=False) as live:
-            _until_done(home, lambda: live.update(terminal.render(look(home)), refresh=True))
+
+            def update() -> None:
+                seen = look(home)
+                live.update(terminal.render(seen), refresh=True)
+                tell(seen)
+
+            _until_done(home, update)
     else:
-        _in_blocks(home, console)
+        _in_blocks(home, console, tell)
 
 
-def _in_blocks(home: Home, console: Console) -> None:
+def _in_blocks(home: Home, console: Console, tell: Callable[[Snapshot], None]) -> None:
     printed = -float("inf")
 
     def show() -> None:
@@ -52,16 +61,18 @@ def _in_blocks(home: Home, console: Console) -> None:
             raise BrokenPipeError
         if time.monotonic() - printed >= _SECONDS_BETWEEN_BLOCKS:
             printed = time.monotonic()
-            _print_block(home, console)
+            tell(_print_block(home, console))
 
     _until_done(home, show)
-    _print_block(home, console)
+    tell(_print_block(home, console))
 
 
-def _print_block(home: Home, console: Console) -> None:
+def _print_block(home: Home, console: Console) -> Snapshot:
+    seen = look(home)
     console.print(time.strftime("%Y-%m-%d %H:%M:%S"), highlight=False)
-    console.print(terminal.render(look(home)))
+    console.print(terminal.render(seen))
     console.print()
+    return seen
 
 
 def _until_done(home: Home, show: Callable[[], None]) -> None:

@@ -25,6 +25,7 @@ from orchestrator.jobs import (
 )
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
+from tests.support.mailbox import mailbox
 from tests.support.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
 from tests.support.runners import Runner
 
@@ -375,6 +376,19 @@ def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(runner: R
     assert home.jobs.claim(WorkerInfo("somebody else")) is not None
     with workers(home.url, tmp_path, "--once", runner=runner) as start:
         assert start().process.wait() == ExitCode.TRY_LATER
+
+
+def test_whoever_does_not_watch_is_told_when_the_study_is_done(runner: Runner, tmp_path: Path) -> None:
+    home = planned(tmp_path)
+    with mailbox() as box:
+        with workers(home.url, tmp_path, "--notify", box.url, runner=runner) as start:
+            start().wait()
+        assert box.taken == [("endings is done", "1 of 1 jobs are done. Next: orch report")]
+        watched = orch("status", "--watch", "--notify", box.url, "--home", home.url, cwd=tmp_path)
+        assert watched.returncode == 0, watched.stderr
+        assert box.taken[1:] == box.taken[:1]
+        box.answer = 500
+        assert orch("status", "--watch", "--notify", box.url, "--home", home.url, cwd=tmp_path).returncode == 0
 
 
 def test_a_worker_on_a_finished_study_ends_at_once(tmp_path: Path) -> None:
