@@ -1,0 +1,143 @@
+"""What a recipe gains: accuracy after the same number of images, for each change to the usual recipe of one network.
+
+    ORCH_DATA=... python benchmarks/recipes.py [--architecture alexnet-tiny] [--images 250000] [--out DIR]
+
+Plans a study of one network, a model for each recipe and three seeds of each, and has two workers do it.  Prints the
+mean top-1 on the whole test set with the spread of the seeds, and how many points that is from the network's own
+recipe; DIR/recipes.svg shows the same.  It goes on where it was broken off.  The first row is the paper's recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from markdown_table import markdown_table
+from matplotlib.figure import Figure as Canvas
+
+from models.architectures import catalog
+from orchestrator.report import theme
+from orchestrator.report.svg import WIDTH, make_figure
+
+PAPER = "the paper's"
+USUAL = "usual"
+SEEDS = (0, 1, 2)
+TRAINING_IMAGES = 50_000
+
+CHANGES: Mapping[str, Mapping[str, Any]] = {
+    USUAL: {},
+    "no change of the images": {"augmentation": {"flip": False, "crop_padding": 0}},
+    "cutout": {"augmentation": {"cutout": 8}},
+    "random erasing": {"augmentation": {"erasing": 0.25}},
+    "RandAugment": {"augmentation": {"randaugment": 1}},
+    "mixup": {"augmentation": {"mixup": 0.2}},
+    "cutmix": {"augmentation": {"cutmix": 1.0}},
+    "repeated augmentation": {"augmentation": {"repeats": 2}},
+    "label smoothing": {"label_smoothing": 0.1},
+    "moving average": {"ema": 0.999},
+    "SGD": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0.005},
+    "Lion": {"optimizer": "lion", "learning_rate": 0.0005, "weight_decay": 0.1},
+    "Muon": {"optimizer": "muon", "learning_rate": 0.005},
+    "one-cycle": {"schedule": "one-cycle", "warmup_fraction": 0.25},
+    "step": {"schedule": "step"},
+    "constant": {"schedule": "constant"},
+}
+"""Each changes the network's own recipe in one thing; an optimizer brings the learning rate that suits it."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", default="alexnet-tiny")
+    parser.add_argument("--images", type=int, default=250_000, help="that each training sees")
+    parser.add_argument("--out", type=Path, default=Path("recipes"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    recipes = {PAPER: paper_changes(options.architecture), **CHANGES}
+    study = options.out / "study.toml"
+    study.write_text(study_of(options.architecture, recipes, options.images // TRAINING_IMAGES), encoding="utf-8")
+    home = options.out.resolve() / "home"
+    _orch("plan", study, "--home", home, "--yes").wait()
+    for worker in [_orch("worker", "--home", home) for _ in range(2)]:
+        worker.wait()
+    report, _ = _orch("report", "--home", home, "--out", options.out / "report", "--json", said=True).communicate()
+    accuracies = top1_of(json.loads(report)["rows"], list(recipes))
+    print(table(accuracies))
+    (options.out / "recipes.svg").write_text(picture(accuracies), encoding="utf-8")
+
+
+def paper_changes(architecture: str) -> dict[str, Any]:
+    """What makes the paper's recipe of a network's own."""
+    paper, own = (dataclasses.asdict(catalog.get(name).recipe) for name in ("alexnet-paper", architecture))
+    changed = {key: value for key, value in paper.items() if own[key] != value}
+    if changed.get("gradient_clip", 0.0) is None:
+        changed["gradient_clip"] = 1e9  # so large a limit is none
+    return changed
+
+
+def study_of(architecture: str, recipes: Mapping[str, Mapping[str, Any]], epochs: int) -> str:
+    parts = [
+        'name = "recipes"\ndataset = "cifar10"\nshards = 1',
+        f"seeds = {list(SEEDS)}",
+        f"[training]\nepochs = {epochs}\nepochs_per_visit = {epochs}\nthreads = 1",
+    ]
+    for number, changes in enumerate(recipes.values()):
+        model = f'[[models]]\narchitecture = "{architecture}"\nname = "recipe{number:02}"\ncompress = ["float32"]'
+        parts.append(f"{model}\nrecipe = {_toml(changes)}")
+    return "\n".join([*parts, "[benchmark]\nbatch_sizes = [1]\nthreads = [1]\n"])
+
+
+def _toml(table: Mapping[str, Any]) -> str:
+    """A table on one line."""
+    values = {key: _toml(value) if isinstance(value, Mapping) else json.dumps(value) for key, value in table.items()}
+    return f"{{ {', '.join(f'{key} = {value}' for key, value in values.items())} }}"
+
+
+def top1_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, list[float]]:
+    """Percent, by recipe, one for each seed."""
+    return {
+        name: [100 * row["top1"] for row in rows if row["model"] == f"recipe{number:02}"]
+        for number, name in enumerate(names)
+    }
+
+
+def table(accuracies: Mapping[str, Sequence[float]]) -> str:
+    usual = mean(accuracies[USUAL])
+    rows = [
+        (name, f"{mean(found):.2f}", f"{stdev(found):.2f}", f"{mean(found) - usual:+.2f}")
+        for name, found in accuracies.items()
+    ]
+    return markdown_table(("recipe", "top-1 %, mean", "spread of the seeds", f"points from the {USUAL} one"), rows)
+
+
+def picture(accuracies: Mapping[str, Sequence[float]]) -> str:
+    """Each seed a dot, in the order of the means, as an SVG."""
+    order = sorted(accuracies, key=lambda name: mean(accuracies[name]))
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        for height, name in enumerate(order):
+            colour = theme.SERIES[0].light if name in (USUAL, PAPER) else theme.QUIET.light
+            axes.plot(accuracies[name], [height] * len(accuracies[name]), "o", color=colour, markersize=4)
+            axes.plot(mean(accuracies[name]), height, "|", color=colour, markersize=14)
+        axes.set_yticks(range(len(order)), order)
+        axes.set_xlabel("Top-1, %")
+        axes.grid(axis="x")
+
+    said = "; ".join(f"{name} {mean(accuracies[name]):.1f}%" for name in reversed(order))
+    return make_figure("recipes", "Top-1 by recipe", said, (WIDTH, 1.0 + 0.25 * len(order)), paint).svg
+
+
+def _orch(*arguments: str | Path, said: bool = False) -> subprocess.Popen[str]:
+    command = [str(Path(sys.executable).with_name("orch")), *map(str, arguments)]
+    return subprocess.Popen(command, text=True, stdout=subprocess.PIPE if said else None)
+
+
+if __name__ == "__main__":
+    main()
