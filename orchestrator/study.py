@@ -124,11 +124,13 @@ class CompressSection(_Section):
     sparsity: Share | dict[str, Share] | None = None
     layers: Layers | None = None
     clusters: Annotated[int, Field(ge=2, le=256)] | None = None
+    ship: Literal["tflite", "zst"] = "tflite"
+    """Which file leaves the worker and is measured: LiteRT's own, or that packed with zstd."""
 
     @property
     def pipeline(self) -> Pipeline:
         """Raises ValueError (UnknownPipeline): there is no such one."""
-        said = self.model_dump(exclude_none=True, exclude={"method", "name", "epochs", "learning_rate"})
+        said = self.model_dump(exclude_none=True, exclude={"method", "name", "epochs", "learning_rate", "ship"})
         return pipelines.parse(self.method, said, self.epochs, self.learning_rate)
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""A trained network, compressed: the LiteRT file that a method makes of it, and what the file weighs."""
+"""A trained network, compressed: the LiteRT file that a method makes of it, packed too, and what the files weigh."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models.compression import methods
+from models.compression import methods, packing
 from models.measurement.sizes import Sizes, measure_sizes
 
 
@@ -18,11 +18,13 @@ class CompressedModel:
 
     method: str
     path: Path
+    packed: Path
+    """The same file as `models.compression.packing` packs it."""
     sizes: Sizes
 
 
 def compress(method: str, model: Any, path: Path, images: NDArray[Any] | None = None) -> CompressedModel:
-    """Write `model`, a trained Keras model, to `path` (a `.tflite` file) by `method`, and weigh the file.
+    """Write `model`, a trained Keras model, to `path` (a `.tflite` file) by `method`, pack the file and weigh it.
 
     Args:
         images: training images for a method that needs some: pixels 0..255 [N, H, W, C].
@@ -38,4 +40,10 @@ def compress(method: str, model: Any, path: Path, images: NDArray[Any] | None = 
         raise ValueError(f"The method {method!r} needs training images; give it some.")
     else:
         found.load()(model, path, images=images)
-    return CompressedModel(method, path, measure_sizes(path, parameters=model.count_params()))
+    return weighed(method, path, parameters=model.count_params())
+
+
+def weighed(method: str, path: Path, *, parameters: int) -> CompressedModel:
+    """The file at `path` that a method has made of a network with so many parameters, now packed beside it."""
+    packed = packing.pack(path)
+    return CompressedModel(method, path, packed, measure_sizes(path, packed, parameters=parameters))

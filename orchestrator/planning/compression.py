@@ -53,7 +53,8 @@ class Compression:
             twin = _twin_name(pipeline.transforms)
             if twin is not None:
                 twins.setdefault(twin, [transform.twin for transform in pipeline.transforms])
-            rows.append(Row(entry.name, self._export(entry.name, pipeline.export, pipeline.transforms), twin))
+            file = self._export(entry.name, pipeline.export, pipeline.transforms, ship=entry.ship)
+            rows.append(Row(entry.name, file, twin))
         for name, transforms in twins.items():
             rows.append(Row(name, self._export(name, "float32", transforms)))
         return tuple(rows)
@@ -63,10 +64,13 @@ class Compression:
         yield from self._fine_tunings.values()
         yield from (row.file for row in rows)
 
-    def _export(self, name: str, export: str, transforms: Sequence[Transform]) -> PlannedJob:
+    def _export(self, name: str, export: str, transforms: Sequence[Transform], ship: str = "tflite") -> PlannedJob:
         state = self._fine_tuned(transforms) if transforms else self.trained
         inputs = {"state": InputRef("state", state.id)}
         more: dict[str, Any] = {} if name == export else {"export": export}
+        # As is: what was planned before the key was there keeps its id.
+        if ship != "tflite":
+            more["ship"] = ship
         if export == "qat":
             more["runner"] = "legacy"
         elif methods.get(export).needs_images:

@@ -49,6 +49,8 @@ class BenchAnswer:
     speed: str | None
     compression: tuple[Finding, ...]
     """One per model and method."""
+    unpacking: str | None
+    """What the files need that are shipped packed; None if there are none."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ def _bench_answer(bench: Bench, summaries: Sequence[Summary]) -> BenchAnswer:
         headline=_headline(summaries),
         speed=_fastest(summaries),
         compression=tuple(_compression(each, reference, twin_of(each, summaries)) for each, reference in compressed),
+        unpacking=_unpacking([each for each in summaries if each.packed]),
     )
 
 
@@ -161,6 +164,7 @@ def _fastest(summaries: Sequence[Summary]) -> str | None:
 def _compression(summary: Summary, reference: Summary, twin: Summary | None) -> Finding:
     parts = (
         _size_change(summary, reference),
+        _shipped(summary),
         _accuracy_words(accuracy_change(summary, reference), summary.against_float32),
         _beside_twin(summary, twin),
         _speed_change(summary),
@@ -175,6 +179,26 @@ def _size_change(summary: Summary, reference: Summary) -> str:
     return (
         f"the file goes from {wording.size(reference.file_bytes)} to {wording.size(summary.file_bytes)} "
         f"({wording.percent(share, 0)})"
+    )
+
+
+def _shipped(summary: Summary) -> str:
+    """What is shipped where that is not the file which is loaded."""
+    if not summary.packed or not summary.shipped_bytes:
+        return ""
+    seconds = "" if summary.unpack_seconds is None else f", unpacked in {wording.significant(summary.unpack_seconds)} s"
+    return f"it is shipped packed, as {wording.size(summary.shipped_bytes)}{seconds}"
+
+
+def _unpacking(packed: Sequence[Summary]) -> str | None:
+    if not packed:
+        return None
+    largest = max((each.file_bytes or 0 for each in packed), default=0)
+    takes = f", up to {wording.size(largest)} here" if largest else ""
+    return (
+        "What is shipped packed is a file model.tflite.zst, which LiteRT cannot load: unpack it once where it is to "
+        "run, with the command zstd -d or with Python's zstandard (compression.zstd from Python 3.14 on). It then "
+        f"takes the disk and the memory of the unpacked file{takes}, of which all but its compressed size was measured."
     )
 
 

@@ -91,6 +91,10 @@ class Row:
     compressed_bytes: int | None
     compression: str | None
     """What the file was compressed with for that."""
+    packed: bool
+    """Whether the compressed file is what is shipped: it was unpacked, and then measured."""
+    unpack_seconds: float | None
+    """How long that took."""
     sparsity: float | None
     """Share of the weights that are zero."""
     weights_sha256: str | None
@@ -320,6 +324,8 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pai
             file_bytes=integer(sizes, "file_bytes"),
             compressed_bytes=integer(sizes, "compressed_bytes"),
             compression=_compression(sizes),
+            packed=line(sizes, "ship") == "zst",
+            unpack_seconds=number(metrics, "unpack_seconds"),
             sparsity=number(sizes, "sparsity"),
             weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),

@@ -63,6 +63,9 @@ class Summary:
     compressed_bytes: float | None
     compression: str | None
     """None where seeds were weighed with different ones; then `compressed_bytes` is None, too."""
+    packed: bool
+    """Whether the compressed file is what is shipped."""
+    unpack_seconds: float | None
     sparsity: float | None
     timings: tuple[Timing, ...]
     paper: PaperResult | None
@@ -70,6 +73,11 @@ class Summary:
     @property
     def name(self) -> str:
         return self.model if self.method == REFERENCE else f"{self.model} ({self.method})"
+
+    @property
+    def shipped_bytes(self) -> float | None:
+        """Of the file that is shipped: LiteRT's own, or the compressed one."""
+        return self.compressed_bytes if self.packed else self.file_bytes
 
 
 def summarize(results: Results) -> tuple[Summary, ...]:
@@ -134,6 +142,8 @@ def _summary(rows: Sequence[Row]) -> Summary:
         file_bytes=_mean(per_seed, lambda row: row.file_bytes),
         compressed_bytes=_mean(per_seed, lambda row: row.compressed_bytes) if compression else None,
         compression=compression,
+        packed=first.packed,
+        unpack_seconds=_mean(per_seed, lambda row: row.unpack_seconds),
         sparsity=_mean(per_seed, lambda row: row.sparsity),
         timings=_timings(rows),
         paper=first.paper,

@@ -50,6 +50,8 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (
     ("file_bytes", lambda row: row.file_bytes),
     ("compressed_bytes", lambda row: row.compressed_bytes),
     ("compression", lambda row: row.compression),
+    ("packed", lambda row: row.packed),
+    ("unpack_seconds", lambda row: row.unpack_seconds),
     ("sparsity", lambda row: row.sparsity),
     ("weights_sha256", lambda row: row.weights_sha256),
     ("paper_model", lambda row: row.paper and row.paper.model),
@@ -88,7 +90,8 @@ def to_markdown(results: Results) -> str:
     for bench in said.benches:
         here = on_bench(summaries, bench.bench)
         parts += [f"## {_escaped(str(bench.bench))}", _escaped(bench.headline)]
-        parts += [_markdown_list(bench.compression), _accuracy_markdown(here), _latency_markdown(here)]
+        parts += [_markdown_list(bench.compression), _escaped(bench.unpacking or "")]
+        parts += [_accuracy_markdown(here), _latency_markdown(here)]
     parts += ["## What was lost", _markdown_list(said.lost)]
     if said.unfinished or results.problems:
         problems = (f"{problem.job}: {problem.what}" for problem in results.problems)
@@ -106,6 +109,7 @@ def terminal(results: Results) -> RenderableType:
     for bench in said.benches:
         here = on_bench(summaries, bench.bench)
         parts += [Text(), Text(bench.headline), _accuracy_table(bench.bench, here), *_latency_tables(here)]
+        parts += [Text(bench.unpacking)] if bench.unpacking else []
     return Group(*parts, *_closing(said, results))
 
 
@@ -211,8 +215,11 @@ def differing(summary: Summary) -> str:
 
 
 def compressed(summary: Summary) -> str:
-    """The compressed size with what compressed: homes of older versions have gzip's."""
-    return f"{wording.size(summary.compressed_bytes)} {summary.compression}" if summary.compression else wording.MISSING
+    """The compressed size with what compressed, for homes of older versions have gzip's; and whether it is shipped."""
+    if not summary.compression:
+        return wording.MISSING
+    shipped = ", shipped" if summary.packed else ""
+    return f"{wording.size(summary.compressed_bytes)} {summary.compression}{shipped}"
 
 
 def interval(summary: Summary, digits: int = 2) -> str:

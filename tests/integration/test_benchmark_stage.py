@@ -10,9 +10,11 @@ from typing import Any
 
 import keras
 import pytest
+import zstandard
 
 from models import datasets
 from models.architectures import catalog
+from models.compression import packing
 from models.compression.compressed_model import compress
 from models.failures import PermanentFailure
 from models.measurement.classifier import UnusableModel
@@ -33,6 +35,10 @@ def predictions_of(measured: Measured, method: str) -> Predictions:
     return Predictions.load(Path(measured(method, "float32")["predictions"]))
 
 
+def file_of(network: str) -> str:
+    return network if network.endswith(".zst") else f"{network}.tflite"
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     """Benchmarks a method's network beside a reference's; gives the figures of its latency."""
@@ -43,7 +49,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     datasets.save_split(datasets.subset(datasets.load("synthetic").test, 20, 0), directory / "test")
 
     def measure(method: str, reference: str) -> dict[str, Any]:
-        networks = {"model": f"{method}.tflite", "reference": f"{reference}.tflite"}
+        """Networks by the names of their files without `.tflite`, or with another ending."""
+        networks = {"model": file_of(method), "reference": file_of(reference)}
         spec = {"method": method, "batch_sizes": [1], "threads": [1]}
         inputs = {name: str(directory / file) for name, file in {**networks, "test": "test"}.items()}
         order = RunJob("job", "benchmark", spec, inputs, None, None, str(directory), CheckpointPolicy(1800.0, 10.0))
@@ -58,6 +65,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
             "device": finished.metrics["device"],
             "top1": finished.metrics["top1"],
             "top5": finished.metrics["top5"],
+            "unpack_seconds": finished.metrics.get("unpack_seconds"),
         }
 
     return measure
@@ -74,6 +82,26 @@ def test_float32_is_as_fast_as_itself(measured: Measured) -> None:
 def test_where_there_is_no_float32_no_speed_is_claimed(measured: Measured) -> None:
     latency = measured("float16", "float16")
     assert latency["speedup"] is None and latency["p50"] > 0
+
+
+def test_what_is_shipped_packed_is_unpacked_and_measured(measured: Measured) -> None:
+    for method, reference in (("float16", "float32"), ("float32", "float32")):
+        packed = measured(f"{method}.tflite.zst", f"{reference}.tflite.zst")
+        plain = measured(method, reference)
+        assert packed["unpack_seconds"] > 0 and plain["unpack_seconds"] is None
+        assert (packed["top1"], packed["top5"]) == (plain["top1"], plain["top5"])
+        assert packed["p50"] > 0 and packed["peak_memory_bytes"] > 0
+
+
+def test_a_packed_file_that_holds_too_much_fails_the_job_for_good_and_is_named(
+    measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "MOST_BYTES", 1000)
+    (tmp_path / "bomb.zst").write_bytes(zstandard.compress(bytes(1001)))
+    with pytest.raises(
+        UnusableModel, match=r"The input 'model' cannot be measured\. The packed file holds 1,001 bytes"
+    ):
+        measured(str(tmp_path / "bomb.zst"), "float32")
 
 
 @pytest.mark.parametrize("which", ["model", "reference"])

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import zstandard
 
 from models import datasets
 from models.architectures import catalog
@@ -37,9 +38,10 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def run(method: str, given: Path, directory: Path) -> Finished | CheckpointDiscarded:
-    """Do the job that a plan has for the method."""
-    study = Study.parse(SMALL.replace('"float16"', f'"{method}"'))
+def run(method: str, given: Path, directory: Path, **keys: str) -> Finished | CheckpointDiscarded:
+    """Do the job that a plan has for the method, with these keys beside it."""
+    entry = ", ".join(f'{key} = "{value}"' for key, value in {"method": method, **keys}.items())
+    study = Study.parse(SMALL.replace('"float16"', f"{{ {entry} }}"))
     job = next(job for job in make_plan(study).jobs if job.name == f"alexnet-tiny/seed0/compress/{method}")
     inputs = {name: str(given / name) for name in job.inputs}
     state = inputs.pop("state")
@@ -79,6 +81,19 @@ def test_the_reference_stands_beside_the_network_that_keras_loads(given: Path, t
     file, network = (Path(finished.outputs[name]) for name in ("model", "keras"))
     expected = LiteRTClassifier(file, batch=10).predict(pixels)
     np.testing.assert_allclose(catalog.load(keras, network).predict(pixels, verbose=0), expected, atol=1e-4)
+
+
+def test_a_file_that_a_study_ships_packed_holds_the_one_that_it_ships_as_it_is(given: Path, tmp_path: Path) -> None:
+    plain, packed = (tmp_path / name for name in ("plain", "packed"))
+    plain.mkdir()
+    packed.mkdir()
+    as_it_is, shipped = run("dynamic-int8", given, plain), run("dynamic-int8", given, packed, ship="zst")
+    assert isinstance(as_it_is, Finished) and isinstance(shipped, Finished)
+    file = Path(shipped.outputs["model"])
+    assert file.name == "model.tflite.zst" and list(shipped.outputs) == list(as_it_is.outputs)
+    assert zstandard.decompress(file.read_bytes()) == Path(as_it_is.outputs["model"]).read_bytes()
+    assert shipped.metrics == {**as_it_is.metrics, "ship": "zst"}
+    assert file.stat().st_size == shipped.metrics["compressed_bytes"]
 
 
 def test_a_damaged_state_is_given_back(given: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def merge(model: str, seed: int = 0, *, step: int = 100) -> Job:
     return make_job(Stage.MERGE, {"model": model, "seed": seed}, metrics, name=f"{model}/seed{seed}/merge/{step}")
 
 
-def compress(model: str, seed: int = 0, method: str = "float32", *, file_bytes: int = 400_000) -> Job:
+def compress(model: str, seed: int = 0, method: str = "float32", *, file_bytes: int = 400_000, **more: Any) -> Job:
     subject = {"model": model, "seed": seed, "method": method}
     metrics = {
         "parameters": 98_765,
@@ -66,6 +66,7 @@ def compress(model: str, seed: int = 0, method: str = "float32", *, file_bytes: 
         "compression": "zstd",
         "sparsity": 0.125,
         "weights_sha256": DIGEST,
+        **more,
     }
     return make_job(Stage.COMPRESS, subject, metrics)
 
@@ -93,6 +94,8 @@ def benchmark(
     half_width: float = 0.01,
     device: str = LAPTOP,
     latencies: list[dict[str, Any]] | None = None,
+    twin: str | None = None,
+    unpack_seconds: float | None = None,
     **more: Any,
 ) -> Job:
     metrics = {
@@ -103,8 +106,11 @@ def benchmark(
         "top1_interval": [top1 - half_width, top1 + half_width],
         "test_images": 10_000,
         "latencies": [latency()] if latencies is None else latencies,
+        **({} if unpack_seconds is None else {"unpack_seconds": unpack_seconds}),
     }
-    return make_job(Stage.BENCHMARK, {"model": model, "seed": seed, "method": method}, metrics, **more)
+    subject = {"model": model, "seed": seed, "method": method, **({} if twin is None else {"twin": twin})}
+    name = f"{model}/seed{seed}/benchmark/{method}"
+    return make_job(Stage.BENCHMARK, subject, metrics, **{"name": name, **more})
 
 
 def attempt(

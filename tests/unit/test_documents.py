@@ -124,6 +124,7 @@ def test_every_key_of_a_pipeline_is_documented_with_the_default_of_its_transform
     assert list(rows) == list(CompressSection.model_fields)
     defaults = {key: default for kind in pipelines.KINDS.values() for key, default in kind.defaults.items()}
     defaults |= {"epochs": pipelines.EPOCHS, "keep_parameters": pipelines.KEEP_PARAMETERS}
+    defaults |= {"ship": CompressSection.model_fields["ship"].default}
     documented = {key: found for key, cell in rows.items() if (found := value(cell)) is not None}
     assert documented == {
         key: list(it) if isinstance(it, tuple) else it for key, it in defaults.items() if it is not None

@@ -26,6 +26,10 @@ def names(jobs: Iterable[PlannedJob], kind: str) -> list[str]:
     return [job.name.partition(f"/{kind}/")[2] for job in jobs if f"/{kind}/" in job.name]
 
 
+def ids(jobs: Iterable[PlannedJob]) -> list[str]:
+    return [job.id for job in jobs]
+
+
 def test_pipelines_that_begin_alike_share_what_they_begin_with() -> None:
     jobs = planned('"slim+dynamic-int8", "slim+static-int8", "slim+prune"')
     assert names(jobs, "fine-tune") == ["slim", "slim+prune", "twin", "twin+twin"]
@@ -77,6 +81,17 @@ def test_the_same_transform_with_other_options_is_another_job_with_another_name(
 def test_the_name_of_a_row_is_no_part_of_what_is_fine_tuned() -> None:
     one, other = planned('{ method = "slim", name = "one" }'), planned('{ method = "slim", name = "other" }')
     assert named(one, "fine-tune/slim").id == named(other, "fine-tune/slim").id
+
+
+def test_what_is_shipped_packed_is_another_file_of_the_same_fine_tuning() -> None:
+    plain = planned('"float32", "prune"')
+    both = planned('"float32", "prune", { method = "prune", name = "packed", ship = "zst" }')
+    assert set(ids(plain)) < set(ids(both)), "a key that is not given changes no id"
+    assert ids(planned('"float32", { method = "prune", ship = "tflite" }')) == ids(plain)
+    packed = named(both, "compress/packed")
+    assert packed.spec["ship"] == "zst" and packed.inputs == named(both, "compress/prune").inputs
+    assert named(both, "benchmark/packed").inputs["model"].job == packed.id
+    assert {job.id for job in both} - {job.id for job in plain} == {packed.id, named(both, "benchmark/packed").id}
 
 
 def test_parents_stand_before_their_children() -> None:
@@ -140,6 +155,7 @@ def test_a_model_that_follows_another_waits_for_the_end_of_its_training() -> Non
         ('"slim", { method = "slim", epochs = 4 }', "two entries are called 'slim'"),
         ('{ method = "slim", name = "twin-x" }', "'twin-x' is what a dense twin may be called"),
         ('{ method = "prune", sparsity = { dense = 0.9 }, layers = ["conv"] }', "there is a sparsity for 'dense'"),
+        ('{ method = "prune", ship = "gz" }', "models[0].compress[0].ship = 'gz' is not allowed: input should be 'tfl"),
         ('{ method = "slim", name = "float32" }', "'float32' is another method"),
         ('"prune+slim"', "models[0].compress[0] = 'prune+slim' is not allowed"),
     ],

@@ -59,6 +59,8 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
                 "file_bytes": 400_000,
                 "compressed_bytes": 360_000,
                 "compression": "zstd",
+                "packed": False,
+                "unpack_seconds": None,
                 "sparsity": 0.125,
                 "weights_sha256": DIGEST,
                 "paper": {

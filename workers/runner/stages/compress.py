@@ -6,6 +6,7 @@ The fine-tunings that come before are compress jobs, too, and stand in `workers.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ from numpy.typing import NDArray
 from models import datasets
 from models.architectures import catalog
 from models.compression.channel_spaces import Widths
-from models.compression.compressed_model import compress
+from models.compression.compressed_model import CompressedModel, compress, weighed
 from models.compression.narrowing import narrowed_builder
 from models.measurement import multiply_adds
-from models.measurement.sizes import measure_sizes
 from models.recipes import Recipe, Training
 from models.training import checkpoint
 from models.training.trainer import StateMismatch, TrainState, weights_digest
@@ -48,10 +48,10 @@ def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDisca
     path = Path(job.directory) / "model.tflite"
     if method == "qat":
         _write_qat(job, state, widths, path)
-        sizes = measure_sizes(path, parameters=network.count_params())
+        made = weighed(method, path, parameters=network.count_params())
     else:
-        sizes = compress(method, network, path, _images(job)).sizes
-    outputs = {"model": str(path)}
+        made = compress(method, network, path, _images(job))
+    outputs = {"model": str(_shipped(made, spec))}
     if method == "float32":
         outputs["keras"] = str(Path(job.directory) / "model.keras")
         network.save(outputs["keras"])
@@ -59,11 +59,17 @@ def _exported(job: RunJob, connection: Connection) -> Finished | CheckpointDisca
         job=job.job,
         outputs=outputs,
         metrics={
-            **dataclasses.asdict(sizes),
+            **dataclasses.asdict(made.sizes),
+            **({"ship": spec["ship"]} if "ship" in spec else {}),
             "multiply_adds": multiply_adds.count(network),
             "weights_sha256": weights_digest(state),
         },
     )
+
+
+def _shipped(made: CompressedModel, spec: Mapping[str, Any]) -> Path:
+    """The file that leaves this machine, and that is measured: a study asks for the packed one, or for none."""
+    return {"tflite": made.path, "zst": made.packed}[spec.get("ship", "tflite")]
 
 
 def _write_qat(job: RunJob, state: TrainState, widths: Widths, path: Path) -> None:

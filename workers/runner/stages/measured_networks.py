@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any, Protocol
 
 import numpy as np
 
 from models import datasets, inference_runtimes
+from models.compression import packing
 from models.compression.rounding import rounded
 from models.measurement import memory, multiply_adds, onnx_runtime
 from models.measurement.classifier import Classifier, UnusableModel
@@ -22,6 +26,7 @@ from workers.runner.messages import RunJob
 from workers.runner.stages.states import trained_state
 
 _CHILD = own_packages.command(memory.__name__)
+_UNPACKED_TIMES = 3
 
 
 class MeasuredNetwork(Protocol):
@@ -31,7 +36,8 @@ class MeasuredNetwork(Protocol):
     runtime: str
     """With its version."""
     weighs: Mapping[str, Any]
-    """What the network weighs where no compress job has said so, under the same keys."""
+    """What the network weighs where no compress job has said so, under the same keys; and `unpack_seconds`, from the
+    packed file to the one that is loaded, where it was packed."""
 
     def candidate(self, batch: int, threads: int) -> Classifier:
         """Raises UnusableModel if it is no classifier of the test images."""
@@ -48,6 +54,7 @@ def open_network(job: RunJob, test: datasets.Split) -> MeasuredNetwork:
 
     Raises:
         MissingRuntime: the runtime is not installed here.
+        UnusableModel: it was packed, and cannot be unpacked.
         CheckpointDamaged, StateMismatch: the state of which the network is rebuilt is damaged, or of another
             architecture.
     """
@@ -61,31 +68,32 @@ def open_network(job: RunJob, test: datasets.Split) -> MeasuredNetwork:
 
 
 class _LiteRTFiles:
-    """Files that compress jobs have written."""
+    """Files that compress jobs have written; packed ones are unpacked once, and measured as they are then."""
 
     def __init__(self, job: RunJob, test: datasets.Split) -> None:
         self.device = cpu_name()
         self.runtime = f"LiteRT {version('ai-edge-litert')}"
-        self.weighs: Mapping[str, Any] = {}
-        self._inputs = job.inputs
         self._test = test
+        is_reference = job.inputs["model"] == job.inputs["reference"]
+        names = ("model",) if is_reference else ("model", "reference")
+        self._files = {name: _loadable(job, name) for name in names}
+        seconds = self._files["model"].unpack_seconds
+        self.weighs: Mapping[str, Any] = {} if seconds is None else {"unpack_seconds": seconds}
 
     def candidate(self, batch: int, threads: int) -> Classifier:
         return self._loaded("model", batch, threads)
 
     def reference(self, batch: int, threads: int) -> Classifier | None:
-        if self._inputs["model"] == self._inputs["reference"]:
-            return None
-        return self._loaded("reference", batch, threads)
+        return self._loaded("reference", batch, threads) if "reference" in self._files else None
 
     def peak_memory(self, batch: int, threads: int) -> PeakMemory | None:
-        return memory.measure(_CHILD, Path(self._inputs["model"]), batch=batch, threads=threads)
+        return memory.measure(_CHILD, self._files["model"].path, batch=batch, threads=threads)
 
     def _loaded(self, name: str, batch: int, threads: int) -> Classifier:
         """The job's input of this name, which must tell as many classes apart as the test images have."""
         shape, last_class = self._test.images.shape[1:], np.max(self._test.labels)
         try:
-            loaded = LiteRTClassifier(Path(self._inputs[name]), batch=batch, threads=threads, image_shape=shape)
+            loaded = LiteRTClassifier(self._files[name].path, batch=batch, threads=threads, image_shape=shape)
         except UnusableModel as error:
             raise UnusableModel(f"The input {name!r} cannot be measured. {error}") from error
         if last_class >= loaded.classes:
@@ -94,6 +102,32 @@ class _LiteRTFiles:
                 f"class {last_class}, counted from 0."
             )
         return loaded
+
+
+@dataclass(frozen=True)
+class _LoadableFile:
+    """A file as LiteRT loads it."""
+
+    path: Path
+    unpack_seconds: float | None = None
+    """How long it took to unpack, the median of a few times; None where it was not packed."""
+
+
+def _loadable(job: RunJob, name: str) -> _LoadableFile:
+    """The job's input of this name.  Raises UnusableModel: it is packed, and cannot be unpacked."""
+    given = Path(job.inputs[name])
+    if not packing.is_packed(given):
+        return _LoadableFile(given)
+    unpacked = Path(job.directory) / f"unpacked-{name}.tflite"
+    seconds = []
+    for _ in range(_UNPACKED_TIMES):
+        started = time.perf_counter()
+        try:
+            packing.unpack(given, unpacked)
+        except packing.CannotUnpack as error:
+            raise UnusableModel(f"The input {name!r} cannot be measured. {error}") from error
+        seconds.append(time.perf_counter() - started)
+    return _LoadableFile(unpacked, median(seconds))
 
 
 class _TensorFlowFunctions:
