@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.report import measured_figures, theme, training_figures
+from orchestrator.report import measured_figures, theme, tradeoff_figures, training_figures
 from orchestrator.report.results import Results
 from orchestrator.report.summaries import on_bench, summarize
 from orchestrator.report.svg import Figure
@@ -18,7 +18,8 @@ def draw_figures(results: Results) -> tuple[Figure, ...]:
         suffix = f"-{number}" if len(results.benches) > 1 else ""
         figures += [
             measured_figures.accuracy(f"accuracy{suffix}", bench, here, colours),
-            measured_figures.size(f"size{suffix}", bench, here, colours),
+            tradeoff_figures.size(f"size{suffix}", bench, here, colours),
+            tradeoff_figures.speed(f"speed{suffix}", bench, here, colours),
             measured_figures.latency(f"latency{suffix}", bench, here, colours),
         ]
     figures += [

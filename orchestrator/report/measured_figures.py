@@ -1,16 +1,16 @@
-"""Pictures of what was measured on one bench: accuracy, size and latency of its summaries.
+"""Lists of what was measured on one bench, a line for each row: accuracy and latency.
 
-Loads matplotlib.
+What accuracy costs is in `tradeoff_figures`.  Loads matplotlib.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from orchestrator.report import theme, wording
 from orchestrator.report.results import Bench
@@ -19,8 +19,6 @@ from orchestrator.report.svg import WIDTH, Figure, make_figure
 
 _ROW = 0.26
 """Inches for one line of a list."""
-
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 
 
 @dataclass(frozen=True)
@@ -73,86 +71,6 @@ def _interval(axes: Axes, y: int, summary: Summary, colour: str) -> None:
             markeredgecolor=theme.QUIET.light,
         )
     _note(axes, y, wording.percent(summary.top1.value))
-
-
-def size(name: str, bench: Bench, summaries: Sequence[Summary], colours: Mapping[str, str]) -> Figure | None:
-    measured = [summary for summary in summaries if summary.top1 and summary.file_bytes]
-    if not measured:
-        return None
-    methods = list(dict.fromkeys(summary.method for summary in measured))
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.subplots()
-        for summary in measured:
-            assert summary.top1 is not None and summary.file_bytes is not None
-            marker = _MARKERS[methods.index(summary.method) % len(_MARKERS)]
-            axes.plot(
-                summary.file_bytes,
-                100 * summary.top1.value,
-                marker,
-                color=colours[summary.model],
-                markersize=7,
-            )
-        for model in dict.fromkeys(summary.model for summary in measured):
-            _join(axes, [summary for summary in measured if summary.model == model], colours[model])
-        axes.set_xlabel("File size, logarithmic")
-        axes.set_ylabel("Top-1 accuracy, %")
-        axes.margins(0.12, 0.18)
-        _byte_axis(axes)
-        _at_least_two_points(axes)
-        axes.grid()
-        _legend(canvas, [(_MARKERS[i % len(_MARKERS)], method) for i, method in enumerate(methods)])
-
-    facts = (f"{summary.name} {wording.size(summary.file_bytes)}" for summary in measured)
-    return make_figure(
-        name,
-        "Top-1 accuracy against the size of the model's file",
-        f"On {bench}: {'; '.join(facts)}. Higher is more accurate, further left is smaller.",
-        (WIDTH, 3.4),
-        paint,
-        bench,
-    )
-
-
-def _join(axes: Axes, summaries: Sequence[Summary], colour: str) -> None:
-    """A thin line through one model's methods, with the model's name at its largest file."""
-    ends = sorted((each.file_bytes or 0, 100 * each.top1.value) for each in summaries if each.top1)
-    axes.plot(*zip(*ends, strict=True), color=colour, linewidth=0.9, zorder=1)
-    axes.annotate(
-        summaries[0].model,
-        ends[-1],
-        xytext=(0, 9),
-        textcoords="offset points",
-        ha="right",
-        color=colour,
-        weight="bold",
-    )
-
-
-def _byte_axis(axes: Axes) -> None:
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    # Within one power of ten, 1-2-5 could leave a single label.
-    steps = (1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 5, 7)
-    axes.xaxis.set_major_locator(LogLocator(subs=steps))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.size(value)))
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _at_least_two_points(axes: Axes) -> None:
-    """Else two methods that differ by one image would look like night and day."""
-    low, high = axes.get_ylim()
-    missing = max(0.0, 2.0 - (high - low)) / 2
-    axes.set_ylim(low - missing, high + missing)
-
-
-def _legend(canvas: Canvas, entries: Iterable[tuple[str, str]]) -> None:
-    axes = canvas.axes[0]
-    handles = [
-        axes.plot([], [], marker, color=theme.QUIET.light, linestyle="none", markersize=6, label=label)[0]
-        for marker, label in entries
-    ]
-    canvas.legend(handles=handles, loc="outside upper left", ncols=3, handletextpad=0.2, columnspacing=1.2)
 
 
 def latency(name: str, bench: Bench, summaries: Sequence[Summary], colours: Mapping[str, str]) -> Figure | None:

@@ -35,11 +35,17 @@ class _BenchSection:
     said: BenchAnswer
     lines: tuple[_Line, ...]
     accuracy: tuple[Figure, ...]
+    tradeoffs: tuple[Figure, ...]
+    """Accuracy against bytes and against time."""
     latency: tuple[Figure, ...]
 
     @property
     def several_seeds(self) -> bool:
         return any(len(line.summary.seeds) > 1 for line in self.lines)
+
+    @property
+    def has_twins(self) -> bool:
+        return any(line.summary.twin for line in self.lines)
 
 
 def render(results: Results, figures: Sequence[Figure]) -> str:
@@ -67,9 +73,14 @@ def _section(bench: BenchAnswer, summaries: Sequence[Summary], figures: Sequence
     return _BenchSection(
         said=bench,
         lines=tuple(_Line(each, accuracy_change(each, reference_of(each, here))) for each in here),
-        accuracy=tuple(figure for figure in drawn if not figure.name.startswith("latency")),
-        latency=tuple(figure for figure in drawn if figure.name.startswith("latency")),
+        accuracy=_of_kind(drawn, "accuracy"),
+        tradeoffs=_of_kind(drawn, "size", "speed"),
+        latency=_of_kind(drawn, "latency"),
     )
+
+
+def _of_kind(figures: Sequence[Figure], *kinds: str) -> tuple[Figure, ...]:
+    return tuple(figure for figure in figures if figure.name.partition("-")[0] in kinds)
 
 
 def _environment() -> Environment:

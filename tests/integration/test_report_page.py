@@ -136,13 +136,61 @@ def test_every_id_stands_once_and_every_reference_finds_its_id(html: str) -> Non
 def test_every_picture_has_a_title_and_a_description_with_its_figures(results: Results) -> None:
     figures = {figure.name: figure for figure in draw_figures(results)}
 
-    assert set(figures) == {"accuracy", "size", "latency", "loss", "timeline"}
+    assert set(figures) == {"accuracy", "size", "speed", "latency", "loss", "timeline"}
     for figure in figures.values():
         root = ElementTree.fromstring(figure.svg)
         assert root.get("role") == "img"
         assert [child.text for child in root][:2] == [figure.title, figure.description]
     assert "vit-tiny 61.2%" in figures["accuracy"].description
     assert "bob during vit-tiny/seed0/train/100.s0 at step 70" in figures["timeline"].description
+
+
+def test_every_method_stands_in_the_pictures_of_what_accuracy_costs_with_its_dense_twin() -> None:
+    methods = [*map("method{:02}".format, range(12)), "twin-2ep"]
+    jobs = []
+    for model in ("alexnet", "vit", "cct"):
+        for number, method in enumerate(methods):
+            twin = "twin-2ep" if number % 2 else None
+            jobs += [
+                compress(model, method=method, file_bytes=400_000 // (number + 1)),
+                benchmark(
+                    model, method=method, top1=0.6 + number / 1000, twin=twin, latencies=[latency(p50=1.0 + number)]
+                ),
+            ]
+
+    results = collect("study", "cifar10", jobs, [])
+    figures = {figure.name: figure for figure in draw_figures(results)}
+
+    for name, cost in (("size", "80.0 kB"), ("speed", "5.00 ms")):
+        root = ElementTree.fromstring(figures[name].svg)
+        written = Counter("".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text"))
+        for number, method in enumerate(methods, start=1):
+            assert written[f"{number} {method}"] == 1, "it stands in the key once"
+            assert written[str(number)] == 3, "each model has its number"
+        assert f"vit as method04 {cost}, 60.4%" in figures[name].description
+        assert ", its dense twin 61.2%" in figures[name].description
+    assert Page(html_of(results)).text.count("ends at the accuracy of its dense twin") == 2
+
+
+def test_the_page_says_what_a_packed_file_needs_to_run() -> None:
+    jobs = [
+        compress("vit", file_bytes=500_000),
+        benchmark("vit"),
+        compress("vit", method="prune", file_bytes=500_000, compressed_bytes=100_000, ship="zst"),
+        benchmark("vit", method="prune", unpack_seconds=0.0123),
+    ]
+
+    results = collect("study", "cifar10", jobs, [])
+
+    text = Page(html_of(results)).text
+    assert "it is shipped packed, as 100 kB, unpacked in 0.0123 s" in text and "100 kB zstd, shipped" in text
+    assert "with the command zstd -d or with Python's zstandard" in text and "up to 500 kB here" in text
+    (size,) = (figure for figure in draw_figures(results) if figure.name == "size")
+    assert "vit as prune 100 kB" in size.description and "vit as float32 500 kB" in size.description
+
+
+def test_where_nothing_is_packed_nothing_is_said_of_unpacking(html: str) -> None:
+    assert "zstd -d" not in html and "shipped packed" not in html
 
 
 def test_pictures_in_the_page_take_its_colours(html: str) -> None:
@@ -209,8 +257,10 @@ def test_two_devices_get_an_answer_and_pictures_each_and_no_comparison() -> None
 
     assert [figure.name for figure in draw_figures(results)] == [
         "accuracy-1",
+        "speed-1",
         "latency-1",
         "accuracy-2",
+        "speed-2",
         "latency-2",
     ]
     text = Page(html_of(results)).text
@@ -243,7 +293,7 @@ def test_a_report_is_the_same_bytes_twice_whatever_the_persons_matplotlib_settin
 
     first = {path.relative_to(tmp_path / "first"): path.read_bytes() for path in (tmp_path / "first").rglob("*.*")}
     second = {path.relative_to(tmp_path / "second"): path.read_bytes() for path in (tmp_path / "second").rglob("*.*")}
-    assert first == second and len(first) == 9
+    assert first == second and len(first) == 10
 
 
 def test_a_report_says_which_files_it_wrote_and_leaves_no_temporary_ones(results: Results, tmp_path: Path) -> None:
