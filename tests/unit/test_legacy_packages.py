@@ -33,10 +33,10 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def write_wheel(directory: Path, name: str, version: str) -> None:
+def write_wheel(directory: Path, name: str, version: str, code: str = "") -> None:
     about = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(directory / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr(f"{name}/__init__.py", "")
+        wheel.writestr(f"{name}/__init__.py", code)
         # What pip would have to bring along, and must not.
         wheel.writestr(
             f"{about}/METADATA",
@@ -68,6 +68,31 @@ def test_where_pip_fails_the_reason_is_told_and_nothing_is_left(tmp_path: Path, 
     assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.is_dir()]
     write_wheel(wheels, "dm_tree", "0.1.9")
     assert packages_in(tmp_path / "cache") is not None
+
+
+def test_what_does_not_load_is_told_and_made_anew_the_next_time(tmp_path: Path, wheels: Path) -> None:
+    write_wheel(wheels, "tensorflow_model_optimization", "0.8.1", "raise ImportError('no symbol of that name')")
+    with pytest.raises(
+        NoLegacyKeras, match=r"was installed, and does not load .*\(ImportError: no symbol of that name\)"
+    ):
+        packages_in(tmp_path / "cache")
+    assert not [entry for entry in (tmp_path / "cache").iterdir() if entry.is_dir()]
+    write_wheel(wheels, "tensorflow_model_optimization", "0.8.1")
+    assert packages_in(tmp_path / "cache") is not None
+
+
+def test_the_packages_are_loaded_as_a_runner_loads_them_once(tmp_path: Path, wheels: Path) -> None:
+    loaded = tmp_path / "loaded"
+    code = f"import os, dm_tree; open({str(loaded)!r}, 'a').write(os.environ['TF_USE_LEGACY_KERAS'])"
+    write_wheel(wheels, "tensorflow_model_optimization", "0.8.1", code)
+    assert packages_in(tmp_path / "cache") == packages_in(tmp_path / "cache")
+    assert loaded.read_text() == "1"
+
+
+def test_beside_another_tensorflow_other_packages_are_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = packages_in(tmp_path / "cache")
+    monkeypatch.setattr(module, "_version", {"tensorflow": "2.99.1"}.get)
+    assert packages_in(tmp_path / "cache") != first
 
 
 def test_what_a_killed_worker_left_half_made_is_made_anew(tmp_path: Path) -> None:
