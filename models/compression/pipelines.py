@@ -173,7 +173,7 @@ def _options_of(kind: str, options: Mapping[str, Any], kinds: tuple[str, ...]) -
         chosen["keep_zeros"] = bool(set(kinds) & set(_PRUNING))
         if chosen["keep_zeros"] and chosen["clusters"] < _CLUSTERS_BESIDE_ZERO:
             raise UnknownPipeline(f"cluster after a pruning needs {_CLUSTERS_BESIDE_ZERO} clusters: one is zero")
-    if kind == "prune":
+    if "sparsity" in chosen:
         try:
             Pruning.from_dict(chosen)
         except CannotPrune as error:

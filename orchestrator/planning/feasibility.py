@@ -13,6 +13,7 @@ from models.compression.legacy import limits
 from models.compression.pipelines import Transform
 from models.datasets import Description
 from orchestrator.errors import StudyError
+from orchestrator.planning import pruned_layers
 from orchestrator.report.wording import listed
 from orchestrator.study import ModelSection, Study
 
@@ -32,6 +33,7 @@ def check(study: Study, description: Description, train_images: int) -> None:
     for model in study.models:
         _check_images(model, description)
         _check_transforms(model)
+        pruned_layers.check(model, description)
 
 
 def doubts(study: Study, description: Description) -> Iterator[str]:
@@ -49,6 +51,7 @@ def doubts(study: Study, description: Description) -> Iterator[str]:
                 yield f"{model.name}: {key} = {pixels} can leave nothing of an image that has {side} pixels on a side."
         yield from _costs(model)
         yield from _unchanged(model)
+        yield from (f"{model.name}: {said}" for said in pruned_layers.left_alone(model, description))
         yield from _left_out(study, model)
 
 

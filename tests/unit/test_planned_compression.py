@@ -123,6 +123,72 @@ def test_what_is_left_alone_is_said_once() -> None:
     assert len(said) == 1 and said[0].startswith("alexnet-tiny: cluster changes the kernels of Conv2D and Dense")
 
 
+def warned(entries: str, architecture: str = "alexnet-tiny") -> list[str]:
+    text = SMALL.replace("alexnet-tiny", architecture).replace('["float32", "float16"]', f"[{entries}]")
+    return list(make_plan(Study.parse(text)).warnings)
+
+
+def test_the_layers_that_a_pattern_does_not_fit_are_named() -> None:
+    first = '{ method = "prune-2:4", layers = ["conv", "conv1"] }'
+    assert warned(first) == ["alexnet-tiny: prune-2:4 leaves conv1 alone: the inputs there do not come in whole fours."]
+
+
+def test_how_many_inputs_slimming_leaves_is_not_known_and_said() -> None:
+    (said,) = warned('"slim+prune-2:4", "slim+prune-2:4+dynamic-int8"')
+    assert said.startswith("alexnet-tiny: slim leaves layers any number of inputs, and prune-2:4 after it")
+
+
+def test_what_only_a_worker_finds_out_of_a_network_of_ones_own_is_said() -> None:
+    own = "shop.networks:build"
+    assert any(
+        "cluster and qat can be done to your own network is known once" in each
+        for each in warned('"qat", "cluster"', own)
+    )
+    assert any("which of your own network's these are" in each for each in warned('"prune-2:4"', own))
+    assert not any("cluster" in each for each in warned('"prune-2:4"', own))
+
+
+@pytest.mark.parametrize(
+    "entries", ['"prune"', '"prune-2:4"', '"slim+prune+int4"', '{ method = "prune", layers = ["conv1"] }']
+)
+def test_where_nothing_is_left_alone_nothing_is_said(entries: str) -> None:
+    assert warned(entries) == []
+    assert not any("own" in each for each in warned('"prune", "slim"', "shop.networks:build"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (
+            '{ method = "prune", layers = ["cnov2"] }',
+            "alexnet-tiny, prune: The network has no layer 'cnov2' that could",
+        ),
+        ('{ method = "slim+cluster", layers = ["x"], name = "y" }', "alexnet-tiny, y: The network has no layer 'x'"),
+        (
+            '{ method = "prune", layers = ["dense"] }',
+            "Nothing would be pruned: the network has no layer of dense between",
+        ),
+        ('{ method = "prune-2:4", layers = ["conv1"] }', "No layer to prune has inputs in whole fours"),
+    ],
+)
+def test_layers_that_are_not_there_are_refused_before_anything_is_trained(entry: str, sentence: str) -> None:
+    with pytest.raises(StudyError) as refused:
+        planned(entry)
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{ method = "prune", layers = ["dense", "logits"] }',
+        # How many inputs are left is not known, so it is not held against the pattern.
+        '{ method = "slim+prune-2:4", layers = ["conv1"] }',
+    ],
+)
+def test_layers_that_are_there_are_planned(entry: str) -> None:
+    assert planned(entry)
+
+
 def test_legacy_keras_is_asked_for_where_it_is_needed() -> None:
     jobs = planned('"qat", "cluster+dynamic-int8"')
     legacy = {job.name.partition("seed0/")[2] for job in jobs if job.spec.get("runner") == "legacy"}
@@ -156,6 +222,7 @@ def test_a_model_that_follows_another_waits_for_the_end_of_its_training() -> Non
         ('{ method = "slim", name = "twin-x" }', "'twin-x' is what a dense twin may be called"),
         ('{ method = "prune", sparsity = { dense = 0.9 }, layers = ["conv"] }', "there is a sparsity for 'dense'"),
         ('{ method = "prune", ship = "gz" }', "models[0].compress[0].ship = 'gz' is not allowed: input should be 'tfl"),
+        ('{ method = "tfmot-prune", sparsity = { x = 0.9 }, layers = ["conv"] }', "there is a sparsity for 'x'"),
         ('{ method = "slim", name = "float32" }', "'float32' is another method"),
         ('"prune+slim"', "models[0].compress[0] = 'prune+slim' is not allowed"),
     ],
