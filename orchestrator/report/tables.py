@@ -128,7 +128,7 @@ def _accuracy_table(bench: Bench, summaries: Sequence[Summary]) -> Table:
             interval(summary, digits=1),
             f"{100 * summary.top5.mean:.2f}" if summary.top5 else wording.MISSING,
             wording.points(change.value, 2) if change else wording.MISSING,
-            wording.size(summary.file_bytes),
+            f"{wording.size(summary.shipped_bytes)}{' zst' if summary.packed else ''}",
         )
     return table
 

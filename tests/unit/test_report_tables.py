@@ -119,3 +119,13 @@ def test_a_row_of_an_older_worker_has_no_peak_memory() -> None:
 
     assert results.rows[0].peak_memory_bytes is None
     assert "| 500 | – |" in to_markdown(results)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_terminal_shows_the_size_of_what_is_shipped_and_what_it_needs(width: int) -> None:
+    packed = compress("vit", method="prune", compressed_bytes=40_000, ship="zst")
+
+    text = printed(collect("study", "cifar10", [packed, benchmark("vit", method="prune")], []), width)
+
+    assert "40.0 kB zst" in text and "zstd -d" in " ".join(text.split())
+    assert max(len(line) for line in text.splitlines()) <= width
