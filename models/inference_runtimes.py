@@ -23,6 +23,8 @@ class Runtime:
     """The compression methods whose networks it can be given; None is all."""
     process_threads: bool = False
     """Whether its threads are set once for a process, and so are those that the process trains with."""
+    accelerated: bool = False
+    """Whether it computes on the accelerator where there is one, and not on the processor."""
 
     def runs(self, method: str) -> bool:
         """Whether it can be given a network of this compression method."""
@@ -44,7 +46,7 @@ _RUNTIMES = {
     for runtime in (
         Runtime(LITERT, "LiteRT"),
         # Both are given the network that is rebuilt from the training's last state, not LiteRT's file.
-        Runtime(TENSORFLOW, "TensorFlow", methods=("float32", "float16"), process_threads=True),
+        Runtime(TENSORFLOW, "TensorFlow", methods=("float32", "float16"), process_threads=True, accelerated=True),
         Runtime(ONNX_RUNTIME, "ONNX Runtime", methods=("float32",)),
     )
 }

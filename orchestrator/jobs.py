@@ -5,6 +5,7 @@ What moves a job from state to state lives in `orchestrator.jobtable`; what a jo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -26,11 +27,50 @@ def depends_on_threads(stage: Stage, spec: Mapping[str, Any]) -> bool:
 
 
 class Device(StrEnum):
-    """What a worker must have to be given a job."""
+    """The kind of device that a worker must have to be given a job."""
 
     CPU = "cpu"
     """Every worker has one."""
     GPU = "gpu"
+    TPU = "tpu"
+    GPU_OR_TPU = "gpu|tpu"
+    """What JAX trains on, where a CPU would take days."""
+
+    @property
+    def called(self) -> str:
+        """How people call one."""
+        return {"cpu": "a CPU", "gpu": "a GPU", "tpu": "a TPU", "gpu|tpu": "a GPU or a TPU"}[self]
+
+
+_CAPABILITIES = {
+    "GPU": frozenset({Device.CPU, Device.GPU, Device.GPU_OR_TPU}),
+    "TPU": frozenset({Device.CPU, Device.TPU, Device.GPU_OR_TPU}),
+}
+
+
+def capabilities_of(device_type: str) -> frozenset[Device]:
+    """What a worker can be given that computes on a device of this type: `CPU`, `GPU` or `TPU`."""
+    return _CAPABILITIES.get(device_type, frozenset({Device.CPU}))
+
+
+def device_key(device: str) -> str:
+    """What stands for a device of this name among capabilities, which have eight characters at most."""
+    return hashlib.sha256(device.encode(errors="replace")).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class MeasuringDevices:
+    """What a worker measures networks on, by the names that rows of the report carry."""
+
+    processor: str
+    """What LiteRT and ONNX Runtime compute on, whatever there is beside it."""
+    accelerated: str
+    """What TensorFlow computes on: the accelerator, or the processor where there is none."""
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the copies of benchmarks ask for that this worker can measure."""
+        return frozenset({device_key(self.processor), device_key(self.accelerated)})
 
 
 class JobState(StrEnum):
@@ -140,6 +180,10 @@ class Job:
     """What it measured; None until done."""
     error: str | None
     """Why its last failed attempt failed."""
+    copy_of: str | None = None
+    """The id of the benchmark that it measures once more, on another device; None unless it is a copy."""
+    device: str | None = None
+    """The name of the device that a copy is for."""
 
 
 @dataclass(frozen=True)
@@ -181,8 +225,8 @@ class WorkerInfo:
     host: str = ""
     device: str = ""
     """What the report calls the device that it computes on."""
-    capabilities: frozenset[Device] = frozenset({Device.CPU})
-    """What it can compute on."""
+    capabilities: frozenset[str] = frozenset({Device.CPU})
+    """The kinds of `Device` that it has, and where benchmarks are copied the `device_key` of each of its own."""
     excluded: frozenset[str] = frozenset()
     """Jobs (by id) that it was given before and that turned out not to be for its machine."""
 

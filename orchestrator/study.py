@@ -224,8 +224,8 @@ class TrainingSection(_Section):
     """Cores a step computes with on a CPU.  The bits of the result depend on it, so the study says it."""
     backend: Literal["tensorflow", "jax"] = "tensorflow"
     """What Keras trains and merges with.  The bits of the result depend on it."""
-    device: Literal["auto", "any", "gpu"] = "auto"
-    """Which workers train: "auto" leaves the larger architectures to those with a GPU."""
+    device: Literal["auto", "any", "gpu", "tpu"] = "auto"
+    """Which workers train: "auto" leaves the larger architectures to those with a GPU or, with JAX, a TPU."""
     # Average mode only, from here on.
     outer: Literal["mean", "nesterov"] = "mean"
     """What a merge makes of the replicas' mean: the merged weights, or a gradient for Nesterov's momentum (DiLoCo)."""
@@ -240,6 +240,12 @@ class TrainingSection(_Section):
             raise ValueError(f"epochs ({self.epochs}) must be a multiple of epochs_per_visit ({self.epochs_per_visit})")
         return self
 
+    @model_validator(mode="after")
+    def _tpus_run_jax(self) -> Self:
+        if self.device == "tpu" and self.backend != "jax":
+            raise ValueError('device = "tpu" needs backend = "jax"')
+        return self
+
 
 class BenchmarkSection(_Section):
     """`[benchmark]`: at which batch sizes and numbers of threads latency is measured, and in which runtimes."""
@@ -250,6 +256,8 @@ class BenchmarkSection(_Section):
         default=(inference_runtimes.LITERT,), min_length=1
     )
     """What runs the networks; each is given those that it can be, and compared with its own float32."""
+    devices: Literal["one", "each"] = "one"
+    """Whether what one worker has measured is measured on the devices of all others, too."""
 
     @field_validator("batch_sizes", "threads", "runtimes", mode="before")
     @classmethod

@@ -17,8 +17,16 @@ from typing import NoReturn, TypeVar
 from orchestrator import garbage
 from orchestrator.errors import ExitCode, HomeError, OrchError
 from orchestrator.home import Home
-from orchestrator.jobs import Device, FailureStatistics, JobState, Lease, WorkerInfo, depends_on_threads
-from orchestrator.jobtable import LeaseLost
+from orchestrator.jobs import (
+    Device,
+    FailureStatistics,
+    Lease,
+    MeasuringDevices,
+    WorkerInfo,
+    capabilities_of,
+    depends_on_threads,
+)
+from orchestrator.jobtable import LeaseLost, PlannedStudy
 from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
 from workers.inbox import Inbox, StopAsked
@@ -26,6 +34,7 @@ from workers.machine.hosts import Host
 from workers.machine.scratch import Scratch
 from workers.machine.shutdown import ShutdownNotice
 from workers.outage import Outage
+from workers.remaining_work import RemainingWork
 from workers.runner import messages
 from workers.runner.legacy_packages import NoLegacyKeras, legacy_packages
 from workers.runner.libraries import Libraries, RunnerKind, wanted
@@ -99,8 +108,8 @@ class Supervisor:
         self._runner: RunnerProcess | None = None
         self._choice = RunnerChoice()
         self._device = ""
-        self._capabilities = frozenset({Device.CPU})
-        self._told_what_is_missing = False
+        self._kinds = frozenset({Device.CPU})
+        self._remaining = RemainingWork(home.jobs, console, self._reached)
         self._load_seconds = 0.0
         self._excluded: frozenset[str] = frozenset()
         """The jobs that turned out not to be for this machine."""
@@ -164,8 +173,9 @@ class Supervisor:
 
     def _serve(self) -> ExitCode:
         while not self._stopping():
-            if self._next is None and not self._is_left(besides=self._excluded):
-                return self._nothing_left()
+            study = self._looked_at_study()
+            if self._next is None and not self._remaining.is_any(self._excluded, self._kinds):
+                return self._remaining.ending(self._kinds)
             self._have_a_directory()
             if self._room.is_lacking():
                 if self._room.is_hopeless or self._settings.once:
@@ -175,7 +185,8 @@ class Supervisor:
                     return ExitCode.TRY_LATER
                 self._idle(_STEP_BACK_SECONDS)
                 continue
-            threads = self._threads()
+            assert study is not None, "a job table with jobs has the study that they are of"
+            threads = study.threads
             if not self._is_warm(threads):
                 self._release_next()  # nobody renews it while a runner loads
             try:
@@ -189,12 +200,12 @@ class Supervisor:
             if runner is None:
                 break
             lease, self._next = self._next or self._reached(self._claim), None
-            if lease is None and self._choice.turn():
+            if lease is None and (self._choice.turn() or self._remaining.copy_benchmarks()):
                 continue
             if lease is None and self._settings.once:
                 return ExitCode.TRY_LATER
             if lease is None:
-                self._say_what_is_missing()
+                self._remaining.say_what_is_missing(self._kinds)
                 self._idle(_IDLE_SECONDS)
                 continue
             if depends_on_threads(lease.stage, lease.spec) and lease.spec["threads"] != runner.threads:
@@ -210,6 +221,13 @@ class Supervisor:
             if result is Result.RELEASED:
                 self._idle(_STEP_BACK_SECONDS)
         return ExitCode.TRY_LATER
+
+    def _looked_at_study(self) -> PlannedStudy | None:
+        """The study as it is planned now; None if none is."""
+        study = self._reached(self._home.jobs.study)
+        measures = RunnerKind.TENSORFLOW not in self._choice.impossible
+        self._remaining.is_copying = study is not None and study.measures_on_each_device and measures
+        return study
 
     def _leave(self, lease: Lease) -> None:
         """Give back a job that wants another runner: to claim it later, or never if there can be no such runner."""
@@ -231,24 +249,6 @@ class Supervisor:
 
     def _empty_cache(self) -> InputCache:
         return InputCache(self._scratch.path / "inputs", self._home.artifacts)
-
-    def _is_left(self, besides: frozenset[str]) -> bool:
-        return self._reached(lambda: self._home.jobs.unfinished(besides))
-
-    def _nothing_left(self) -> ExitCode:
-        if self._is_left(besides=frozenset()):
-            self._console.say("All that is left are jobs that cannot be done on this machine; orch status tells why.")
-            return ExitCode.TRY_LATER
-        counts = self._reached(self._home.jobs.overview).counts
-        failed, waiting = counts[JobState.QUARANTINED], counts[JobState.BLOCKED]
-        if not failed:
-            return ExitCode.DONE
-        jobs, wait = "job" if failed == 1 else "jobs", "waits" if waiting == 1 else "wait"
-        self._console.say(
-            f"All that could be done is done, but {failed} {jobs} failed for good and {waiting} {wait} for that; "
-            "orch status tells why, and orch retry JOB gives another chance."
-        )
-        return ExitCode.FAILED
 
     def _reached(self, operation: Callable[[], T]) -> T:
         """Do an operation on the table, once the home can be reached.
@@ -291,8 +291,13 @@ class Supervisor:
             self._next = None
 
     def _info(self) -> WorkerInfo:
-        excluded = self._excluded | self._choice.put_off
-        return WorkerInfo(self._settings.name, self._settings.host.name, self._device, self._capabilities, excluded)
+        return WorkerInfo(
+            self._settings.name,
+            self._settings.host.name,
+            self._device,
+            capabilities=self._kinds | self._remaining.copy_keys,
+            excluded=self._excluded | self._choice.put_off,
+        )
 
     def _say_what_is_short(self) -> None:
         """Tell of a store that is short of room before a job is done for nothing.  Not every store can tell."""
@@ -300,22 +305,6 @@ class Supervisor:
             if told := self._home.artifacts.shortage():
                 self._console.say(told)
                 self._room.doubt()
-
-    def _say_what_is_missing(self) -> None:
-        """Say once why this worker waits for what it can never do: else it would look as if it hung."""
-        if self._told_what_is_missing or Device.GPU in self._capabilities:
-            return
-        if self._reached(self._home.jobs.overview).waiting_for_gpu:
-            self._told_what_is_missing = True
-            self._console.say(
-                "All that is ready needs a GPU, and this machine has none; it waits for jobs that do not. "
-                'device = "any" under [training] would let it train.'
-            )
-
-    def _threads(self) -> int:
-        study = self._reached(self._home.jobs.study)
-        assert study is not None, "a job table with jobs has the study that they are of"
-        return study.threads
 
     def _work(self, lease: Lease, runner: RunnerProcess) -> Result:
         # An inbox of its own: what a session left behind on its way is not read by the next one.
@@ -390,9 +379,11 @@ class Supervisor:
                 reason = f"{title} did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
                 raise RunnerLost(reason) from None
             match event:
-                case messages.Ready(device, seconds, gpu):
-                    self._device, self._load_seconds = device, seconds
-                    self._capabilities = frozenset({Device.CPU, Device.GPU} if gpu else {Device.CPU})
+                case messages.Ready() as ready:
+                    self._device, self._load_seconds = ready.device, ready.load_seconds
+                    self._kinds = capabilities_of(ready.device_type)
+                    if runner.kind is RunnerKind.TENSORFLOW:  # which benchmarks want
+                        self._remaining.devices = MeasuringDevices(ready.processor, ready.device)
                     return True
                 case RunnerDied(reason):
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]

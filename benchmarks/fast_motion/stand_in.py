@@ -40,6 +40,9 @@ from workers.runner.messages import (
 STEP_SECONDS = "ORCH_CAMPAIGN_STEP_SECONDS"
 """The environment variable that says how long a step takes."""
 
+DEVICE = "ORCH_CAMPAIGN_DEVICE"
+"""The environment variable that says as what processor it passes itself off."""
+
 Outcome = Finished | Stopped | CheckpointDiscarded | Failed | Unsuitable
 Later = Callable[[], Outcome]
 
@@ -55,7 +58,8 @@ def main() -> None:
     pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     connection = Connection(sys.stdin, pipe)
-    connection.say(Ready("a stand-in", load_seconds=0.0))
+    device = _device()
+    connection.say(Ready(device, device_type="CPU", processor=device, load_seconds=0.0))
     while True:
         _serve(connection.next_job(), connection)
 
@@ -105,7 +109,7 @@ def train(job: RunJob, connection: Connection) -> Outcome | Later:
     except Damaged as damaged:
         return CheckpointDiscarded(job.job, str(damaged))
     shard = content_digest(Path(job.inputs["shard"]))
-    step_seconds = float(os.environ.get(STEP_SECONDS, "0"))
+    step_seconds = _step_seconds()
     while step < last:
         if step_seconds:
             time.sleep(step_seconds)
@@ -148,12 +152,22 @@ def compress(job: RunJob, connection: Connection) -> Outcome:
 
 
 def benchmark(job: RunJob, connection: Connection) -> Outcome:
-    """A measurement, which depends on the models and the test set alone."""
+    """A measurement, which takes as long as a step and depends on the models and the test set alone."""
     connection.progress(Progress(job.job, 0, 1))
+    time.sleep(_step_seconds())
     if connection.stop_asked():
         return Stopped(job.job)
     models = [states.load(Path(job.inputs[name])).digest for name in ("model", "reference")]
-    return Finished(job.job, {}, {"weights_sha256": chained(*models, content_digest(Path(job.inputs["test"])))})
+    digest = chained(*models, content_digest(Path(job.inputs["test"])))
+    return Finished(job.job, {}, {"device": _device(), "runtime": "nothing", "weights_sha256": digest})
+
+
+def _step_seconds() -> float:
+    return float(os.environ.get(STEP_SECONDS, "0"))
+
+
+def _device() -> str:
+    return os.environ.get(DEVICE, "a stand-in")
 
 
 _STAGES: Mapping[str, Callable[[RunJob, Connection], Outcome | Later]] = {

@@ -5,6 +5,6 @@ the tables and how those of an older Orch become these, `backends` what runs a t
 that is swapped, PostgreSQL.
 """
 
-from orchestrator.jobtable.table import ChainBroken, JobTable, LeaseLost, PlanChange, WorkAtStake
+from orchestrator.jobtable.table import ChainBroken, JobTable, LeaseLost, PlanChange, PlannedStudy, WorkAtStake
 
-__all__ = ["ChainBroken", "JobTable", "LeaseLost", "PlanChange", "WorkAtStake"]
+__all__ = ["ChainBroken", "JobTable", "LeaseLost", "PlanChange", "PlannedStudy", "WorkAtStake"]

@@ -21,23 +21,24 @@ from orchestrator.jobs import (
     Job,
     JobState,
     Lease,
+    MeasuringDevices,
     Upcoming,
     WorkerInfo,
 )
 from orchestrator.jobtable.backends.backend import Backend, T
 from orchestrator.jobtable.schema import creation, rows
-from orchestrator.jobtable.transactions import chain, claim, complete, interventions, leases, publish, queries
+from orchestrator.jobtable.transactions import chain, claim, complete, copies, interventions, leases, publish, queries
 from orchestrator.jobtable.transactions.complete import ChainBroken
 from orchestrator.jobtable.transactions.interventions import Cancellation
 from orchestrator.jobtable.transactions.leases import LeaseLost
-from orchestrator.jobtable.transactions.overview import Overview, failure_statistics, overview
+from orchestrator.jobtable.transactions.overview import Overview, Waiting, failure_statistics, overview, waiting
 from orchestrator.jobtable.transactions.publish import PlanChange, WorkAtStake
 from orchestrator.jobtable.transactions.queries import PlannedStudy
 
 if TYPE_CHECKING:  # see `transactions.publish`
     from orchestrator.planning.planner import Plan
 
-__all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange", "WorkAtStake"]
+__all__ = ["Cancellation", "ChainBroken", "JobTable", "LeaseLost", "PlanChange", "PlannedStudy", "WorkAtStake"]
 
 
 class JobTable:
@@ -274,10 +275,27 @@ class JobTable:
             return ()
         return obsolete
 
-    def unfinished(self, besides: Collection[str] = ()) -> bool:
-        """Whether a worker that finds nothing to claim should wait for more than these jobs (by id)."""
+    def copy_benchmarks(self, devices: MeasuringDevices) -> int:
+        """Make the copies that the study wants measured on a worker's devices, of what is done and was measured
+        elsewhere; returns how many.
+
+        A worker calls it when there is nothing to claim, and claims them then.  There is one copy of a benchmark for
+        a device, whoever makes it.
+        """
         with self._reading() as connection:
-            return queries.unfinished(connection, besides)
+            missing = copies.is_missing(connection, devices)
+        if not missing:
+            return 0  # most often, and a read costs no request on Drive as long as it is young
+        return self._transact(lambda connection: copies.insert_missing(connection, devices), exclusive=True)
+
+    def unfinished(self, besides: Collection[str] = (), capabilities: Collection[str] | None = None) -> bool:
+        """Whether a worker that finds nothing to claim should wait for more than these jobs (by id).
+
+        Args:
+            capabilities: the worker's; None for who is none, and asks whether anybody has something to do.
+        """
+        with self._reading() as connection:
+            return queries.unfinished(connection, besides, capabilities, self._backend.now(connection))
 
     # --- reads ---
     #
@@ -302,6 +320,11 @@ class JobTable:
         """One job by its name, id or beginning of its id.  Raises UsageError."""
         with self._reading() as connection:
             return rows.as_job(queries.find(connection, job))
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """What is ready for devices that no worker at work has shown to have."""
+        with self._reading() as connection:
+            return waiting(connection, self._backend.now(connection))
 
     def overview(self) -> Overview:
         """What `orch status` tells, summed up by the database: as quick for many jobs as for few."""

@@ -139,7 +139,7 @@ class Compression:
                 **({"runner": "legacy"} if legacy else {}),
             },
             inputs={"trained": InputRef("state", parent.id), **shards, **teacher},
-            requires=trains_on(self.study, self.model.architecture),
+            requires=trains_on(self.study, self.model.architecture, "tensorflow"),
         )
 
     def _recipe(self, transform: Transform) -> Recipe:

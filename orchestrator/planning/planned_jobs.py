@@ -35,11 +35,21 @@ def planned_job(
     )
 
 
-def trains_on(study: Study, architecture: str) -> Device:
-    """What a worker must have to train it, unless the study says otherwise."""
-    if study.training.device == "auto":
-        return Device.GPU if ":" not in architecture and catalog.get(architecture).wants_gpu else Device.CPU
-    return Device.GPU if study.training.device == "gpu" else Device.CPU
+def trains_on(study: Study, architecture: str, backend: str) -> Device:
+    """What a worker must have to train it with a backend: fine-tunings are TensorFlow's, whatever the study says.
+
+    TensorFlow computes on no TPU here, so what a CPU would take days for is left to GPUs then.
+    """
+    match study.training.device:
+        case "any":
+            return Device.CPU
+        case "gpu":
+            return Device.GPU
+        case "tpu" if backend == "jax":
+            return Device.TPU
+    if ":" in architecture or not catalog.get(architecture).wants_gpu:
+        return Device.CPU
+    return Device.GPU_OR_TPU if backend == "jax" else Device.GPU
 
 
 def train_images(study: Study, description: datasets.Description) -> int:

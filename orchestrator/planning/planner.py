@@ -238,7 +238,7 @@ class _Visits:
 
     @property
     def _requires(self) -> Device:
-        return trains_on(self.study, self.model.architecture)
+        return trains_on(self.study, self.model.architecture, self.study.training.backend)
 
 
 def _state_of(job: PlannedJob | None, called: str) -> dict[str, InputRef]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orchestrator.jobs import Job, JobState
-from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.jobs import Device, Job, JobState
+from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, Waiting, WorkerSeen
 from orchestrator.report.wording import counted, duration
 
 _STALLED_SECONDS = 900.0
@@ -86,7 +86,7 @@ def snapshot(study: str, home: str, seen: Overview, shortage: str | None = None)
             *map(_problem, seen.troubled),
             *_stalled(seen),
             *map(_silence, seen.silent),
-            *_without_gpu(seen.waiting_for_gpu),
+            *map(_without_device, seen.waiting),
             *_shortages(seen.workers, shortage),
         ),
     )
@@ -135,12 +135,17 @@ def _problem(job: Job) -> str:
     return f"{job.name} has failed {counted(job.failures, 'time')} and {again}: {reason}"
 
 
-def _without_gpu(jobs: int) -> Iterator[str]:
-    if jobs:
-        yield (
-            f"{counted(jobs, 'job')} can only be done by a worker with a GPU, and none is at work; start "
-            'one, or plan with device = "any" under [training].'
+def _without_device(waiting: Waiting) -> str:
+    if isinstance(waiting.device, Device):
+        return (
+            f"{counted(waiting.jobs, 'job')} can only be done by a worker with {waiting.device.called}, and none is "
+            'at work; start one, or plan with device = "any" under [training].'
         )
+    many = waiting.jobs != 1
+    return (
+        f"{counted(waiting.jobs, 'benchmark')} {'are' if many else 'is'} to be measured again on {waiting.device}, and "
+        f"no worker there is at it; start one, or leave {'them' if many else 'it'}: nothing else waits for that."
+    )
 
 
 def _shortages(workers: Iterable[WorkerSeen], own: str | None) -> list[str]:
@@ -161,4 +166,5 @@ def _stalled(seen: Overview) -> Iterator[str]:
 
 
 def _silence(job: Job) -> str:
-    return f"{job.name} is held by {job.worker}, whose lease has expired; the next worker to claim takes it over."
+    there = f" on {job.device}" if job.device else ""
+    return f"{job.name} is held by {job.worker}, whose lease has expired; the next worker{there} takes it over."

@@ -17,8 +17,10 @@ from orchestrator.jobs import (
     PlannedJob,
     Stage,
     WorkerInfo,
+    capabilities_of,
 )
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
+from orchestrator.jobtable.transactions.overview import Waiting
 from tests.support.jobtable_backends import (
     SettableBackend,
     artifact,
@@ -29,7 +31,7 @@ from tests.support.jobtable_backends import (
 )
 
 WORKER = WorkerInfo("w1", "host", "CPU")
-WITH_GPU = WorkerInfo("w2", "host", "T4", frozenset({Device.CPU, Device.GPU}))
+WITH_GPU = WorkerInfo("w2", "host", "T4", capabilities_of("GPU"))
 
 
 @pytest.fixture
@@ -96,10 +98,23 @@ def test_a_lost_lease_costs_the_holder_nothing_and_claims_nothing(table: JobTabl
 def test_a_job_that_needs_a_gpu_is_left_to_a_worker_that_has_one(table: JobTable) -> None:
     small, large = independent(2)
     table.publish(plan_of([small, dataclasses.replace(large, requires=Device.GPU)]))
-    assert table.overview().waiting_for_gpu == 1
+    assert table.overview().waiting == table.waiting() == (Waiting(Device.GPU, 1),)
     assert (claimed(table).name, table.claim(WORKER)) == (small.name, None)
     assert claimed(table, WITH_GPU).name == large.name
-    assert table.overview().waiting_for_gpu == 0
+    assert table.waiting() == ()
+
+
+def test_what_needs_a_gpu_is_not_given_to_a_tpu_and_what_either_can_do_is(table: JobTable) -> None:
+    for_gpu, for_tpu, for_either = independent(3)
+    needs = [(for_gpu, Device.GPU), (for_tpu, Device.TPU), (for_either, Device.GPU_OR_TPU)]
+    table.publish(plan_of(dataclasses.replace(job, requires=device) for job, device in needs))
+    assert table.waiting() == tuple(Waiting(device, 1) for _, device in needs)
+    with_tpu = WorkerInfo("w3", "host", "TPU v5e", capabilities_of("TPU"))
+    assert table.claim(WORKER) is None
+    assert {claimed(table, with_tpu).name for _ in range(2)} == {for_tpu.name, for_either.name}
+    assert table.claim(with_tpu) is None
+    assert table.waiting() == (), "whoever is at what either can do may have a GPU"
+    assert claimed(table, WITH_GPU).name == for_gpu.name
 
 
 def test_a_worker_with_a_gpu_takes_what_needs_one_before_what_others_could_do(table: JobTable) -> None:

@@ -1,6 +1,6 @@
 """A home that an older Orch made is brought to this one's schema when it is opened, wholly or not at all.
 
-`schemas/` holds such homes, frozen: the tables of schema 1 in each database, and the rows of a study half-way.
+`schemas/` holds such homes, frozen: the tables of schemas 1 and 4 in each database, and the rows of a study half-way.
 """
 
 from __future__ import annotations
@@ -64,15 +64,21 @@ def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cal
 
 
 @pytest.fixture
-def old(new_database: Callable[[], str]) -> str:
-    """The address of a database that holds a study half-way in schema 1."""
+def version() -> int:
+    """The old schema: the first, unless a test names others."""
+    return 1
+
+
+@pytest.fixture
+def old(new_database: Callable[[], str], version: int) -> str:
+    """The address of a database that holds a study half-way in an old schema."""
     address = new_database()
     if on_postgresql(address):
         with psycopg.connect(address) as server:
-            server.execute((SCHEMAS / "1.postgresql.sql").read_bytes())
+            server.execute((SCHEMAS / f"{version}.postgresql.sql").read_bytes())
     else:
         with closing(sqlite3.connect(address)) as file:
-            file.executescript(f"BEGIN; {(SCHEMAS / '1.sqlite.sql').read_text()} COMMIT;")
+            file.executescript(f"BEGIN; {(SCHEMAS / f'{version}.sqlite.sql').read_text()} COMMIT;")
     return address
 
 
@@ -104,17 +110,24 @@ def rows(backend: Backend) -> Rows:
         }
 
 
-IN_JOBS = {"needs": "cpu", "twin_token": None, "twin_worker": None, "twin_expires": None}
+IN_JOBS = {
+    "needs": "cpu",
+    "twin_token": None,
+    "twin_worker": None,
+    "twin_expires": None,
+    "copy_of": None,
+    "device": None,
+}
 
 
 def in_this_schema(old: Rows) -> Rows:
-    """What schema 1's rows are after all revisions."""
+    """What an old schema's rows are after all revisions."""
     (study,) = old["study"]
     return {
         **old,
         "study": [{**study, "schema_version": tables.VERSION}],
-        "jobs": [{**job, **IN_JOBS} for job in old["jobs"]],
-        "attempts": [{**attempt, "twin": False} for attempt in old["attempts"]],
+        "jobs": [{**IN_JOBS, **job} for job in old["jobs"]],
+        "attempts": [{"twin": False, **attempt} for attempt in old["attempts"]],
     }
 
 
@@ -151,6 +164,7 @@ def indexes(connection: Connection, table: str) -> Mapping[str, str]:
 # --- what opening does ---
 
 
+@pytest.mark.parametrize("version", [1, 4])
 @pytest.mark.parametrize("open_", [JobTable.check, JobTable.create], ids=["a worker", "a plan"])
 def test_whoever_opens_an_old_home_finds_every_row_in_this_schema(
     open_: Callable[[JobTable], None], backend: Backend
@@ -175,6 +189,7 @@ def test_on_a_server_no_column_changes_its_type_under_the_hands_of_workers(old: 
     JobTable(backend, "here").check()
 
 
+@pytest.mark.parametrize("version", [1, 4])
 def test_a_migrated_schema_is_the_one_that_a_new_home_gets(backend: Backend, new_database: Callable[[], str]) -> None:
     """Fails for a change of `schema.py` that came without a revision, and for a revision that does another thing."""
     JobTable(backend, "here").check()
@@ -198,7 +213,12 @@ def test_a_study_goes_on_in_a_migrated_home(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE jobs SET needs = 'tpu'",
+        "UPDATE jobs SET needs = 'lunch'",
+        "UPDATE jobs SET needs = '1c0ffee1', device = 'a Xeon', copy_of = id WHERE stage = 'train'",
+        "UPDATE jobs SET needs = '1c0ffee1', device = 'a Xeon' WHERE stage = 'benchmark'",
+        "UPDATE jobs SET copy_of = id WHERE stage = 'benchmark'",
+        "UPDATE jobs SET device = 'a Xeon', copy_of = id WHERE stage = 'benchmark'",
+        "UPDATE jobs SET needs = '1c0ffee1', device = 'a Xeon', copy_of = 'nobody' WHERE stage = 'benchmark'",
         "UPDATE jobs SET needs = NULL",
         "UPDATE jobs SET stage = 'lunch'",
         "UPDATE jobs SET twin_token = 'a', twin_worker = 'w', twin_expires = 1 WHERE state = 'ready'",

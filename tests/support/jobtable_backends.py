@@ -263,15 +263,20 @@ def complete(
     return table.complete(lease, finished, WorkerInfo(lease.worker, "host", "CPU")).obsolete
 
 
-def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2) -> Plan:
-    """A plan of these jobs (parents first) under leases of so many seconds."""
+def plan_of(jobs: Iterable[PlannedJob], *, seconds: float = 5.0, tries: int = 2, devices: str = "one") -> Plan:
+    """A plan of these jobs (parents first) under leases of so many seconds.
+
+    Args:
+        devices: on which benchmarks are measured, as a study says it.
+    """
     planned = tuple(jobs)
     small = _small_plan()
     leases = small.study.leases.model_copy(update={"seconds": seconds, "tries": tries})
+    benchmark = small.study.benchmark.model_copy(update={"devices": devices})
     paths = _critical_paths(planned)
     return dataclasses.replace(
         small,
-        study=small.study.model_copy(update={"leases": leases}),
+        study=small.study.model_copy(update={"leases": leases, "benchmark": benchmark}),
         jobs=tuple(dataclasses.replace(job, critical_path=paths[job.id]) for job in planned),
     )
 

@@ -15,7 +15,7 @@ ALL = [
         "id", "train", {"seed": 0}, {"shard": "/a b"}, None, "before", "/d", CheckpointPolicy(1800.0, 20.0, None)
     ),
     messages.Stop(),
-    messages.Ready("CPU", 3.2),
+    messages.Ready("Tesla T4", "GPU", "a Xeon", 3.2),
     messages.Progress("id", 3, 10, 1.5, None, "a note\nof two lines"),
     messages.CheckpointWritten("id", 3, "/c"),
     messages.CheckpointDiscarded("id", "it is damaged"),

@@ -173,6 +173,31 @@ def test_a_training_needs_the_device_that_the_study_or_the_architecture_asks_for
     assert {job.requires for job in jobs if job.stage is not Stage.TRAIN} == {Device.CPU}
 
 
+@pytest.mark.parametrize(
+    ("device", "trains", "fine_tunes"),
+    [
+        ("auto", Device.GPU_OR_TPU, Device.GPU),
+        ("gpu", Device.GPU, Device.GPU),
+        ("tpu", Device.TPU, Device.GPU),
+        ("any", Device.CPU, Device.CPU),
+    ],
+)
+def test_what_jax_trains_may_go_to_a_tpu_and_a_fine_tuning_never_does(
+    device: str, trains: Device, fine_tunes: Device
+) -> None:
+    text = SMALL.replace('"alexnet-tiny"', '"alexnet"').replace('"float16"', '"prune"')
+    text = text.replace("threads = 1\n\n", f'threads = 1\nbackend = "jax"\ndevice = "{device}"\n\n', 1)
+    jobs = make_plan(Study.parse(text)).jobs
+    assert {job.requires for job in jobs if job.stage is Stage.TRAIN} == {trains}
+    assert {job.requires for job in jobs if "transform" in job.spec} == {fine_tunes}
+    assert {job.requires for job in jobs if job.stage is Stage.BENCHMARK} == {Device.CPU}
+
+
+def test_on_which_devices_benchmarks_are_measured_is_no_part_of_them() -> None:
+    each = make_plan(edited("batch_sizes = [1]", 'devices = "each"\nbatch_sizes = [1]'))
+    assert each.jobs == make_plan(Study.parse(SMALL)).jobs
+
+
 def test_where_a_job_may_run_is_no_part_of_it() -> None:
     anywhere = make_plan(edited("threads = 1\n\n", 'threads = 1\ndevice = "gpu"\n\n'))
     assert [job.id for job in anywhere.jobs] == [job.id for job in make_plan(Study.parse(SMALL)).jobs]

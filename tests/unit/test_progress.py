@@ -9,8 +9,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from orchestrator.jobs import Job, JobState, Stage
-from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.jobs import Device, Job, JobState, Stage
+from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, Waiting, WorkerSeen
 from orchestrator.progress import terminal
 from orchestrator.progress.summary import snapshot
 
@@ -134,7 +134,20 @@ def test_the_terminal_shows_models_workers_and_problems() -> None:
     assert "w1" in text and "vit/j" in text and "10 s ago" in text
 
 
-def test_jobs_that_wait_for_a_gpu_are_a_problem_with_two_ways_out() -> None:
-    (problem,) = snapshot("s", "h", dataclasses.replace(seen(), waiting_for_gpu=12)).problems
-    assert problem.startswith("12 jobs can only be done by a worker with a GPU")
+@pytest.mark.parametrize(
+    ("device", "called"), [(Device.GPU, "a GPU"), (Device.TPU, "a TPU"), (Device.GPU_OR_TPU, "a GPU or a TPU")]
+)
+def test_jobs_that_wait_for_a_kind_of_device_are_a_problem_with_two_ways_out(device: Device, called: str) -> None:
+    (problem,) = snapshot("s", "h", dataclasses.replace(seen(), waiting=(Waiting(device, 12),))).problems
+    assert problem.startswith(f"12 jobs can only be done by a worker with {called}, and none is at work")
     assert 'device = "any"' in problem
+
+
+def test_copies_of_benchmarks_that_wait_are_told_with_their_device_and_that_they_hold_nothing_up() -> None:
+    waiting = (Waiting("a Xeon", 1), Waiting("an EPYC", 2))
+    assert snapshot("s", "h", dataclasses.replace(seen(), waiting=waiting)).problems == (
+        "1 benchmark is to be measured again on a Xeon, and no worker there is at it; start one, or leave it: nothing "
+        "else waits for that.",
+        "2 benchmarks are to be measured again on an EPYC, and no worker there is at it; start one, or leave them: "
+        "nothing else waits for that.",
+    )

@@ -52,6 +52,11 @@ def test_a_preset_leaves_the_length_of_its_leases_to_the_home(preset: str) -> No
     assert Study.parse(presets.text(preset)).leases.seconds is None
 
 
+def test_a_tpu_is_refused_to_tensorflow_with_the_backend_that_can_use_one() -> None:
+    told = refusal(RIGHT.replace("epochs = 4", 'epochs = 4\ndevice = "tpu"'))
+    assert 'device = "tpu" needs backend = "jax"' in told
+
+
 def test_an_unknown_runtime_is_refused_with_those_that_there_are() -> None:
     told = refusal(f'{RIGHT}[benchmark]\nruntimes = ["onnx"]\n')
     assert "'onnx' is not allowed: allowed are litert, tensorflow, onnxruntime" in told

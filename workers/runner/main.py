@@ -30,8 +30,8 @@ def main() -> None:
         sys.path.append(str(Path.cwd()))
     connection = Connection(sys.stdin, _private_stdout())
     started = time.monotonic()
-    device, gpu = _load(threads)
-    connection.say(Ready(device, time.monotonic() - started, gpu))
+    _load(threads)
+    connection.say(_ready(started))
     while True:
         job = connection.next_job()
         try:
@@ -63,12 +63,23 @@ def _private_stdout() -> TextIO:
     return os.fdopen(pipe, "w", encoding="utf-8")
 
 
-def _load(threads: int) -> tuple[str, bool]:
-    from models.runtime import configure_runtime, device_description
+def _load(threads: int) -> None:
+    from models.runtime import configure_runtime
 
     configure_runtime(threads)
+
+
+def _ready(started: float) -> Ready:
+    """Asked for its device, a backend loads what it computes with there."""
+    from models.runtime import cpu_name, device_description
+
     described = device_description()
-    return str(described["device"]), described["device_type"] != "CPU"
+    return Ready(
+        device=str(described["device"]),
+        device_type=str(described["device_type"]),
+        processor=cpu_name(),
+        load_seconds=time.monotonic() - started,
+    )
 
 
 def _log_to(path: Path) -> None:

@@ -46,9 +46,11 @@ class Ready:
     """From the runner: what it computes with is loaded, and it computes on this device."""
 
     device: str
+    device_type: str
+    """`CPU`, `GPU` or `TPU`."""
+    processor: str
+    """The machine's CPU, which is the device where there is no accelerator."""
     load_seconds: float
-    gpu: bool = False
-    """Whether that is a GPU, or a TPU, which can do what asks for one."""
 
 
 @dataclass(frozen=True)

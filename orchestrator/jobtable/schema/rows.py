@@ -30,6 +30,8 @@ def as_job(row: Any) -> Job:
         progress=progress(row.progress),
         metrics=None if row.metrics is None else untrusted.mapping("a job's metrics", row.metrics),
         error=optional_text("an error", row.error),
+        copy_of=None if row.copy_of is None else untrusted.job_id(row.copy_of),
+        device=optional_text("a device's name", row.device),
     )
 
 

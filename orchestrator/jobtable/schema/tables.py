@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from orchestrator.jobs import Device, Ending, JobState, Stage
 
-VERSION = 4
+VERSION = 5
 """The schema's number.  A home with a lower one is migrated when it is opened; a higher one was made by a newer Orch
 and is left alone.
 """
@@ -49,9 +49,12 @@ class JsonText(TypeDecorator[Any]):
         return None if value is None else json.loads(value)
 
 
-def _one_of(column: str, values: type[Stage | Device | JobState | Ending]) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_is_known")
+def _one_of(column: str, values: type[Stage | JobState | Ending]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({_listed(values)})", name=f"{column}_is_known")
+
+
+def _listed(values: type[Stage | Device | JobState | Ending]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
 
 
 metadata = MetaData()
@@ -78,7 +81,7 @@ jobs = Table(
     Column("steps", Integer, nullable=False),
     Column("spec", JsonText, nullable=False),
     Column("inputs", JsonText, nullable=False),
-    # The capability that a worker must have to be given the job: `PlannedJob.requires`.
+    # The capability that a worker must have to be given the job: `PlannedJob.requires`, or a copy's `device_key`.
     Column("needs", String(8), nullable=False, server_default=Device.CPU.value),
     # False for a job that is done but no longer asked for: its result is kept, not shown.
     Column("planned", Boolean, nullable=False),
@@ -108,8 +111,15 @@ jobs = Table(
     Column("progress", JsonText, nullable=False, server_default="{}"),
     Column("metrics", JsonText),
     Column("error", Text),
+    # Of a copy: the benchmark that it measures once more, and the name of the device that it is for.
+    Column("copy_of", ForeignKey("jobs.id")),
+    Column("device", Text),
     _one_of("stage", Stage),
-    _one_of("needs", Device),
+    CheckConstraint(f"(device IS NULL) = (needs IN ({_listed(Device)}))", name="needs_is_known"),
+    CheckConstraint(
+        "(copy_of IS NULL) = (device IS NULL) AND (copy_of IS NULL OR stage = 'benchmark')",
+        name="a_copy_is_a_benchmark_for_a_device",
+    ),
     _one_of("state", JobState),
     CheckConstraint(
         "(state = 'running') = (token IS NOT NULL) AND (token IS NULL) = (worker IS NULL)"
@@ -161,6 +171,9 @@ Index(
     sqlite_where=IS_RUNNING,
     postgresql_where=IS_RUNNING,
 )
+# Benchmarks by what they are copies of, the others first: a worker with nothing to do looks for what it could copy.
+IS_BENCHMARK = text("stage = 'benchmark'")
+Index("benchmarks", jobs.c.copy_of, sqlite_where=IS_BENCHMARK, postgresql_where=IS_BENCHMARK)
 # Two planned jobs of one name would make `orch logs NAME` ambiguous.
 Index("planned_names", jobs.c.name, unique=True, sqlite_where=text("planned"), postgresql_where=text("planned"))
 

@@ -225,8 +225,8 @@ def _best_ready(connection: Connection, worker: WorkerInfo, now: float) -> Any |
     The jobs whose holders have been silent for longer than their leases are taken back before.
     """
     here = {"now": now, "most": 1 + len(worker.excluded)}
-    asked = [BEST_READY.bind(capability=device.value, **here) for device in worker.capabilities]
-    asked += [OWN_READY.bind(capability=device.value, worker=worker.name, **here) for device in worker.capabilities]
+    asked = [BEST_READY.bind(capability=str(each), **here) for each in worker.capabilities]
+    asked += [OWN_READY.bind(capability=str(each), worker=worker.name, **here) for each in worker.capabilities]
     longest, expired, *ready = execute(connection, LONGEST_LEASE.bind(), EXPIRED.bind(now=now), *asked)
     if longest and longest[0].lease_expires > now + longest[0].lease_seconds + CLOCK_SKEW_SECONDS:
         shorten_leases(connection, jobs.c.lease_expires, now)

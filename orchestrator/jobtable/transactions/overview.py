@@ -13,7 +13,7 @@ from orchestrator import untrusted
 from orchestrator.jobs import Device, Ending, FailureStatistics, Job, JobState, Stage
 from orchestrator.jobtable.schema import rows
 from orchestrator.jobtable.schema.rows import as_job
-from orchestrator.jobtable.schema.tables import IS_READY, IS_RUNNING, attempts, jobs
+from orchestrator.jobtable.schema.tables import IS_BENCHMARK, IS_READY, IS_RUNNING, attempts, jobs
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,15 @@ class WorkerSeen:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Jobs that could be done on some device, while no worker is at work on such a job."""
+
+    device: Device | str
+    """Its kind; its name, if they are copies of benchmarks."""
+    jobs: int
+
+
+@dataclass(frozen=True)
 class Overview:
     """One moment of the table."""
 
@@ -59,8 +68,7 @@ class Overview:
     """Quarantined, failed and to be tried again, or given back by a worker that cannot do it."""
     silent: tuple[Job, ...]
     """Held under a lease that has expired; the next worker that claims takes them over."""
-    waiting_for_gpu: int = 0
-    """Ready jobs that need a GPU, while no worker is at work on such a job."""
+    waiting: tuple[Waiting, ...] = ()
 
 
 def overview(connection: Connection, now: float) -> Overview:
@@ -71,7 +79,7 @@ def overview(connection: Connection, now: float) -> Overview:
         workers=tuple(_workers(connection)),
         troubled=tuple(_troubled(connection)),
         silent=tuple(_silent(connection, now)),
-        waiting_for_gpu=_waiting_for_gpu(connection),
+        waiting=waiting(connection, now),
     )
 
 
@@ -198,13 +206,36 @@ def _troubled(connection: Connection) -> Iterator[Job]:
     yield from (as_job(row) for row in connection.execute(select(jobs).where(wrong).order_by(jobs.c.name)))
 
 
-def _waiting_for_gpu(connection: Connection) -> int:
+_SERVED_BESIDE = {
+    Device.GPU: (Device.GPU, Device.GPU_OR_TPU),
+    Device.TPU: (Device.TPU, Device.GPU_OR_TPU),
+    Device.GPU_OR_TPU: (Device.GPU, Device.TPU, Device.GPU_OR_TPU),
+}
+"""Whoever is at work on one of these has, or may have, what the first needs."""
+
+
+def waiting(connection: Connection, now: float) -> tuple[Waiting, ...]:
+    """What waits for a kind of device, then what waits for one by name."""
+    return (*_waiting_for_a_kind(connection), *_waiting_copies(connection, now))
+
+
+def _waiting_for_a_kind(connection: Connection) -> Iterator[Waiting]:
     # Each by its index: in a large table most jobs wait for others.
-    running, ready = (
-        connection.execute(select(func.count()).select_from(jobs).where(which, jobs.c.needs == Device.GPU)).scalar_one()
-        for which in (IS_RUNNING, IS_READY)
+    running = set(connection.execute(select(jobs.c.needs).where(IS_RUNNING).distinct()).scalars())
+    for device, beside in _SERVED_BESIDE.items():
+        ready = select(func.count()).select_from(jobs).where(IS_READY, jobs.c.needs == device)
+        if running.isdisjoint(beside) and (count := connection.execute(ready).scalar_one()):
+            yield Waiting(device, count)
+
+
+def _waiting_copies(connection: Connection, now: float) -> Iterator[Waiting]:
+    """Those of workers that have died wait, too: perhaps no other of their device comes, which would take them over."""
+    at_work = func.sum(case((jobs.c.lease_expires >= now, 1), else_=0))
+    copies = select(jobs.c.device, func.count().label("number")).where(
+        IS_BENCHMARK, jobs.c.copy_of.is_not(None), jobs.c.planned, jobs.c.state.in_([JobState.READY, JobState.RUNNING])
     )
-    return 0 if running else int(ready)
+    for row in connection.execute(copies.group_by(jobs.c.device).having(at_work == 0).order_by(jobs.c.device)):
+        yield Waiting(untrusted.text("a device's name", row.device), int(row.number))
 
 
 def _silent(connection: Connection, now: float) -> Iterator[Job]:

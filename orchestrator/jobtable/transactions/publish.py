@@ -78,8 +78,8 @@ def publish(
     _set_study(connection, plan, notes, now)
     _set_data(connection, published)
     _withdraw(connection, _vanished(before, plan), now)
-    planned = {job.id for job in plan.jobs}
-    kept = {row.id: row for row in before if row.id in planned}
+    asked = _asked_for(before, plan)
+    kept = {row.id: row for row in before if row.id in asked}
     _keep(connection, kept, plan)
     _insert(connection, [job for job in plan.jobs if job.id not in kept], plan.study.leases)
     revived = [row.id for row in kept.values() if row.state == JobState.CANCELLED]
@@ -90,14 +90,15 @@ def publish(
 
 def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
     """The set arithmetic between the rows that are there (of `_before`) and those asked for."""
-    states = {row.id: row.state for row in before}
-    there = [states[job.id] for job in plan.jobs if job.id in states]
+    asked = _asked_for(before, plan)
+    there = {row.id: row.state for row in before if row.id in asked}
+    revived = [*there.values()].count(JobState.CANCELLED)
     vanished = _vanished(before, plan)
     cancelled = [row for row in vanished if row.state not in (JobState.DONE, JobState.CANCELLED)]
     return PlanChange(
-        added=len(plan.jobs) - len(there),
-        kept=len(there) - there.count(JobState.CANCELLED),
-        revived=there.count(JobState.CANCELLED),
+        added=sum(job.id not in there for job in plan.jobs),
+        kept=len(there) - revived,
+        revived=revived,
         cancelled=len(cancelled),
         interrupted=_names(row for row in cancelled if is_begun(row)),
         set_aside=_names(row for row in vanished if row.state == JobState.DONE),
@@ -106,7 +107,15 @@ def compare(before: Sequence[Any], plan: Plan) -> PlanChange:
 
 def _before(connection: Connection) -> Sequence[Any]:
     columns = (jobs.c.id, jobs.c.name, jobs.c.state, jobs.c.step, jobs.c.planned, jobs.c.remaining_path, jobs.c.needs)
-    return connection.execute(select(*columns)).all()
+    return connection.execute(select(*columns, jobs.c.copy_of)).all()
+
+
+def _asked_for(before: Sequence[Any], plan: Plan) -> set[str]:
+    """The ids of the plan's jobs and, of the copies that workers have made, those that it still wants."""
+    planned = {job.id for job in plan.jobs}
+    if plan.study.benchmark.devices != "each":
+        return planned
+    return planned | {row.id for row in before if row.copy_of in planned}
 
 
 def _names(found: Iterable[Any]) -> tuple[str, ...]:
@@ -114,8 +123,8 @@ def _names(found: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _vanished(before: Sequence[Any], plan: Plan) -> list[Any]:
-    planned = {job.id for job in plan.jobs}
-    return [row for row in before if row.planned and row.id not in planned]
+    asked = _asked_for(before, plan)
+    return [row for row in before if row.planned and row.id not in asked]
 
 
 def _refuse_another_study(connection: Connection, plan: Plan) -> None:

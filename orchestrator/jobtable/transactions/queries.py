@@ -27,6 +27,8 @@ class PlannedStudy:
     dataset: str
     threads: int
     """Cores that a training step computes with."""
+    measures_on_each_device: bool
+    """Whether workers measure on their own device what was measured on another."""
     notes: tuple[str, ...]
     """What every report of this study must say, such as that its data are synthetic."""
     planned_at: float
@@ -49,9 +51,15 @@ def planned_study(connection: Connection) -> PlannedStudy | None:
         document=document,
         dataset=untrusted.text("a data set", untrusted.member(document, "dataset", "a study")),
         threads=untrusted.whole("a number of threads", untrusted.member(training, "threads", "a training"), least=1),
+        measures_on_each_device=_measures_on_each_device(document),
         notes=tuple(untrusted.text("a note", note) for note in row.notes),
         planned_at=rows.moment(row.planned_at),
     )
+
+
+def _measures_on_each_device(document: Mapping[str, Any]) -> bool:
+    """Of a study that an older Orch planned nothing is said about that."""
+    return untrusted.mapping("a study's benchmark", document.get("benchmark", {})).get("devices") == "each"
 
 
 def all_jobs(connection: Connection) -> list[Job]:
@@ -92,11 +100,19 @@ def is_referenced(connection: Connection, location: str) -> bool:
     return connection.execute(union(*named).limit(1)).first() is not None
 
 
-def unfinished(connection: Connection, besides: Collection[str]) -> bool:
-    """Whether a job can be claimed, or may become so: what is blocked waits, in the end, for one of these."""
+def unfinished(
+    connection: Connection, besides: Collection[str], capabilities: Collection[str] | None, now: float
+) -> bool:
+    """Whether a job can be claimed, or may become so: what is blocked waits, in the end, for one of these.
+
+    Nothing waits for a copy, and the device that it is for may never come back.  So it counts for workers on that
+    device; for those who only look (without `capabilities`), as long as one of these is at it.
+    """
     moving = jobs.c.state.in_([JobState.READY, JobState.RUNNING])
     others = jobs.c.id.not_in(besides) if besides else true()
-    return connection.execute(select(jobs.c.id).where(jobs.c.planned, moving, others).limit(1)).first() is not None
+    counts = jobs.c.lease_expires >= now if capabilities is None else jobs.c.needs.in_([*map(str, capabilities)])
+    found = select(jobs.c.id).where(jobs.c.planned, moving, others, or_(jobs.c.copy_of.is_(None), counts))
+    return connection.execute(found.limit(1)).first() is not None
 
 
 def find(connection: Connection, job: str) -> Row[Any]:

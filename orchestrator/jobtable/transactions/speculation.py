@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, false, or_, select, text
 
-from orchestrator.jobs import Device, Ending, JobState, Stage, WorkerInfo
+from orchestrator.jobs import Ending, JobState, Stage, WorkerInfo
 from orchestrator.jobtable.backends.statement import Statement, execute
 from orchestrator.jobtable.schema.tables import attempts, edges, jobs
 from orchestrator.jobtable.transactions.leases import EXPIRED_SPECULATION, expire_speculation, shorten_leases
@@ -79,7 +79,7 @@ def late_jobs(connection: Connection, worker: WorkerInfo, now: float) -> list[An
     shorten_leases(connection, jobs.c.twin_expires, now)
     for row in expired:
         expire_speculation(connection, row, now)
-    mine = [row for row in running if row.id not in worker.excluded and Device(row.needs) in worker.capabilities]
+    mine = [row for row in running if row.id not in worker.excluded and row.needs in worker.capabilities]
     paces = {merge: _seconds_per_step(connection, merge) for merge in {row.merge for row in mine}}
     return sorted((row for row in mine if _is_late(row, paces[row.merge], now)), key=lambda row: row.started)
 
