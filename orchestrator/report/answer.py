@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from orchestrator.jobs import Stage
 from orchestrator.report import wording
 from orchestrator.report.comparison import Estimate, Paired, difference
-from orchestrator.report.results import REFERENCE, Bench, Results, StageProgress
+from orchestrator.report.results import REFERENCE, Bench, CopyProgress, Results, StageProgress
 from orchestrator.report.summaries import (
     Summary,
     accuracy_change,
@@ -71,7 +71,10 @@ def answer(results: Results) -> Answer:
         lead=_lead(results),
         benches=tuple(_bench_answer(bench, on_bench(summaries, bench)) for bench in results.benches),
         lost=_lost(results),
-        unfinished=tuple(_progress(stage) for stage in results.stages if stage.done < stage.total),
+        unfinished=(
+            *(_progress(stage) for stage in results.stages if stage.done < stage.total),
+            *(_copied(device) for device in results.copies if device.done < device.total),
+        ),
     )
 
 
@@ -94,6 +97,11 @@ def _lead(results: Results) -> str:
 def _progress(stage: StageProgress) -> str:
     noun = _NOUNS.get(stage.stage, f"{stage.stage} job")
     return f"{stage.done} of {wording.counted(stage.total, noun)} {'is' if stage.done == 1 else 'are'} done."
+
+
+def _copied(device: CopyProgress) -> str:
+    of = f"{device.done} of {wording.counted(device.total, 'copy', 'copies')} of benchmarks"
+    return f"{of} {'is' if device.done == 1 else 'are'} done on {device.device}."
 
 
 def _bench_answer(bench: Bench, summaries: Sequence[Summary]) -> BenchAnswer:

@@ -116,9 +116,21 @@ class Row:
 
 @dataclass(frozen=True)
 class StageProgress:
-    """How much of one stage is done; cancelled jobs are not counted."""
+    """How much of one stage is done.
+
+    Cancelled jobs are not counted, nor copies of benchmarks that are not done: no answer waits for these.
+    """
 
     stage: Stage
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CopyProgress:
+    """How much of what was measured elsewhere is measured on one device, too; cancelled copies are not counted."""
+
+    device: str
     done: int
     total: int
 
@@ -155,6 +167,8 @@ class Results:
     rows: tuple[Row, ...]
     """By device, runtime, model, method, seed, batch, threads."""
     stages: tuple[StageProgress, ...]
+    copies: tuple[CopyProgress, ...]
+    """By device."""
     problems: tuple[Problem, ...]
     trainings: tuple[TrainingRun, ...]
     history: History
@@ -206,7 +220,8 @@ def collect(
         dataset=single_line(dataset),
         notes=tuple(map(single_line, notes)),
         rows=_rows(dataset, jobs, predictions or {}),
-        stages=_stages(jobs),
+        stages=_stages(job for job in jobs if job.copy_of is None or job.state is JobState.DONE),
+        copies=_copies(jobs),
         problems=(*_quarantined(jobs), *_not_finite(done), *problems),
         trainings=trainings([job for job in jobs if job.stage is Stage.TRAIN]),
         history=trace(jobs, attempts),
@@ -350,6 +365,16 @@ def _stages(jobs: Iterable[Job]) -> tuple[StageProgress, ...]:
         StageProgress(stage, states[stage].count(JobState.DONE), len(states[stage]))
         for stage in Stage
         if stage in states
+    )
+
+
+def _copies(jobs: Iterable[Job]) -> tuple[CopyProgress, ...]:
+    states: dict[str, list[JobState]] = defaultdict(list)
+    for job in jobs:
+        if job.device is not None and job.state is not JobState.CANCELLED:
+            states[single_line(job.device)].append(job.state)
+    return tuple(
+        CopyProgress(device, found.count(JobState.DONE), len(found)) for device, found in sorted(states.items())
     )
 
 

@@ -275,9 +275,16 @@ def _latency_markdown(summaries: Sequence[Summary]) -> str:
 
 def _paper_markdown(summaries: Sequence[Summary]) -> str:
     return _markdown_table(
-        ["Ours", "Method", "Our top-1 %", "The paper's", "Its top-1"],
+        ["Ours", "Method", "Measured on", "Our top-1 %", "The paper's", "Its top-1"],
         [
-            (each.model, each.method, top1(each), each.paper.model, wording.percent(each.paper.top1, 2))
+            (
+                each.model,
+                each.method,
+                str(each.bench),
+                top1(each),
+                each.paper.model,
+                wording.percent(each.paper.top1, 2),
+            )
             for each in summaries
             if each.paper
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,6 +112,20 @@ def benchmark(
     subject = {"model": model, "seed": seed, "method": method, **({} if twin is None else {"twin": twin})}
     name = f"{model}/seed{seed}/benchmark/{method}"
     return make_job(Stage.BENCHMARK, subject, metrics, **{"name": name, **more})
+
+
+def copy(original: Job, device: str, *, state: JobState = JobState.DONE) -> Job:
+    """The same network measured once more, on another device."""
+    metrics = {**(original.metrics or {}), "device": device} if state is JobState.DONE else None
+    return dataclasses.replace(
+        original,
+        id=f"{original.id} on {device}",
+        name=f"{original.name}/on-{device}",
+        state=state,
+        metrics=metrics,
+        copy_of=original.id,
+        device=device,
+    )
 
 
 def attempt(

@@ -7,7 +7,7 @@ from models.predictions import Predictions
 from orchestrator.jobs import Job, JobState
 from orchestrator.report.answer import Answer, answer
 from orchestrator.report.results import collect
-from tests.support.report_jobs import benchmark, compress, latency, small_study, train
+from tests.support.report_jobs import benchmark, compress, copy, latency, small_study, train
 
 
 def answered(*jobs: Job) -> Answer:
@@ -49,6 +49,27 @@ def test_models_on_different_devices_are_not_compared() -> None:
 
     assert [each.bench.device for each in said.benches] == ["T4", "laptop"]
     assert all("no other model" in each.headline for each in said.benches)
+
+
+def test_every_device_has_an_answer_of_its_own_over_all_that_was_measured_there() -> None:
+    measured = [benchmark("alexnet", top1=0.5, device="T4"), benchmark("vit", top1=0.6, device="laptop")]
+
+    said = answered(*measured, copy(measured[0], "laptop"), copy(measured[1], "T4"))
+
+    assert [each.bench.device for each in said.benches] == ["T4", "laptop"]
+    assert all(each.headline.startswith("vit is the most accurate: 60.0%") for each in said.benches)
+    assert (said.lead, said.unfinished) == ("Complete: all 4 jobs are done.", ())
+
+
+def test_no_answer_waits_for_a_device_that_does_not_come_back() -> None:
+    original, other = benchmark("vit", device="T4"), benchmark("alexnet", device="T4")
+    waiting = [copy(each, "laptop", state=JobState.READY) for each in (original, other)]
+    cancelled = copy(original, "phone", state=JobState.CANCELLED)
+
+    said = answered(original, other, *waiting, cancelled, copy(original, "board"))
+
+    assert said.lead == "Complete: all 3 jobs are done."
+    assert said.unfinished == ("0 of 2 copies of benchmarks are done on laptop.",)
 
 
 def test_a_compressed_model_does_not_win_over_its_own_float32() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -12,7 +13,7 @@ from models.predictions import Predictions
 from orchestrator.jobs import JobState
 from orchestrator.report.results import Results, collect
 from orchestrator.report.tables import terminal, to_csv, to_markdown
-from tests.support.report_jobs import DIGEST, benchmark, compress, latency, small_study
+from tests.support.report_jobs import DIGEST, LAPTOP, benchmark, compress, copy, latency, small_study
 
 
 def small_results() -> Results:
@@ -65,12 +66,32 @@ def test_a_device_with_square_brackets_is_printed_as_it_is() -> None:
     assert "on [red]T4 with" in printed(collect("s", "cifar10", [benchmark("vit", device="[red]T4")], []), 100)
 
 
+def test_a_network_that_two_devices_measured_stands_in_every_format_once_for_each() -> None:
+    original = benchmark("alexnet-tiny", latencies=[latency(p50=2.0)])
+    again = copy(original, "[Xeon]")
+    slower = dataclasses.replace(again, metrics={**(again.metrics or {}), "latencies": [latency(p50=4.0)]})
+    results = collect("study", "cifar10", [original, slower, compress("alexnet-tiny")], [])
+
+    rows = list(csv.DictReader(io.StringIO(to_csv(results))))
+    assert {(row["device"], row["latency_p50_ms"]) for row in rows} == {(LAPTOP, "2.0"), ("[Xeon]", "4.0")}
+    assert {(row["device"], row["file_bytes"]) for row in results.to_json()["rows"]} == {
+        (LAPTOP, 400_000),
+        ("[Xeon]", 400_000),
+    }
+    text, markdown = printed(results, 100), to_markdown(results)
+    assert text.count("Accuracy and size on ") == 2
+    assert text.index("on [Xeon]") < text.index("4.00 1.00×") < text.index(f"on {LAPTOP}") < text.index("2.00 1.00×")
+    assert "## \\[Xeon\\] with LiteRT" in markdown and f"## {LAPTOP} with LiteRT" in markdown
+    paper = markdown.partition("## Beside the paper")[2]
+    assert "\\[Xeon\\] with LiteRT | 60.00" in paper and f"{LAPTOP} with LiteRT | 60.00" in paper
+
+
 def test_markdown_shows_answer_tables_and_paper() -> None:
     text = to_markdown(small_results())
 
     assert "vit-tiny is the most accurate: 61.2%" in text
     assert "| alexnet-tiny | dynamic-int8 | 1 | 54.70 | 53.70 to 55.70 |" in text
-    assert "| alexnet-tiny | float32 | 55.00 | AlexNet | 53.86% |" in text
+    assert f"| alexnet-tiny | float32 | {LAPTOP} with LiteRT | 55.00 | AlexNet | 53.86% |" in text
     assert "282.2 to 94.2 MB" in text
 
 
