@@ -20,9 +20,11 @@ from orchestrator.home import Home
 from orchestrator.jobs import (
     Artifact,
     Checkpoint,
+    MeasuringDevices,
     Stage,
     WorkerInfo,
 )
+from orchestrator.planning.planner import make_plan
 from orchestrator.planning.publishing import publish
 from orchestrator.progress import terminal
 from orchestrator.progress.summary import snapshot
@@ -34,13 +36,15 @@ from tests.support.hostile import MARKER, columns, plant, values_for
 from tests.support.jobtable_backends import complete
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
+ON_ONE_DEVICE = make_plan(Study.parse(SMALL))
 
 
 @pytest.fixture(scope="module")
 def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with jobs in several states, with outputs, checkpoints, a failure and a benchmark's metrics."""
     directory = tmp_path_factory.mktemp("homes")
-    home = Home.open(publish(Study.parse(SMALL), directory / "home", None).home)
+    each = SMALL.replace("[benchmark]", '[benchmark]\ndevices = "each"')
+    home = Home.open(publish(Study.parse(each), directory / "home", None).home)
     with closing(home.jobs):
         while lease := home.jobs.claim(WorkerInfo("w1", "host", "CPU")):
             lease = home.jobs.renew(lease, {"step": 1, "steps": 6}, Checkpoint(1, kept(home, directory, lease.job)))
@@ -55,6 +59,7 @@ def half_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         latencies = [{"batch": 1, "threads": 1, "p50": 1.0, "p90": 1.1, "p99": 1.2, "runs": 200, "speedup": 1.0}]
         measured = {"device": "CPU", "runtime": "LiteRT", "top1": 0.5, "top5": 0.9, "latencies": latencies}
         complete(home.jobs, lease, {}, measured)
+        assert home.jobs.copy_benchmarks(MeasuringDevices("a Xeon", "a Xeon")) == 1
     with closing(sqlite3.connect(directory / "home" / "jobs.db")) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the file alone is copied
     return directory / "home"
@@ -100,10 +105,14 @@ def everything(home: Home, place: Path) -> None:
         jobs.following(lease.job)
         jobs.release(lease)
 
+    def copy() -> None:
+        jobs.copy_benchmarks(MeasuringDevices("an EPYC", "a T4"))
+        jobs.publish(ON_ONE_DEVICE, cautious=True)
+
     def log() -> None:
         assert "\x1b" not in logs.text(home, JOB)
 
-    looks: list[Callable[[], object]] = [status, report, claim, log]
+    looks: list[Callable[[], object]] = [status, report, claim, copy, status, log]
     looks += [jobs.failure_statistics, jobs.data, jobs.attempts, jobs.referenced_locations, lambda: jobs.retry(JOB)]
     for look in looks:
         with suppress(OrchError):
