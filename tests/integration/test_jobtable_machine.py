@@ -1,12 +1,14 @@
 """The job table against a model of it, under whatever order of events Hypothesis finds.
 
-Workers claim, renew, complete, fail and give back the jobs of a small random graph, fall silent and come back too
-late; a person cancels, retries and plans again; the clock jumps, backwards too.  `Expected` says in a few lines
-what must follow from each event; after every one the table is compared with it and with the promises of `JobTable`.
+Workers claim, renew, complete, fail and give back the jobs of a small random graph, copy what another device has
+measured, fall silent and come back too late; a person cancels, retries and plans again; the clock jumps, backwards too.
+`Expected` says in a few lines what must follow from each event; after every one the table is compared with it and with
+the promises of `JobTable`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import sys
@@ -31,15 +33,19 @@ from orchestrator.errors import UsageError
 from orchestrator.jobs import (
     Artifact,
     Checkpoint,
+    Device,
     Ending,
     Finished,
     JobState,
     Lease,
+    MeasuringDevices,
     PlannedJob,
     Stage,
     WorkerInfo,
+    device_key,
 )
 from orchestrator.jobtable import JobTable, LeaseLost
+from orchestrator.jobtable.transactions import copies
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planning.planner import Plan
 from tests.support.jobtable_backends import (
@@ -59,6 +65,8 @@ EXAMPLES = "ORCH_TEST_EXAMPLES"
 MOST_JOBS = 8
 T = TypeVar("T")
 WORKERS = ("w1", "w2", "w3")
+DEVICES = {"w1": "an EPYC", "w2": "an EPYC", "w3": "a Xeon"}
+ONE_OF_EACH_DEVICE = ("w1", "w3")
 
 picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
@@ -84,6 +92,10 @@ class Expected:
     """What the model knows of one job."""
 
     job: PlannedJob
+    copy_of: str | None = None
+    device: str | None = None
+    """The one that a copy is for."""
+    measured_on: str | None = None
     planned: bool = True
     state: JobState = JobState.READY
     """READY stands for BLOCKED too: which of them it is follows from the parents."""
@@ -132,7 +144,7 @@ class Expected:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[PlannedJob, ...]:
-    """Chains of trainings that branch, and jobs of another stage that hang on anything before them."""
+    """Chains of trainings that branch, jobs of another stage that hang on anything before them, and benchmarks."""
     made: list[PlannedJob] = []
     for number in range(draw(st.integers(3, MOST_JOBS))):
         trainings = [job for job in made if job.stage is Stage.TRAIN]
@@ -141,7 +153,8 @@ def graphs(draw: st.DrawFn) -> tuple[PlannedJob, ...]:
         some = st.lists(st.sampled_from(candidates), max_size=most, unique_by=lambda job: job.id)
         parents = draw(some) if candidates else []
         made.append(planned_job(f"job{number}", stage, parents))
-    return tuple(made)
+    measured = draw(st.lists(st.sampled_from(made), min_size=1, max_size=2, unique_by=lambda job: job.id))
+    return (*made, *(planned_job(f"{job.name}/benchmark", Stage.BENCHMARK, [job]) for job in measured))
 
 
 class JobTableMachine(RuleBasedStateMachine):
@@ -152,6 +165,7 @@ class JobTableMachine(RuleBasedStateMachine):
         self.table.create()
         self.graph: tuple[PlannedJob, ...] = ()
         self.tries = 1
+        self.each_device = False
         self.expected: dict[str, Expected] = {}
         self.live: dict[str, Lease] = {}
         """The leases that hold, by job."""
@@ -165,22 +179,31 @@ class JobTableMachine(RuleBasedStateMachine):
         # planner gives no chain a second end later.
         self.graph = graph
         trainings = {number for number, job in enumerate(graph) if job.stage is Stage.TRAIN}
-        self.replan(chosen | trainings | {0}, seconds=5.0, tries=tries)
+        self.replan(chosen | trainings | {0}, seconds=5.0, tries=tries, each_device=True)
 
-    @rule(chosen=st.sets(picks), seconds=st.sampled_from([2.0, 5.0]), tries=st.integers(1, 4))
-    def replan(self, chosen: set[int], seconds: float, tries: int) -> None:
-        plan = plan_of(_with_ancestors(self.graph, chosen), seconds=seconds, tries=tries)
+    @rule(
+        chosen=st.sets(picks),
+        seconds=st.sampled_from([2.0, 5.0]),
+        tries=st.integers(1, 4),
+        each_device=st.sampled_from([True, True, False]),
+    )
+    def replan(self, chosen: set[int], seconds: float, tries: int, each_device: bool) -> None:
+        devices = "each" if each_device else "one"
+        plan = plan_of(_with_ancestors(self.graph, chosen), seconds=seconds, tries=tries, devices=devices)
         ids = {job.id for job in plan.jobs}
-        gone = [job for job in self.expected.values() if job.planned and job.job.id not in ids]
-        revived = [job for job in self.expected.values() if job.job.id in ids and job.state is JobState.CANCELLED]
+        asked = ids | {id_ for id_, job in self.expected.items() if job.copy_of in ids and each_device}
+        gone = [job for id_, job in self.expected.items() if job.planned and id_ not in asked]
+        there = [job for id_, job in self.expected.items() if id_ in asked]
+        revived = [job for job in there if job.state is JobState.CANCELLED]
         change = self.table.publish(plan)
         assert change.added == len(ids - self.expected.keys())
         assert change.revived == len(revived)
-        assert change.kept == len(ids & self.expected.keys()) - len(revived)
+        assert change.kept == len(there) - len(revived)
         assert change.cancelled == sum(job.state not in (JobState.DONE, JobState.CANCELLED) for job in gone)
-        self._expect_plan(plan, gone, revived)
+        self.each_device = each_device
+        self._expect_plan(plan, gone, there, revived)
 
-    def _expect_plan(self, plan: Plan, gone: list[Expected], revived: list[Expected]) -> None:
+    def _expect_plan(self, plan: Plan, gone: list[Expected], there: list[Expected], revived: list[Expected]) -> None:
         self.tries = plan.study.leases.tries
         for job in gone:
             job.planned = False
@@ -190,20 +213,58 @@ class JobTableMachine(RuleBasedStateMachine):
         for planned in plan.jobs:
             known = self.expected.setdefault(planned.id, Expected(planned))
             known.job = planned
-            known.plan(plan.study.leases.seconds or 0.0, self.tries)
+            there.append(known)
+        for job in there:
+            job.plan(plan.study.leases.seconds or 0.0, self.tries)
+
+    @rule(worker=st.sampled_from(ONE_OF_EACH_DEVICE))
+    def copy(self, worker: str) -> None:
+        device = DEVICES[worker]
+        made = self.table.copy_benchmarks(MeasuringDevices(device, device))
+        fresh = [copy for job in list(self.expected.values()) if (copy := self._copy(job, device)) is not None]
+        assert made == len(fresh)
+        self.expected |= {copy.job.id: copy for copy in fresh}
+
+    @rule(claims=st.integers(0, 2))
+    def another_device_comes_when_much_is_done(self, claims: int) -> None:
+        """Events one by one come to that too rarely."""
+        self.replan(set(range(len(self.graph))), 5.0, self.tries, each_device=True)
+        self.backend.clock += LONGEST_BACK_OFF_SECONDS + 1
+        for _ in self.graph:
+            self.the_table_is_as_expected_and_its_promises_hold()
+            self.claim("w1")
+            self.the_table_is_as_expected_and_its_promises_hold()
+            if self.live:
+                self.complete(0, device=False)
+                self.the_table_is_as_expected_and_its_promises_hold()
+        self.copy("w3")
+        for _ in range(claims):
+            self.the_table_is_as_expected_and_its_promises_hold()
+            self.claim("w3")
+
+    def _copy(self, job: Expected, device: str) -> Expected | None:
+        """What has to be made of a job for a device, if anything has."""
+        id_ = copies.copy_id(job.job.id, device)
+        wanted = self.each_device and job.planned and job.state is JobState.DONE
+        if not wanted or job.job.stage is not Stage.BENCHMARK or job.copy_of or job.measured_on == device:
+            return None
+        again = dataclasses.replace(job.job, id=id_, name=copies.copy_name(job.job.name, device), critical_path=0)
+        copy = Expected(again, copy_of=job.job.id, device=device, lease_seconds=job.lease_seconds)
+        return None if id_ in self.expected else copy
 
     @rule(worker=st.sampled_from(WORKERS))
     def claim(self, worker: str) -> None:
-        best = self._best()
-        lease = self.table.claim(WorkerInfo(worker, "host", "CPU"))
+        best = self._best(worker)
+        lease = self.table.claim(_info(worker))
         assert (lease.job if lease else None) in (best or (None,))
         if lease is not None:
             self._expect_claimed(lease, worker)
 
-    def _best(self) -> set[str]:
-        """Which jobs the next claim may give, after those whose holders fell silent were taken back."""
+    def _best(self, worker: str) -> set[str]:
+        """Which jobs its next claim may give, after those whose holders fell silent were taken back."""
         self._expect_reaping()
-        ready = [job for job in self.expected.values() if self._claimable(job)]
+        mine = (None, DEVICES[worker])
+        ready = [job for job in self.expected.values() if job.device in mine and self._claimable(job)]
         longest = max((job.job.critical_path for job in ready), default=0)
         return {job.job.id for job in ready if job.job.critical_path == longest}
 
@@ -248,17 +309,19 @@ class JobTableMachine(RuleBasedStateMachine):
     def complete(self, pick: int, device: bool, most: int = 1, follow: bool = False, or_best: bool = False) -> None:
         lease = _picked(self.live.values(), pick)
         run, then = self._run(self.expected[lease.job], most, follow)
-        finished = [Finished(job.job.id, _outputs(job, device, last=job is run[-1]), {}) for job in run]
+        measured = {"device": DEVICES[lease.worker]}
+        finished = [Finished(job.job.id, _outputs(job, device, last=job is run[-1]), measured) for job in run]
         completed = self.table.complete(
             lease,
             finished,
-            WorkerInfo(lease.worker, "host", "CPU"),
+            _info(lease.worker),
             then=then.job.id if then else None,
             or_best=or_best,
         )
         self._lose(run[0])
         for job, done in zip(run, finished, strict=True):
             self._expect_done(job, done)
+            job.measured_on = DEVICES[lease.worker]
         self._check_obsolete(completed.obsolete)
         self._check_next(completed.next, lease.worker, then, or_best)
 
@@ -283,7 +346,9 @@ class JobTableMachine(RuleBasedStateMachine):
                 self.expected[parent].outputs.pop("state", None)
 
     def _check_next(self, lease: Lease | None, worker: str, then: Expected | None, or_best: bool) -> None:
-        allowed = {then.job.id} if then is not None and self._claimable(then) else self._best() if or_best else set()
+        allowed = (
+            {then.job.id} if then is not None and self._claimable(then) else self._best(worker) if or_best else set()
+        )
         assert (lease.job if lease else None) in (allowed or (None,))
         if lease is not None:
             self._expect_claimed(lease, worker)
@@ -392,10 +457,11 @@ class JobTableMachine(RuleBasedStateMachine):
         states = {JobState.READY}
         while not states <= {JobState.DONE, JobState.CANCELLED}:
             self.backend.clock += LONGEST_BACK_OFF_SECONDS + 1
-            self.claim("w1")
-            self.the_table_is_as_expected_and_its_promises_hold()
-            if self.live:
-                self.complete(0, device=False)
+            for worker in ONE_OF_EACH_DEVICE:
+                self.claim(worker)
+                self.the_table_is_as_expected_and_its_promises_hold()
+                if self.live:
+                    self.complete(0, device=False)
             for number, job in enumerate(self.expected.values()):
                 if job.state is JobState.QUARANTINED:
                     self.retry(number)
@@ -458,6 +524,10 @@ class JobTableMachine(RuleBasedStateMachine):
     def _check_obsolete(self, obsolete: Collection[Artifact], offered: Collection[str] = ()) -> None:
         """What a worker may delete is exactly what was named before, or it offered just now, and is not named now."""
         assert {file.sha256 for file in obsolete} == _named(self.seen).union(offered) - _named(contents(self.backend))
+
+
+def _info(worker: str) -> WorkerInfo:
+    return WorkerInfo(worker, "host", "CPU", frozenset({Device.CPU, device_key(DEVICES[worker])}))
 
 
 def _told(row: Row[Any], now: Contents) -> tuple[Any, ...]:

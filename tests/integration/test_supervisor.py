@@ -23,6 +23,7 @@ from orchestrator.jobs import (
     Finished,
     JobState,
     Lease,
+    MeasuringDevices,
     Stage,
     WorkerInfo,
 )
@@ -363,6 +364,40 @@ def test_a_runner_that_cannot_be_started_is_told_in_a_sentence(
     monkeypatch.setattr(worker, "_runner", None)
     with pytest.raises(RunnerLost, match=r"No runner can be started here: .*No such file or directory"):
         Supervisor._runner_with(worker, 1)
+
+
+def measure_on_each_device(home: Home, worker: Supervisor, *names: str) -> None:
+    """Benchmarks that another machine has measured, in a study that wants them from this one, too."""
+    home.jobs.publish(plan_of(map(planned_job, names), seconds=3600, devices="each"))
+    while lease := home.jobs.claim(WorkerInfo("another")):
+        complete(home.jobs, lease, {"model": artifact(lease.job)}, {"device": "an EPYC"})
+    worker._remaining.devices = MeasuringDevices("a Xeon", "a Xeon")
+
+
+def test_a_worker_measures_what_another_device_has_measured_before_it_ends(
+    home: Home, worker: Supervisor, done: list[str]
+) -> None:
+    measure_on_each_device(home, worker, "c", "d")
+    assert served(worker) is ExitCode.DONE
+    assert [name.partition("/on-a-Xeon-")[0] for name in sorted(done)] == ["c", "d"]
+    assert said(worker) == ""
+
+
+def test_a_worker_of_one_job_measures_one_of_them(home: Home, worker: Supervisor, done: list[str]) -> None:
+    measure_on_each_device(home, worker, "c", "d")
+    worker._settings = replace(worker._settings, once=True)
+    assert served(worker) is ExitCode.DONE
+    assert len(done) == 1
+
+
+def test_a_machine_without_tensorflow_measures_nothing(
+    home: Home, worker: Supervisor, done: list[str], loaded: list[RunnerKind], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lack(worker, RunnerKind.TENSORFLOW, RunnerLost("There is no TensorFlow."), monkeypatch)
+    measure_on_each_device(home, worker, "c")
+    worker._remaining.devices = None
+    assert served(worker) is ExitCode.DONE
+    assert (done, loaded) == ([], [])
 
 
 LEGACY_JOBS = [
