@@ -223,6 +223,7 @@ def test_a_plan_cancels_the_copies_of_what_it_has_no_more(table: JobTable) -> No
     assert change.cancelled == 1
     assert done.name in change.set_aside and len(change.set_aside) == 3
     assert table.claim(worker(XEON)[0]) is None
+    assert table.copy_benchmarks(worker("a phone")[1]) == 0, "what was set aside is measured no more"
 
 
 def test_a_study_that_wants_one_device_again_sets_copies_aside_and_one_that_wants_each_has_them_back(

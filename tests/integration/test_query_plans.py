@@ -16,7 +16,7 @@ from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.backends.statement import Statement
 from orchestrator.jobtable.schema.tables import edges, jobs
-from orchestrator.jobtable.transactions import claim, complete, leases, speculation
+from orchestrator.jobtable.transactions import claim, complete, copies, leases, speculation
 from tests.support.postgres_server import fresh_database
 
 STATEMENTS = {
@@ -27,6 +27,11 @@ STATEMENTS = {
     "expired speculative attempts": (leases.EXPIRED_SPECULATION, "running_by_expiry"),
     "what could be late": (speculation.CANDIDATES, "running_by_expiry"),
 }
+NOW_AND_THEN = {
+    "benchmarks to copy": copies.ORIGINALS,
+    "copies of benchmarks": copies.COPIES,
+}
+"""What an idle worker looks at: all that there are, and no other job."""
 BY_KEY = {
     "leasing": claim.LEASE,
     "opening an attempt": claim.OPEN_ATTEMPT,
@@ -59,7 +64,7 @@ def row(number: int) -> dict[str, Any]:
     return {
         "id": f"{number:032x}",
         "name": f"job{number}",
-        "stage": "compress",
+        "stage": "compress" if number % 500 else "benchmark",
         "model": "m",
         "steps": 0,
         "spec": {},
@@ -89,8 +94,8 @@ def postgresql_plan(backend: Backend, statement: Statement) -> str:
         names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
         numbered = sql % {name: f"${number}" for number, name in enumerate(names, 1)}
         connection.exec_driver_sql(f"PREPARE explained AS {numbered}")
-        explain = f"EXPLAIN EXECUTE explained({', '.join(['NULL'] * len(names))})"
-        found = connection.exec_driver_sql(explain).scalars().all()
+        values = f"({', '.join(['NULL'] * len(names))})" if names else ""
+        found = connection.exec_driver_sql(f"EXPLAIN EXECUTE explained{values}").scalars().all()
         connection.exec_driver_sql("DEALLOCATE explained")
         return found
 
@@ -124,6 +129,13 @@ def test_postgresql_finds_by_index(what: str, postgresql: Backend) -> None:
     told = postgresql_plan(postgresql, statement)
     assert index in told
     assert "Seq Scan" not in told and "Sort" not in told
+
+
+@pytest.mark.parametrize("what", NOW_AND_THEN)
+def test_an_idle_worker_looks_at_benchmarks_alone(what: str, sqlite: Backend, postgresql: Backend) -> None:
+    assert "INDEX benchmarks" in sqlite_plan(sqlite, NOW_AND_THEN[what])
+    told = postgresql_plan(postgresql, NOW_AND_THEN[what])
+    assert "benchmarks" in told and "Seq Scan" not in told
 
 
 @pytest.mark.parametrize("what", BY_KEY)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Text, bindparam, insert, literal, select, tru
 from models import inference_runtimes
 from orchestrator import untrusted
 from orchestrator.jobs import JobState, MeasuringDevices, device_key
+from orchestrator.jobtable.backends.statement import Statement
 from orchestrator.jobtable.schema.rows import job_name
 from orchestrator.jobtable.schema.tables import IS_BENCHMARK, edges, jobs
 from orchestrator.jobtable.transactions.queries import planned_study
@@ -42,6 +43,12 @@ _INSERT_JOB = insert(jobs).from_select(
         *(jobs.c[name] for name in _KEPT),
     ).where(jobs.c.id == bindparam("original")),
 )
+ORIGINALS = Statement(
+    select(jobs.c.id, jobs.c.name, jobs.c.spec, jobs.c.metrics)
+    .where(IS_BENCHMARK, jobs.c.copy_of.is_(None), jobs.c.planned, jobs.c.state == bindparam("done"))
+    .order_by(jobs.c.name)
+)
+COPIES = Statement(select(jobs.c.id).where(IS_BENCHMARK, jobs.c.copy_of.is_not(None)))
 _INSERT_EDGES = insert(edges).from_select(
     ["parent", "child"],
     select(edges.c.parent, bindparam("copy", type_=Text)).where(edges.c.child == bindparam("original")),
@@ -96,10 +103,8 @@ def _missing(connection: Connection, devices: MeasuringDevices) -> Iterator[_Cop
     study = planned_study(connection)
     if study is None or not study.measures_on_each_device:
         return
-    known = set(connection.execute(select(jobs.c.id).where(IS_BENCHMARK, jobs.c.copy_of.is_not(None))).scalars())
-    originals = (IS_BENCHMARK, jobs.c.copy_of.is_(None), jobs.c.planned, jobs.c.state == JobState.DONE.value)
-    columns = (jobs.c.id, jobs.c.name, jobs.c.spec, jobs.c.metrics)
-    for row in connection.execute(select(*columns).where(*originals).order_by(jobs.c.name)):
+    known = {row.id for row in COPIES.all(connection)}
+    for row in ORIGINALS.all(connection, done=JobState.DONE.value):
         device = _device_for(row, devices)
         if device != _measured_on(row) and copy_id(row.id, device) not in known:
             yield _Copy(untrusted.job_id(row.id), copy_name(job_name(row.name), device), device)
@@ -107,10 +112,14 @@ def _missing(connection: Connection, devices: MeasuringDevices) -> Iterator[_Cop
 
 def _device_for(row: Any, devices: MeasuringDevices) -> str:
     """What a worker with these devices measures a benchmark on."""
-    runtime = untrusted.mapping("a job's spec", row.spec).get("runtime", inference_runtimes.LITERT)
+    runtime = _parsed("a job's spec", row.spec).get("runtime", inference_runtimes.LITERT)
     accelerated = runtime in inference_runtimes.names() and inference_runtimes.get(runtime).accelerated
     return devices.accelerated if accelerated else devices.processor
 
 
 def _measured_on(row: Any) -> Any:
-    return untrusted.mapping("a job's metrics", row.metrics).get("device")
+    return _parsed("a job's metrics", row.metrics).get("device")
+
+
+def _parsed(what: str, value: object) -> Mapping[str, Any]:
+    return untrusted.mapping(what, untrusted.parsed(what, value))
