@@ -9,7 +9,6 @@ from orchestrator.progress.summary import Snapshot
 from orchestrator.report.wording import counted, duration
 
 _MOST_PROBLEMS = 3
-_LEFT = (JobState.READY, JobState.RUNNING, JobState.BLOCKED)
 
 
 def without_study(file: str | None) -> list[str]:
@@ -34,7 +33,7 @@ def with_study(snapshot: Snapshot) -> list[str]:
     if snapshot.problems:
         told = [f"! {single_line(problem)}" for problem in snapshot.problems[:_MOST_PROBLEMS]]
         return [f"{done}.", *told, "All of it: orch status"]
-    if not any(snapshot.counts[state] for state in _LEFT):
+    if snapshot.is_over:
         return [f"{done}; nothing is left to do.", "Next: orch report     the comparison, as tables and one page"]
     if not snapshot.workers:
         return [f"{done}, and no worker has begun.", *_first_worker(snapshot.home)]

@@ -28,7 +28,6 @@ STALLED_SECONDS = 3600.0
 _PATIENCE_SECONDS = 20.0
 _MOST_LETTERS = 1500
 """Discord takes 2,000."""
-_LEFT = (JobState.READY, JobState.RUNNING, JobState.BLOCKED)
 
 
 class NotTold(OrchError):
@@ -58,7 +57,7 @@ class News:
         """What is to be told now; `now` is any clock that only goes forward, in seconds."""
         study = single_line(snapshot.study)
         yield from self._newly_quarantined(study, snapshot)
-        if any(snapshot.counts[state] for state in _LEFT):
+        if not snapshot.is_over:
             self._told_done = False
             yield from self._standing_still(study, snapshot, now)
         elif not self._told_done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,10 +52,18 @@ class Snapshot:
     eta_seconds: float | None
     problems: tuple[str, ...]
     """One sentence each."""
+    waiting_copies: int = 0
+    """Benchmarks that are to be measured again on devices where nobody is at it: nothing else waits for them."""
 
     @property
     def total(self) -> int:
         return self.counts.total()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left that anybody waits for; a job that failed for good is not waited for."""
+        left = sum(self.counts[state] for state in (JobState.READY, JobState.RUNNING, JobState.BLOCKED))
+        return left <= self.waiting_copies
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `orch status --json`."""
@@ -89,6 +97,7 @@ def snapshot(study: str, home: str, seen: Overview, shortage: str | None = None)
             *map(_without_device, seen.waiting),
             *_shortages(seen.workers, shortage),
         ),
+        waiting_copies=_waiting_copies(seen),
     )
 
 
@@ -148,6 +157,10 @@ def _without_device(waiting: Waiting) -> str:
     )
 
 
+def _waiting_copies(seen: Overview) -> int:
+    return sum(each.jobs for each in seen.waiting if not isinstance(each.device, Device))
+
+
 def _shortages(workers: Iterable[WorkerSeen], own: str | None) -> list[str]:
     """Each once: several workers may be signed in with one account."""
     told = (own, *(worker.progress.get("shortage") for worker in workers if worker.job is not None))
@@ -158,7 +171,7 @@ def _stalled(seen: Overview) -> Iterator[str]:
     """Whoever lets notebooks work looks in now and then, and must see at once that all their sessions have ended."""
     last = max((worker.seen for worker in seen.workers), default=None)
     waiting = seen.counts[JobState.READY] + seen.counts[JobState.RUNNING]
-    if waiting and last is not None and seen.now - last > _STALLED_SECONDS:
+    if waiting > _waiting_copies(seen) and last is not None and seen.now - last > _STALLED_SECONDS:
         yield (
             f"No worker has been heard of for {duration(seen.now - last)}; start one again with `orch worker`, or run "
             "the notebook's cell again."

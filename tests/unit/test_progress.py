@@ -92,6 +92,15 @@ def test_a_study_whose_workers_have_all_gone_is_a_problem_with_what_to_do() -> N
     assert snapshot("s", "h", done).problems == ()
 
 
+def test_copies_that_wait_for_another_device_keep_no_study_from_being_over() -> None:
+    counts = Counter({JobState.DONE: 8, JobState.READY: 2})
+    gone = dataclasses.replace(seen(workers=(worker("w", None, at=-2000.0),)), counts=counts)
+    assert not snapshot("s", "h", gone).is_over
+    told = snapshot("s", "h", dataclasses.replace(gone, waiting=(Waiting("AMD EPYC", 2),)))
+    assert told.is_over
+    assert not any("heard of" in problem for problem in told.problems)
+
+
 def test_what_needs_a_person_stands_before_models_and_workers() -> None:
     view = snapshot("s", "h", seen(training("vit", 40, 50, 100.0), troubled=(quarantined("ValueError: no"),)))
     console = Console(width=100, record=True, file=StringIO())
