@@ -1,16 +1,17 @@
 """Data sets by name: what they are (`describe`), their images (`load`), their parts.
 
-NumPy and safetensors only: the coordinator splits data without TensorFlow.  Where each data set comes from
+NumPy, Pillow and safetensors only: the coordinator splits data without TensorFlow.  Where each data set comes from
 stands in its own module; what happens to the images in training is `models.training.augmentation`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.datasets import cifar10, npz, synthetic
+from models.datasets import cifar10, cifar100, npz, synthetic
 from models.datasets.description import Description
 from models.datasets.errors import DatasetError, DatasetMissing
 from models.datasets.splits import Split, joined, load_split, save_split, stratified_shards, subset
@@ -23,6 +24,7 @@ __all__ = [
     "Description",
     "Split",
     "describe",
+    "is_described",
     "is_known",
     "joined",
     "load",
@@ -32,10 +34,12 @@ __all__ = [
     "subset",
 ]
 
-NAMES = ("cifar10", "synthetic", "npz:FILE")
-"""What may stand as `dataset` in a study; FILE is a path."""
+NAMES = ("cifar10", "cifar100", "synthetic", "folder:DIR", "npz:FILE")
+"""What may stand as `dataset` in a study; DIR and FILE are paths."""
 
-_NPZ = "npz:"
+_FIXED = {"cifar10": cifar10.DESCRIPTION, "cifar100": cifar100.DESCRIPTION, "synthetic": synthetic.DESCRIPTION}
+_CIFAR = {"cifar10": cifar10.read, "cifar100": cifar100.read}
+_OWN = re.compile(r"(?P<kind>folder|npz):(?P<path>.+)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -48,22 +52,23 @@ class Dataset:
 
 
 def is_known(name: str) -> bool:
-    """Whether `name` is a data set that `load` could be asked for; the file of an npz is not looked at."""
-    return name in ("cifar10", "synthetic") or (name.startswith(_NPZ) and len(name) > len(_NPZ))
+    """Whether `name` is a data set that `load` could be asked for; a person's own files are not looked at."""
+    return name in _FIXED or _OWN.fullmatch(name) is not None
+
+
+def is_described(name: str) -> bool:
+    """Whether `describe` knows the data set without reading it."""
+    return name in _FIXED
 
 
 def describe(name: str, directory: Path | None = None) -> Description:
-    """What is known of a data set without its images (an npz file has to be read for it).
+    """What is known of a data set without its images (a person's own has to be read for it).
 
     Raises:
-        DatasetError: the name is unknown, or the npz file is unusable.
+        DatasetError: the name is unknown, or the person's own files are unusable.
     """
     _check_name(name)
-    if name == "cifar10":
-        return cifar10.DESCRIPTION
-    if name == "synthetic":
-        return synthetic.DESCRIPTION
-    return npz.read(name, _npz_path(name, directory))[0]
+    return _FIXED[name] if name in _FIXED else _read_own(name, directory).description
 
 
 def load(
@@ -76,7 +81,7 @@ def load(
     """The images of a data set.
 
     Args:
-        directory: where the files are (the `--data` option); a relative npz path starts there.
+        directory: where the files are (the `--data` option); a relative path of a person's own starts there.
         progress: called with (bytes so far, bytes in all) while something is downloaded.
         download: whether the network may be used.
 
@@ -85,11 +90,11 @@ def load(
         DatasetMissing: the files are nowhere to be had.
     """
     _check_name(name)
-    if name == "cifar10":
-        return Dataset(cifar10.DESCRIPTION, *cifar10.read(directory, progress=progress, download=download))
+    if name in _CIFAR:
+        return Dataset(_FIXED[name], *_CIFAR[name](directory, progress=progress, download=download))
     if name == "synthetic":
         return Dataset(synthetic.DESCRIPTION, *synthetic.make())
-    return Dataset(*npz.read(name, _npz_path(name, directory)))
+    return _read_own(name, directory)
 
 
 def _check_name(name: str) -> None:
@@ -97,5 +102,13 @@ def _check_name(name: str) -> None:
         raise DatasetError(f"There is no data set {name!r}; the ones there are: {', '.join(NAMES)}.")
 
 
-def _npz_path(name: str, directory: Path | None) -> Path:
-    return Path(directory or ".", name.removeprefix(_NPZ))
+def _read_own(name: str, directory: Path | None) -> Dataset:
+    matched = _OWN.fullmatch(name)
+    assert matched is not None, "only a known name comes here"
+    path = Path(directory or ".", matched["path"])
+    if matched["kind"] == "npz":
+        return Dataset(*npz.read(name, path))
+    # Pillow, which it needs, would slow every command down.
+    from models.datasets import folder
+
+    return Dataset(*folder.read(name, path))

@@ -5,14 +5,19 @@ Knows no files: where the arrays come from, and what they are called there, is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.datasets.description import Description
 from models.datasets.errors import DatasetError
 from models.datasets.splits import Split
+
+NAMES = ("x_train", "y_train", "x_test", "y_test")
+"""What the four arrays of a data set are called, as Keras' own are."""
 
 _CHANNELS = (1, 3, 4)
 """Grey, colour, colour with transparency.  Others there may be, but not before height and width."""
@@ -21,6 +26,65 @@ _SHOWN = 5
 """Classes that are named; of more the number is told."""
 
 RENUMBER = "numpy.unique(labels, return_inverse=True)[1] numbers them from 0 without gaps"
+
+
+def splits(found: Mapping[str, NDArray[Any]]) -> tuple[Split, Split]:
+    """The training and the test images of the four arrays.
+
+    Raises:
+        DatasetError: they are not images with labels, or not all of one shape.
+    """
+    train, test = (_split(found, part) for part in ("train", "test"))
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise DatasetError(
+            f"x_train has images of {train.images.shape[1:]} and x_test of {test.images.shape[1:]}; "
+            "make them one shape."
+        )
+    return train, test
+
+
+def _split(found: Mapping[str, NDArray[Any]], part: str) -> Split:
+    images = as_images(f"x_{part}", found[f"x_{part}"])
+    return Split.whole(images, as_labels(f"y_{part}", found[f"y_{part}"], len(images)))
+
+
+def described(name: str, train: Split, test: Split, classes: Sequence[str], digest: str) -> Description:
+    """What is known of these images.
+
+    Args:
+        classes: their names.
+
+    Raises:
+        DatasetError: there is nothing to tell apart.
+    """
+    if len(classes) < 2:
+        raise DatasetError("There is one class alone: with one class there is nothing to tell apart.")
+    height, width, channels = train.images.shape[1:]
+    return Description(
+        name=name,
+        classes=tuple(classes),
+        image_shape=(height, width, channels),
+        train_images=len(train),
+        test_images=len(test),
+        digest=digest,
+        smallest_class=smallest_class(train),
+        notes=notes(train, test, classes),
+    )
+
+
+def numbered(train: Split, test: Split) -> tuple[str, ...]:
+    """Names for classes of which only the numbers are known.  Raises DatasetError as `count_classes`."""
+    return tuple(str(number) for number in range(count_classes(train, test)))
+
+
+def digest(train: Split, test: Split, more: str = "") -> str:
+    """SHA-256, in hexadecimal, of all images and labels, and of what else is part of the data set."""
+    hashed = hashlib.sha256(more.encode("utf-8", "surrogateescape"))
+    for split in (train, test):
+        hashed.update(f"\n{split.images.shape}\n".encode())
+        hashed.update(np.ascontiguousarray(split.images))
+        hashed.update(split.labels.astype("<i8"))
+    return hashed.hexdigest()
 
 
 def as_images(name: str, array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -82,19 +146,26 @@ def count_classes(train: Split, test: Split) -> int:
     return largest + 1
 
 
-def notes(train: Split, test: Split, classes: int) -> tuple[str, ...]:
+def notes(train: Split, test: Split, classes: Sequence[str]) -> tuple[str, ...]:
     """What a person should know of the data before they train on it, a sentence each."""
-    trained, tested = (np.bincount(split.labels, minlength=classes) > 0 for split in (train, test))
+    trained, tested = (np.bincount(split.labels, minlength=len(classes)) > 0 for split in (train, test))
     nowhere = np.flatnonzero(~trained & ~tested)
     told = []
-    if nowhere.tolist() == [0]:
+    if nowhere.tolist() == [0] and classes[0] == "0":
         told.append("No image has the label 0: the labels seem to count from 1, and one class is left over.")
     elif len(nowhere):
-        told.append(f"There is no image of {_named(nowhere)}: the network gets outputs that mean nothing.")
+        told.append(
+            f"There is no image of {_named(nowhere.tolist(), classes)}: the network gets outputs that mean nothing."
+        )
     if len(only_tested := np.flatnonzero(tested & ~trained)):
-        told.append(f"There are only test images of {_named(only_tested)}: none of them can be told right.")
+        told.append(
+            f"There are only test images of {_named(only_tested.tolist(), classes)}: none of them can be told right."
+        )
     if len(untested := np.flatnonzero(trained & ~tested)):
-        told.append(f"There are no test images of {_named(untested)}: nothing is measured of what is learned there.")
+        told.append(
+            f"There are no test images of {_named(untested.tolist(), classes)}: "
+            "nothing is measured of what is learned there."
+        )
     if np.max(train.images) <= 1:
         told.append("No training image has a pixel above 1, of 255: shares from 0 to 1 may have been cut to integers.")
     return tuple(told)
@@ -106,13 +177,13 @@ def smallest_class(train: Split) -> int:
     return int(np.min(counts[counts > 0]))
 
 
-def _named(classes: Iterable[np.intp]) -> str:
-    numbers: Sequence[str] = [str(number) for number in classes]
-    if len(numbers) == 1:
-        return f"class {numbers[0]}"
-    if len(numbers) <= _SHOWN:
-        return f"the classes {', '.join(numbers[:-1])} and {numbers[-1]}"
-    return f"{len(numbers):,} classes ({', '.join(numbers[:_SHOWN])}, ...)"
+def _named(numbers: Iterable[int], classes: Sequence[str]) -> str:
+    names = [classes[number] for number in numbers]
+    if len(names) == 1:
+        return f"class {names[0]}"
+    if len(names) <= _SHOWN:
+        return f"the classes {', '.join(names[:-1])} and {names[-1]}"
+    return f"{len(names):,} classes ({', '.join(names[:_SHOWN])}, ...)"
 
 
 def _as_pixels(array: NDArray[Any]) -> str:

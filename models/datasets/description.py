@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,7 @@ class Description:
     """Training images of the class that has the fewest, those without any left out."""
     notes: tuple[str, ...] = ()
     """What a person should know before they train on it, a sentence each."""
+
+    def noting(self, *notes: str) -> Description:
+        """The same with more notes."""
+        return replace(self, notes=(*self.notes, *notes))

@@ -20,8 +20,6 @@ from models.datasets.description import Description
 from models.datasets.errors import DatasetError, DatasetMissing
 from models.datasets.splits import Split
 
-_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-
 
 def read(name: str, path: Path) -> tuple[Description, Split, Split]:
     """The description (named `name`), the training and the test images of the file at `path`.
@@ -32,15 +30,16 @@ def read(name: str, path: Path) -> tuple[Description, Split, Split]:
     """
     found = _read_arrays(path)
     try:
-        train, test = (_split(found, part) for part in ("train", "test"))
-        if train.images.shape[1:] != test.images.shape[1:]:
-            raise DatasetError(
-                f"x_train has images of {train.images.shape[1:]} and x_test of {test.images.shape[1:]}; "
-                "make them one shape."
-            )
-        return _description(name, path, train, test), train, test
+        train, test = arrays.splits(found)
+        description = arrays.described(name, train, test, arrays.numbered(train, test), _digest(path))
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from None
+    return description, train, test
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -49,10 +48,10 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         # A pickle inside an npz can run code when it is read.
         with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in _ARRAYS if name not in file]
+            missing = [name for name in arrays.NAMES if name not in file]
             if missing:
-                raise DatasetError(f"{path} has no {' and no '.join(missing)}; it needs {', '.join(_ARRAYS)}.")
-            return {name: _array(path, file, name) for name in _ARRAYS}
+                raise DatasetError(f"{path} has no {' and no '.join(missing)}; it needs {', '.join(arrays.NAMES)}.")
+            return {name: _array(path, file, name) for name in arrays.NAMES}
     except MemoryError as error:
         raise DatasetError(f"{path} holds more than the memory of this machine; plan with fewer images.") from error
     except _UNREADABLE as error:
@@ -86,25 +85,3 @@ def _array(path: Path, file: Mapping[str, NDArray[Any]], name: str) -> NDArray[A
             f"{path}: {name} is an array of Python objects, as images of unlike sizes and lists of unlike lengths "
             "become; make it one array of numbers."
         ) from None
-
-
-def _split(found: Mapping[str, NDArray[Any]], part: str) -> Split:
-    images = arrays.as_images(f"x_{part}", found[f"x_{part}"])
-    return Split.whole(images, arrays.as_labels(f"y_{part}", found[f"y_{part}"], len(images)))
-
-
-def _description(name: str, path: Path, train: Split, test: Split) -> Description:
-    classes = arrays.count_classes(train, test)
-    height, width, channels = train.images.shape[1:]
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Description(
-        name=name,
-        classes=tuple(str(number) for number in range(classes)),
-        image_shape=(height, width, channels),
-        train_images=len(train),
-        test_images=len(test),
-        digest=digest,
-        smallest_class=arrays.smallest_class(train),
-        notes=arrays.notes(train, test, classes),
-    )

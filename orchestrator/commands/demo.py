@@ -26,7 +26,7 @@ from orchestrator.commands import report
 from orchestrator.errors import OrchError
 from orchestrator.home import Home
 from orchestrator.jobs import Job, JobState, Stage
-from orchestrator.planning import publishing
+from orchestrator.planning import data_source, publishing
 from orchestrator.progress import terminal
 from orchestrator.progress.summary import snapshot
 from orchestrator.report.results import Results
@@ -75,8 +75,8 @@ def dataset_or_synthetic(data: Path | None) -> tuple[datasets.Dataset, tuple[str
         DataError: the directory that the person named has no CIFAR-10, or a damaged one.
     """
     try:
-        return publishing.load("cifar10", data), ()
-    except publishing.DataError as error:
+        return data_source.load("cifar10", data), ()
+    except data_source.DataError as error:
         named = data is not None or "ORCH_DATA" in os.environ
         if named or not isinstance(error.__cause__, datasets.DatasetMissing):
             raise

@@ -5,21 +5,18 @@ The graph of jobs is made in `orchestrator.planning.planner`, shards in `orchest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
 from models import datasets
 from orchestrator.address import Address, scheme
-from orchestrator.errors import HomeError, OrchError, StudyError
+from orchestrator.errors import HomeError
 from orchestrator.home import Home
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import PlanChange
+from orchestrator.planning.data_source import DataSource
 from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.planning.sharding import publish_data
 from orchestrator.report.wording import named
@@ -30,10 +27,6 @@ SYNTHETIC_NOTE = (
     "The data set is synthetic: images made by the program, not CIFAR-10. "
     "The accuracies below say that everything works, and nothing about the models."
 )
-
-
-class DataError(OrchError):
-    """The data set cannot be had, or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ def dry_run(study: Study, directory: Path | None, at: Address) -> Planned:
         StudyError: the study cannot be planned.
         UsageError: the home holds another study, or there can be none of that kind.
     """
-    made = _plan(study, directory)
+    made = make_plan(study, DataSource(study.dataset, directory).description())
     url, change, warnings = "", None, list(_doubts(made))
     try:
         if Home.exists(at.url, at.artifacts):
@@ -145,10 +138,11 @@ def publish(
         DataError: its data set cannot be had; the home is as it was.
         StoreError, HomeError: the home could not keep it; what was there is undamaged.
     """
-    made = _plan(study, directory)
+    source = DataSource(study.dataset, directory, dataset)
+    made = make_plan(study, source.description())
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
-        dataset = dataset or load(study.dataset, directory)
+        source.images()
     with Home.creating(url, artifacts, study.name, accept_rollback=accept_rollback) as home:
         home.check_artifacts()
         made = _with_leases_of(home, made)
@@ -157,7 +151,7 @@ def publish(
             consent(change)
         published = home.jobs.data()
         lacking = _lacking(home, published, (*made.shard_names, made.test_name))
-        data = publish_data(made, dataset or load(study.dataset, directory), home.artifacts, lacking) if lacking else {}
+        data = publish_data(made, source.images(), home.artifacts, lacking) if lacking else {}
         if study.dataset == "synthetic":
             notes = (*notes, SYNTHETIC_NOTE)
         notes = (*notes, *made.description.notes)
@@ -193,29 +187,3 @@ def _short_leases(home: Home, study: Study) -> tuple[str, ...]:
 def _lacking(home: Home, published: Mapping[str, Artifact], names: Sequence[str]) -> list[str]:
     """The data that are not published yet, or whose files are missing or damaged."""
     return [name for name in names if name not in published or not home.artifacts.is_whole(published[name])]
-
-
-def load(name: str, directory: Path | None) -> datasets.Dataset:
-    """A data set, with a progress bar on standard error while it is downloaded.  Raises DataError."""
-    try:
-        with _download_bar(name) as progress:
-            return datasets.load(name, directory, progress=progress)
-    except datasets.DatasetError as error:
-        raise DataError(str(error)) from error
-
-
-def _plan(study: Study, directory: Path | None) -> Plan:
-    try:
-        return make_plan(study, datasets.describe(study.dataset, directory))
-    except datasets.DatasetError as error:
-        raise StudyError(str(error)) from None
-
-
-@contextmanager
-def _download_bar(name: str) -> Iterator[Any]:
-    columns = (TextColumn("downloading " + name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # Rich ends a bar with a line feed where it shows none, too.
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(name, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)

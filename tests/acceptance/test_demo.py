@@ -10,7 +10,7 @@ from models import datasets
 from orchestrator.commands import demo
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
-from orchestrator.planning.publishing import DataError
+from orchestrator.planning.data_source import DataError
 from orchestrator.study import CompressSection
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import datasets
-from models.datasets import DatasetError, DatasetMissing, Split, cifar10
+from models.datasets import DatasetError, DatasetMissing, Split, cifar10, cifar100
 from tests.support.cifar10_batches import small_batch, write_batches
 
 IMAGES_PER_BATCH = 20
@@ -55,7 +56,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     assert not datasets.is_known("mnist")
     assert not datasets.is_known("npz:")
     assert all(datasets.is_known(name) for name in datasets.NAMES)
-    with pytest.raises(DatasetError, match=r"'mnist'.*cifar10, synthetic, npz:FILE"):
+    with pytest.raises(DatasetError, match=r"'mnist'.*cifar10, cifar100, synthetic, folder:DIR, npz:FILE"):
         datasets.load("mnist")
 
 
@@ -154,6 +155,31 @@ def test_an_altered_download_is_refused(batches: Path, tmp_path: Path) -> None:
         datasets.load("cifar10")
 
 
+# CIFAR-100
+
+
+def test_the_batches_of_cifar_100_become_images_of_its_fine_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / cifar100.FOLDER
+    folder.mkdir()
+    digests = {}
+    for number, name in enumerate(cifar100.BATCH_MD5):
+        fine, coarse = [99, 0, 42], [1, 2, 3]
+        images = small_batch(number, images=3)[b"data"]
+        content = pickle.dumps({b"data": images, b"fine_labels": fine, b"coarse_labels": coarse})
+        (folder / name).write_bytes(content)
+        digests[name] = hashlib.md5(content).hexdigest()
+    with pytest.raises(DatasetError, match=r"train is truncated or altered"):
+        datasets.load("cifar100", tmp_path)
+    monkeypatch.setattr(cifar100, "BATCH_MD5", digests)
+
+    loaded = datasets.load("cifar100", tmp_path)
+
+    assert loaded.train.labels.tolist() == loaded.test.labels.tolist() == [99, 0, 42]
+    assert [loaded.description.classes[label] for label in loaded.test.labels] == ["worm", "apple", "leopard"]
+
+
 # Synthetic
 
 
@@ -169,11 +195,11 @@ def test_synthetic_images_are_cifar_shaped_balanced_and_always_the_same() -> Non
 
 def test_descriptions_of_fixed_data_sets_need_no_files(batches: Path) -> None:
     assert batches.exists()
-    for name in ("cifar10", "synthetic"):
+    for name, classes in (("cifar10", 10), ("cifar100", 100), ("synthetic", 10)):
         description = datasets.describe(name)
-        assert (description.name, len(description.classes), description.image_shape) == (
+        assert (description.name, len(set(description.classes)), description.image_shape) == (
             name,
-            10,
+            classes,
             (32, 32, 3),
         )
 
@@ -273,8 +299,9 @@ def test_what_is_strange_about_the_labels_is_noted(
 def test_the_smallest_class_of_the_fixed_data_sets_is_what_they_have() -> None:
     train, _ = datasets.synthetic.make()
     assert datasets.describe("synthetic").smallest_class == min(np.bincount(train.labels))
-    described = datasets.describe("cifar10")
-    assert described.smallest_class * len(described.classes) == described.train_images
+    for name in ("cifar10", "cifar100"):
+        described = datasets.describe(name)
+        assert described.smallest_class * len(described.classes) == described.train_images
 
 
 def test_a_file_that_may_not_be_read_is_no_damaged_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
