@@ -45,7 +45,7 @@ def _known_dataset(name: str) -> str:
 
 def _known_architecture(name: str) -> str:
     if not catalog.is_known(name):
-        raise ValueError(f"allowed are {_listed(catalog.names())} and package.module:function")
+        raise ValueError(f"allowed are {_listed(catalog.names())}, {catalog.OWN}")
     return name
 
 

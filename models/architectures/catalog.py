@@ -1,6 +1,7 @@
 """The architectures by name: how each is built and how it is trained.
 
-A name is one of the built-in ones or `package.module:function`, a builder of the user's own.  Importing this
+A name is one of the built-in ones, or a builder of a person's own: `FILE.py:FUNCTION`, whose code travels, or
+`package.module:function`, which is imported from where the worker runs.  Importing this
 module loads neither TensorFlow nor Keras: a builder gets the `keras` namespace handed in.
 """
 
@@ -14,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.architectures import alexnet, cct, transformer, vit
+from models.architectures import alexnet, cct, own_network, transformer, vit
+from models.own_code import importing, reference
 from models.recipes import Augmentation, Recipe
 
 Builder = Callable[..., Any]
 """`build(keras, image_shape=(32, 32, 3), classes=10)`, with float32 pixels 0..255 in and logits out."""
+
+OWN = "FILE.py:FUNCTION and package.module:function"
+"""How a person's own are named, for a sentence."""
 
 _USERS_OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -50,25 +55,27 @@ def names() -> tuple[str, ...]:
 
 
 def is_known(name: str) -> bool:
-    """Whether `get` may succeed: a built-in name, or the shape `package.module:function`; imports nothing."""
-    return name in _ARCHITECTURES or _USERS_OWN.fullmatch(name) is not None
+    """Whether a study may ask for it: a built-in name, or the shape of a person's own; imports nothing."""
+    own = reference.parse(name)
+    return name in _ARCHITECTURES or (own.digest is None if own else _USERS_OWN.fullmatch(name) is not None)
 
 
 def get(name: str) -> Architecture:
-    """The architecture of that name; a user's own comes with the default recipe.
+    """The architecture of that name; a person's own comes with the default recipe.
 
     Raises:
         UnknownArchitecture: in one sentence that lists what is allowed.
+        OwnCodeFault, Exception: what a person's own code raises as it is imported.
     """
     if name in _ARCHITECTURES:
         return _ARCHITECTURES[name]
+    if (own := reference.parse(name)) is not None:
+        return Architecture(name, _of_own_code(own), Recipe())
     if _USERS_OWN.fullmatch(name):
         return Architecture(name, _imported(name), Recipe())
     close = difflib.get_close_matches(name, names(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise UnknownArchitecture(
-        f"There is no architecture {name!r}; allowed are {', '.join(names())} and package.module:function.{hint}"
-    )
+    raise UnknownArchitecture(f"There is no architecture {name!r}; allowed are {', '.join(names())}, {OWN}.{hint}")
 
 
 def load(keras: Any, path: Path) -> Any:
@@ -78,6 +85,12 @@ def load(keras: Any, path: Path) -> Any:
     """
     transformer.register_layers(keras)
     return keras.saving.load_model(path, safe_mode=True, compile=False)
+
+
+def _of_own_code(own: reference.Reference) -> Builder:
+    if not importing.is_installed(own):
+        raise UnknownArchitecture(f"The code of {own} has not come with the job; plan the study again.")
+    return own_network.builder(own)
 
 
 def _imported(name: str) -> Builder:

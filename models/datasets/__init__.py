@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.datasets import cifar10, cifar100, npz, synthetic
+from models.datasets import cifar10, cifar100, npz, own_arrays, synthetic
 from models.datasets.description import Description
 from models.datasets.errors import DatasetError, DatasetMissing
 from models.datasets.splits import Split, joined, load_split, save_split, stratified_shards, subset
@@ -24,6 +24,7 @@ __all__ = [
     "Description",
     "Split",
     "describe",
+    "is_code",
     "is_described",
     "is_known",
     "joined",
@@ -34,7 +35,7 @@ __all__ = [
     "subset",
 ]
 
-NAMES = ("cifar10", "cifar100", "synthetic", "folder:DIR", "npz:FILE")
+NAMES = ("cifar10", "cifar100", "synthetic", "folder:DIR", "npz:FILE", "FILE.py:FUNCTION")
 """What may stand as `dataset` in a study; DIR and FILE are paths."""
 
 _FIXED = {"cifar10": cifar10.DESCRIPTION, "cifar100": cifar100.DESCRIPTION, "synthetic": synthetic.DESCRIPTION}
@@ -53,7 +54,12 @@ class Dataset:
 
 def is_known(name: str) -> bool:
     """Whether `name` is a data set that `load` could be asked for; a person's own files are not looked at."""
-    return name in _FIXED or _OWN.fullmatch(name) is not None
+    return name in _FIXED or _OWN.fullmatch(name) is not None or is_code(name)
+
+
+def is_code(name: str) -> bool:
+    """Whether it is a function in a person's own file, which lies beside the study and not where data are."""
+    return own_arrays.is_named(name)
 
 
 def is_described(name: str) -> bool:
@@ -82,6 +88,7 @@ def load(
 
     Args:
         directory: where the files are (the `--data` option); a relative path of a person's own starts there.
+            Of data that a function loads it is the folder that the function's file is named from.
         progress: called with (bytes so far, bytes in all) while something is downloaded.
         download: whether the network may be used.
 
@@ -103,6 +110,8 @@ def _check_name(name: str) -> None:
 
 
 def _read_own(name: str, directory: Path | None) -> Dataset:
+    if is_code(name):
+        return Dataset(*own_arrays.read(name, directory or Path()))
     matched = _OWN.fullmatch(name)
     assert matched is not None, "only a known name comes here"
     path = Path(directory or ".", matched["path"])

@@ -25,6 +25,11 @@ _CHANNELS = (1, 3, 4)
 _SHOWN = 5
 """Classes that are named; of more the number is told."""
 
+OF_OBJECTS = (
+    "is an array of Python objects, as images of unlike sizes and lists of unlike lengths become; make it one array of "
+    "numbers"
+)
+
 RENUMBER = "numpy.unique(labels, return_inverse=True)[1] numbers them from 0 without gaps"
 
 

@@ -81,7 +81,4 @@ def _array(path: Path, file: Mapping[str, NDArray[Any]], name: str) -> NDArray[A
     except ValueError as error:
         if "Object arrays" not in str(error):
             raise
-        raise DatasetError(
-            f"{path}: {name} is an array of Python objects, as images of unlike sizes and lists of unlike lengths "
-            "become; make it one array of numbers."
-        ) from None
+        raise DatasetError(f"{path}: {name} {arrays.OF_OBJECTS}.") from None

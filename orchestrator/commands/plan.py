@@ -29,21 +29,24 @@ def run(
     study = Study.load(file)
     at = address.of_study(study.name, home, artifacts)
     if dry_run:
-        planned = publishing.dry_run(study, data, at)
+        planned = publishing.dry_run(study, data, at, folder=file.parent)
     else:
-        planned = _published(study, at, data, accept_rollback=accept_rollback, yes=yes)
+        planned = _published(study, file.parent, at, data, accept_rollback=accept_rollback, yes=yes)
         _note(study, Address(planned.home, at.artifacts), asked_for=home)
     for warning in planned.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
 
 
-def _published(study: Study, at: Address, data: Path | None, *, accept_rollback: bool, yes: bool) -> Planned:
+def _published(
+    study: Study, folder: Path, at: Address, data: Path | None, *, accept_rollback: bool, yes: bool
+) -> Planned:
     return publishing.publish(
         study,
         at.url,
         data,
         artifacts=at.artifacts,
+        folder=folder,
         accept_rollback=accept_rollback,
         consent=lambda change: consent.ask(publishing.disturbance(change), yes=yes),
     )

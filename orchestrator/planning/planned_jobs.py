@@ -13,6 +13,7 @@ from typing import Any
 
 from models import datasets
 from models.architectures import catalog
+from orchestrator import job_code
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
 from orchestrator.study import Study
 
@@ -24,7 +25,11 @@ def planned_job(
     inputs: Mapping[str, InputRef],
     requires: Device = Device.CPU,
 ) -> PlannedJob:
-    """The job; its id follows from stage, spec and inputs, and not from its name or from where it may run."""
+    """The job; its id follows from stage, spec and inputs, and not from its name or from where it may run.
+
+    The code of a person's own that the spec names is among the inputs.
+    """
+    inputs = {**inputs, **_code_of(spec)}
     parents = tuple(dict.fromkeys(ref.job for ref in inputs.values() if ref.job is not None))
     spec = json.loads(json.dumps(spec))
     identity = [stage, spec, {key: dataclasses.astuple(ref) for key, ref in inputs.items()}]
@@ -33,6 +38,11 @@ def planned_job(
     return PlannedJob(
         digest, name, stage, spec["model"], steps, spec, inputs, parents, critical_path=1, requires=requires
     )
+
+
+def _code_of(spec: Mapping[str, Any]) -> dict[str, InputRef]:
+    digests = job_code.digests_by_input(spec)
+    return {called: InputRef(job_code.artifact_name(digest)) for called, digest in digests.items()}
 
 
 def trains_on(study: Study, architecture: str, backend: str) -> Device:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models import datasets, inference_runtimes
 from models.inference_runtimes import Runtime
+from models.own_code.bundle import Bundle
 from models.recipes import Training, Visit
+from orchestrator import job_code
 from orchestrator.errors import StudyError
 from orchestrator.jobs import Device, InputRef, PlannedJob, Stage
 from orchestrator.planning import feasibility
@@ -32,6 +34,13 @@ class Plan:
     study: Study
     description: datasets.Description
     jobs: tuple[PlannedJob, ...]
+    code: Mapping[str, Bundle] = field(default_factory=dict)
+    """The person's own code that the jobs need, by the names under which it is published."""
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """All that is published for the jobs to read."""
+        return (*self.shard_names, self.test_name, *self.code)
 
     @property
     def shard_names(self) -> tuple[str, ...]:
@@ -47,8 +56,13 @@ class Plan:
         return tuple(feasibility.doubts(self.study, self.description))
 
 
-def make_plan(study: Study, description: datasets.Description | None = None) -> Plan:
+def make_plan(
+    study: Study, description: datasets.Description | None = None, bundles: Mapping[str, Bundle] | None = None
+) -> Plan:
     """The jobs of a study on a data set (looked up by the study's `dataset` if not given).
+
+    Args:
+        bundles: the code by SHA-256 that the study's architectures are pinned to.
 
     Raises:
         StudyError: the study asks for more than the data set has.
@@ -64,7 +78,8 @@ def make_plan(study: Study, description: datasets.Description | None = None) -> 
         trained: dict[str, PlannedJob] = {}
         for model in study.models:
             jobs.extend(_model_jobs(study, description, model, seed, trained))
-    return Plan(study, description, _with_critical_paths(jobs))
+    code = {job_code.artifact_name(digest): bundle for digest, bundle in (bundles or {}).items()}
+    return Plan(study, description, _with_critical_paths(jobs), code)
 
 
 def shard_sizes(images: int, shards: int) -> list[int]:

@@ -12,13 +12,15 @@ from typing import Any
 
 from models import datasets
 from orchestrator.address import Address, scheme
+from orchestrator.artifacts import ArtifactStore
 from orchestrator.errors import HomeError
 from orchestrator.home import Home
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable import PlanChange
+from orchestrator.planning import own_code
 from orchestrator.planning.data_source import DataSource
 from orchestrator.planning.planner import Plan, make_plan
-from orchestrator.planning.sharding import publish_data
+from orchestrator.planning.sharding import publish_code, publish_data
 from orchestrator.report.wording import named
 from orchestrator.study import Study
 from orchestrator.worker_package import publication
@@ -78,16 +80,19 @@ def _parts(change: PlanChange) -> list[str]:
     return parts
 
 
-def dry_run(study: Study, directory: Path | None, at: Address) -> Planned:
+def dry_run(study: Study, directory: Path | None, at: Address, *, folder: Path | None = None) -> Planned:
     """What would be planned, and what it would change in the home if there is one.
 
     A home that cannot be looked into is a warning: whether the study is right can be told without it.
+
+    Args:
+        folder: where the study file lies, and beside it the person's own code; by default the working directory.
 
     Raises:
         StudyError: the study cannot be planned.
         UsageError: the home holds another study, or there can be none of that kind.
     """
-    made = make_plan(study, DataSource(study.dataset, directory).description())
+    made = _plan(study, _source(study, directory, folder), folder)
     url, change, warnings = "", None, list(_doubts(made))
     try:
         if Home.exists(at.url, at.artifacts):
@@ -119,6 +124,7 @@ def publish(
     notes: tuple[str, ...] = (),
     artifacts: str | Path | None = None,
     *,
+    folder: Path | None = None,
     accept_rollback: bool = False,
     consent: Callable[[PlanChange], None] | None = None,
 ) -> Planned:
@@ -129,6 +135,7 @@ def publish(
         dataset: the study's data set, if it is loaded already.
         notes: what every report of the study must say beside what follows from the study itself.
         artifacts: where the home's files are, if it does not keep them itself.
+        folder: where the study file lies, and beside it the person's own code; by default the working directory.
         accept_rollback: go on from a job table that is in an older state than was seen before.
         consent: is asked, before anything is put into the home, about a change that disturbs what somebody has
             computed; what it raises ends the planning.  Without it everybody consents.
@@ -138,8 +145,8 @@ def publish(
         DataError: its data set cannot be had; the home is as it was.
         StoreError, HomeError: the home could not keep it; what was there is undamaged.
     """
-    source = DataSource(study.dataset, directory, dataset)
-    made = make_plan(study, source.description())
+    source = _source(study, directory, folder, dataset)
+    made = _plan(study, source, folder)
     if not Home.exists(url, artifacts):
         # Before the home is made: a data set that cannot be had leaves nothing behind.
         source.images()
@@ -150,8 +157,8 @@ def publish(
         if change.disturbs and consent is not None:
             consent(change)
         published = home.jobs.data()
-        lacking = _lacking(home, published, (*made.shard_names, made.test_name))
-        data = publish_data(made, source.images(), home.artifacts, lacking) if lacking else {}
+        lacking = _lacking(home, published, made.data_names)
+        data = _put(made, source, home.artifacts, lacking)
         if study.dataset == "synthetic":
             notes = (*notes, SYNTHETIC_NOTE)
         notes = (*notes, *made.description.notes)
@@ -162,6 +169,25 @@ def publish(
     repaired = tuple(name for name in lacking if name in published)
     warnings = (*_doubts(made), *_short_leases(home, study))
     return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings)
+
+
+def _source(
+    study: Study, directory: Path | None, folder: Path | None, dataset: datasets.Dataset | None = None
+) -> DataSource:
+    """The data set, from where its kind is looked for: code lies beside the study, files where `--data` says."""
+    return DataSource(study.dataset, folder if datasets.is_code(study.dataset) else directory, dataset)
+
+
+def _plan(study: Study, source: DataSource, folder: Path | None) -> Plan:
+    code = own_code.pinned(study, folder or Path())
+    return make_plan(code.study, source.description(), code.bundles)
+
+
+def _put(made: Plan, source: DataSource, store: ArtifactStore, names: Sequence[str]) -> dict[str, Artifact]:
+    """Keep what is published under these names in the store; the data set is read only if some of it is wanted."""
+    code = publish_code(made, store, names)
+    images = [name for name in names if name not in made.code]
+    return {**code, **(publish_data(made, source.images(), store, images) if images else {})}
 
 
 def _doubts(made: Plan) -> tuple[str, ...]:

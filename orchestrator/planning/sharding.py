@@ -1,12 +1,14 @@
-"""Makes the data of a plan: shards and test set, each one artifact in the home's store."""
+"""Makes what a plan's jobs read: shards, test set and a person's own code, each one artifact in the home's store."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 from models import datasets
+from models.files import replace_file
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.errors import DiskError
 from orchestrator.jobs import Artifact
@@ -33,14 +35,30 @@ def publish_data(
     named = dict(zip(plan.shard_names, shards, strict=True)) | {plan.test_name: test}
     with tempfile.TemporaryDirectory(prefix="orch-shards-") as directory:
         file = Path(directory) / "split.safetensors"
-        return {name: _kept(split, file, store) for name, split in named.items() if name in wanted}
+        return {
+            name: _kept(partial(datasets.save_split, split, file), file, store)
+            for name, split in named.items()
+            if name in wanted
+        }
 
 
-def _kept(split: datasets.Split, file: Path, store: ArtifactStore) -> Artifact:
+def publish_code(plan: Plan, store: ArtifactStore, wanted: Collection[str]) -> dict[str, Artifact]:
+    """Keep the code in the store that is wanted; returns it by name.  Raises as `publish_data`."""
+    with tempfile.TemporaryDirectory(prefix="orch-code-") as directory:
+        file = Path(directory) / "code.json"
+        return {
+            name: _kept(partial(replace_file, file, bundle.to_bytes()), file, store)
+            for name, bundle in plan.code.items()
+            if name in wanted
+        }
+
+
+def _kept(write: Callable[[], None], file: Path, store: ArtifactStore) -> Artifact:
     try:
-        datasets.save_split(split, file)
+        write()
     except OSError as error:
         raise DiskError(
-            f"A shard could not be written to {file.parent}: {error.strerror}; free some space and plan again."
+            f"A file to be published could not be written to {file.parent}: {error.strerror}; free some space and plan "
+            "again."
         ) from error
     return store.put(file)

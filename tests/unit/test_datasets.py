@@ -56,7 +56,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     assert not datasets.is_known("mnist")
     assert not datasets.is_known("npz:")
     assert all(datasets.is_known(name) for name in datasets.NAMES)
-    with pytest.raises(DatasetError, match=r"'mnist'.*cifar10, cifar100, synthetic, folder:DIR, npz:FILE"):
+    with pytest.raises(DatasetError, match=r"'mnist'.*cifar10, cifar100, synthetic, folder:DIR, npz:FILE, FILE"):
         datasets.load("mnist")
 
 

@@ -1,7 +1,8 @@
 """What it means that an exception ended a job: the job cannot be done, or not on this machine, or not just now.
 
-A `PermanentFailure` is final.  After any other exception the job is tried again, by other workers too: nobody knows
-whether what a library or a person's own code raises comes from the job or from the versions on this machine.
+A `PermanentFailure` is final, and so is what a person's own code raises that travels with the study: it is told with
+its line.  After any other exception the job is tried again, by other workers too: nobody knows whether what a library,
+or code that is installed here, raises comes from the job or from the versions on this machine.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from models.failures import PermanentFailure
+from models.own_code import importing
+from models.own_code.errors import OwnCodeFault
 from workers.runner.messages import Failed, RunJob, Stopped, Unsuitable
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of a disk, for which no job is to blame: no room, a file too large for it, read-only, broken."""
+
+_BACKENDS = ("tensorflow", "jax", "jaxlib")
+"""Packages whose own exceptions may come from a device that is in trouble, whoever called them."""
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _CALLED = re.compile(r"Exception encountered when calling (.+)\.$", re.MULTILINE)
@@ -43,7 +49,18 @@ def ending(job: RunJob, error: Exception) -> Failed | Unsuitable | Stopped:
         return Unsuitable(job.job, f"The disk here does not take what the job writes: {error}.")
     if _out_of_memory(error):
         return Unsuitable(job.job, f"There is too little memory here: {type(error).__name__}.")
-    return Failed(job.job, in_one_line(error), traceback.format_exc(), isinstance(error, PermanentFailure))
+    place = importing.place_of(error)
+    if place is not None and not isinstance(error, OwnCodeFault):
+        return _of_own_code(job, error, place)
+    said = str(error) if isinstance(error, OwnCodeFault) else in_one_line(error)
+    return Failed(job.job, said, traceback.format_exc(), isinstance(error, PermanentFailure))
+
+
+def _of_own_code(job: RunJob, error: Exception, place: str) -> Failed | Unsuitable:
+    if importing.is_missing_package(error):
+        return Unsuitable(job.job, f"{place}: {error}; install it here.")
+    of_machine = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _BACKENDS
+    return Failed(job.job, f"{place}: {in_one_line(error)}", traceback.format_exc(), final=not of_machine)
 
 
 def log() -> None:

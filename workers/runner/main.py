@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from models.architectures.catalog import UnknownArchitecture
+from models.own_code import importing
+from orchestrator import job_code
 from orchestrator.jobs import LOG
 from workers.runner import faults
 from workers.runner.connection import Connection
@@ -100,12 +102,20 @@ def _flush() -> None:
 
 def _executed(job: RunJob, connection: Connection) -> Outcome | Later | Ending:
     try:
+        _install_code(job)
         return stage(job.stage)(job, connection)
     except (UnknownStage, UnknownArchitecture) as error:
         return Unsuitable(job.job, str(error))
     except Exception as error:
         faults.log()
         return faults.ending(job, error)
+
+
+def _install_code(job: RunJob) -> None:
+    """Make the person's own code that the job builds networks with known.  Raises UntrustedCode: it is not that."""
+    for called, digest in job_code.digests_by_input(job.spec).items():
+        path = job.inputs.get(called)
+        importing.install(Path(path).read_bytes() if path else b"", digest)
 
 
 def _ended(job: RunJob, outcome: Outcome | Later | Ending) -> Message:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
+import keras
+
 from models import datasets
+from models.own_code import reference
 from models.recipes import Training, Visit
 from models.runtime import precision
 from models.training import averaging, checkpoint
@@ -55,6 +59,8 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
     trainer = _kept.pop(_key(job, training), None) if restored else None
     _kept.clear()
     if trainer is None:
+        if restored is None:
+            _check_own_network(training)
         told = job.spec.get("distil")
         teacher = teacher_of(job, told, training) if told else None
         trainer = Trainer(training, precision=precision(), teacher=teacher)
@@ -64,6 +70,20 @@ def _trainer(job: RunJob, training: Training, visit: Visit) -> Trainer:
         trainer.restore(restored)
     _kept[_key(job, training)] = trainer
     return trainer
+
+
+def _check_own_network(training: Training) -> None:
+    """Export a network of a person's own before its training begins: what only fails after it, fails for nothing.
+
+    Raises:
+        OwnCodeFault: it does not convert.
+    """
+    own = reference.parse(training.architecture)
+    if own is None or keras.config.backend() != "tensorflow" or find_spec("ai_edge_litert") is None:
+        return  # the export is for other workers then, and they say so
+    from models.compression import convertibility
+
+    convertibility.check(own, training.image_shape, training.classes)
 
 
 def _begun(job: RunJob, training: Training, visit: Visit, merged: TrainState | None) -> TrainState:
