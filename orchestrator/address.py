@@ -13,8 +13,10 @@ import json
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.files import replace_file
 from orchestrator import untrusted
@@ -105,8 +107,11 @@ def of_study(study: str, home: str | None, artifacts: str | None) -> Address:
     return _complete(named or f"{study}.orch", artifacts, note)
 
 
-def remember(study: str, address: Address) -> str | None:
+def remember(study: str, address: Address, code: Collection[str] = ()) -> str | None:
     """Note where a study lives for the next commands in this directory.
+
+    Args:
+        code: SHA-256 of the person's own code in it, which workers that are started here may run.
 
     Returns:
         why it is not noted, in a sentence, if it cannot be.
@@ -118,11 +123,18 @@ def remember(study: str, address: Address) -> str | None:
     if not home.startswith(_BESIDE) and _is_utf8(str(Path.cwd())):
         noted["directory"] = str(Path.cwd())
     lines = (f"{key} = {_toml(value)}\n" for key, value in noted.items() if value is not None)
+    vouched = f"code = {json.dumps(sorted(code))}\n" if code else ""
     try:
-        replace_file(NOTE_FILE, "".join(lines).encode())
+        replace_file(NOTE_FILE, ("".join(lines) + vouched).encode())
     except OSError as error:
         return f"The home could not be noted in {NOTE_FILE} ({error.strerror}); give --home to the next commands."
     return None
+
+
+def noted_code() -> frozenset[str]:
+    """SHA-256 of the code that was planned from this directory."""
+    code = _read_note().get("code", [])
+    return frozenset(filter(untrusted.is_sha256, map(str, code))) if isinstance(code, list) else frozenset()
 
 
 def _complete(url: str, artifacts: str | None, note: dict[str, str]) -> Address:
@@ -159,15 +171,18 @@ _BESIDE = "./"
 
 def _note() -> dict[str, str]:
     """What is noted here, its home as it is understood from here; empty if there is no note that can be read."""
-    try:
-        read = tomllib.loads(NOTE_FILE.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    note = {key: value for key, value in read.items() if isinstance(value, str)}
+    note = {key: value for key, value in _read_note().items() if isinstance(value, str)}
     if "home" in note and scheme(note["home"]) is None:
         home = Path(note["home"])
         note["home"] = str(_found_again(home) if home.is_absolute() else Path.cwd() / home)
     return note
+
+
+def _read_note() -> dict[str, Any]:
+    try:
+        return tomllib.loads(NOTE_FILE.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _found_again(home: Path) -> Path:

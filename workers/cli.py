@@ -49,6 +49,14 @@ def work(
         float | None,
         typer.Option(min=0, help="Stop in good order after so many hours; default: before a notebook's session ends."),
     ] = None,
+    vouched: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--code",
+            metavar="SHA256",
+            help="Run this code of a person's own, too; without it only what was planned from this directory.",
+        ),
+    ] = None,
     notify: Annotated[
         str | None,
         typer.Option(
@@ -78,7 +86,7 @@ def work(
         raise CannotCompute(
             f"There is neither TensorFlow nor JAX here; install Orch's worker part: pip install '{worker}'."
         )
-    from orchestrator import address
+    from orchestrator import address, untrusted
     from orchestrator.home import Home
     from orchestrator.progress import notification
     from workers.console import Console
@@ -86,9 +94,13 @@ def work(
     from workers.machine.gpus import visible_gpus
     from workers.machine.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
+    from workers.trust import Trust
 
     if name is not None and not re.fullmatch(r"[\w.-]{1,100}", name):
         raise UsageError(f"A worker cannot be called {name!r}; use letters, digits, '-', '_' and '.'.")
+    for digest in vouched or ():
+        if not untrusted.is_sha256(digest):
+            raise UsageError(f"{digest!a} is no SHA-256; --code takes 64 hexadecimal digits.")
     if notify is not None:
         notification.check(notify)
     host = this_host()
@@ -97,6 +109,7 @@ def work(
         name=called,
         host=host,
         once=once,
+        trust=Trust(frozenset(vouched or ()), address.noted_code),
         max_seconds=host.seconds_left if max_hours is None else max_hours * 3600,
         checkpoint_seconds=checkpoint_seconds,
     )
@@ -113,6 +126,7 @@ def work(
                 "--once": once,
             }
         )
+        options += [f"--code={digest}" for digest in vouched or ()]
         code = Crew(called, shown, options).run()
     else:
         console = Console(settings.name)

@@ -311,7 +311,7 @@ class Session:
             upcoming = self._jobs.following(last.job)
         except OrchError:
             return  # it can be claimed when it is ready, and says then what is wrong with it
-        if upcoming is not None:
+        if upcoming is not None and self._worker.trust.refusal(upcoming.spec) is None:
             self._chain.append(self._chain_step(upcoming, follows=last.job))
             self._inputs.fetch(self._chain.last, upcoming.inputs)
 

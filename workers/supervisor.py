@@ -11,7 +11,7 @@ import queue
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar
 
 from orchestrator import garbage
@@ -44,6 +44,7 @@ from workers.session import Session
 from workers.store.cache import InputCache
 from workers.store.room import Room
 from workers.store.transfers import Threads, Transfers
+from workers.trust import Trust
 from workers.worker import Result, Worker
 
 _IDLE_SECONDS = 1.0
@@ -75,6 +76,7 @@ class Settings:
     """Computing time between two checkpoints; None lets measured costs and deaths decide."""
     hung_seconds: float = 900.0
     """How long a runner may be silent: it speaks with every compiled call, and the longest silence is a compilation."""
+    trust: Trust = field(default_factory=Trust)
     runner: str = RUNNER
     """The module that is the runner; a campaign of faults has one that computes nothing worth having, and at once."""
 
@@ -212,7 +214,7 @@ class Supervisor:
                 # The study was planned again just now; the right runner is made before the next claim.
                 self._release(lease, "the study's threads have changed")
                 continue
-            if not self._choice.suits(lease.spec):
+            if not self._choice.suits(lease.spec) or self._settings.trust.refusal(lease.spec):
                 self._leave(lease)
                 continue
             result = self._work(lease, runner)
@@ -230,8 +232,8 @@ class Supervisor:
         return study
 
     def _leave(self, lease: Lease) -> None:
-        """Give back a job that wants another runner: to claim it later, or never if there can be no such runner."""
-        reason = self._choice.impossible.get(wanted(lease.spec))
+        """Give back a job that wants another runner: to claim it later, or never if it can never be done here."""
+        reason = self._settings.trust.refusal(lease.spec) or self._choice.impossible.get(wanted(lease.spec))
         if reason is not None:
             self._excluded |= {lease.job}
             self._release(lease, reason, rejected=True)
@@ -323,6 +325,7 @@ class Supervisor:
             stopping=self._stopping,
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
+            trust=self._settings.trust,
         )
         session = Session(self._home.jobs, lease, worker)
         result = session.run()
@@ -364,10 +367,8 @@ class Supervisor:
         return self._runner if self._is_ready(self._runner) else None
 
     def _is_warm(self, threads: int) -> bool:
-        runner = self._runner
-        if runner is None or not runner.alive:
-            return False
-        return runner.threads == threads and runner.kind is self._choice.kind
+        runner, kind = self._runner, self._choice.kind
+        return runner is not None and runner.alive and runner.threads == threads and runner.kind is kind
 
     def _is_ready(self, runner: RunnerProcess) -> bool:
         deadline = time.monotonic() + _LOAD_SECONDS
@@ -375,9 +376,8 @@ class Supervisor:
             try:
                 event = self._inbox.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                title = self._choice.kind.called
-                reason = f"{title} did not load within {_LOAD_SECONDS:.0f} s; start the worker again."
-                raise RunnerLost(reason) from None
+                called, limit = self._choice.kind.called, f"{_LOAD_SECONDS:.0f} s"
+                raise RunnerLost(f"{called} did not load within {limit}; start the worker again.") from None
             match event:
                 case messages.Ready() as ready:
                     self._device, self._load_seconds = ready.device, ready.load_seconds

@@ -6,7 +6,7 @@ How a worker is started and kept going stands in `workers.supervisor`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from workers.inbox import Inbox
 from workers.outage import Outage
 from workers.runner.process import RunnerProcess
 from workers.store.transfers import Transfers
+from workers.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Worker:
     hung_seconds: float
     chained: bool
     """Whether the worker goes on with the next job of a chain."""
+    trust: Trust = field(default_factory=Trust)
+    """Whose code it runs besides Orch's own."""
 
 
 class Result(Enum):

@@ -32,7 +32,7 @@ def run(
         planned = publishing.dry_run(study, data, at, folder=file.parent)
     else:
         planned = _published(study, file.parent, at, data, accept_rollback=accept_rollback, yes=yes)
-        _note(study, Address(planned.home, at.artifacts), asked_for=home)
+        _note(study, Address(planned.home, at.artifacts), planned.code, asked_for=home)
     for warning in planned.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
@@ -52,9 +52,9 @@ def _published(
     )
 
 
-def _note(study: Study, at: Address, *, asked_for: str | None) -> None:
+def _note(study: Study, at: Address, code: tuple[str, ...], *, asked_for: str | None) -> None:
     """Note the home for the next commands here, and say on standard error what the person must know of it."""
-    told = address.remember(study.name, at)
+    told = address.remember(study.name, at, code)
     if told is None and asked_for is not None and address.has_password(asked_for):
         told = "The password is not noted; give it to the next commands in PGPASSWORD or ~/.pgpass."
     if told is not None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from models.files import replace_file
+from orchestrator import address
 from orchestrator.errors import UsageError
 from orchestrator.home import Home
 from orchestrator.progress import watching
@@ -27,7 +29,8 @@ def run(home: Home, kind: Notebook, notebook: Path | None) -> None:
     Raises:
         UsageError: the home is not on Google Drive, or the file cannot be written.
     """
-    orch = publication.found(home.url, watching.look(home).study)
+    # Of code the folder is not asked either: only that is named which was planned from this directory.
+    orch = replace(publication.found(home.url, watching.look(home).study), code=address.noted_code())
     if notebook is None:
         print(cells.TERMS, file=sys.stderr)
         print(cells.cell(orch, kind), end="")

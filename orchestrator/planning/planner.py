@@ -38,6 +38,11 @@ class Plan:
     """The person's own code that the jobs need, by the names under which it is published."""
 
     @property
+    def code_digests(self) -> tuple[str, ...]:
+        """SHA-256 of the code."""
+        return tuple(bundle.digest for bundle in self.code.values())
+
+    @property
     def data_names(self) -> tuple[str, ...]:
         """All that is published for the jobs to read."""
         return (*self.shard_names, self.test_name, *self.code)

@@ -46,6 +46,8 @@ class Planned:
     dry: bool = False
     warnings: tuple[str, ...] = ()
     """One sentence each, about what a person may not have meant."""
+    code: tuple[str, ...] = ()
+    """SHA-256 of the person's own code that the jobs need."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -168,7 +170,9 @@ def publish(
             publication.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
     warnings = (*_doubts(made), *_short_leases(home, study))
-    return Planned(study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings)
+    return Planned(
+        study.name, home.url, len(made.jobs), study.shards, change, repaired, warnings=warnings, code=made.code_digests
+    )
 
 
 def _source(

@@ -27,6 +27,8 @@ class Travelling:
     """The wheel's id on Drive."""
     sha256: str
     """The wheel's digest, in hexadecimal."""
+    code: frozenset[str] = frozenset()
+    """SHA-256 of the code of a person's own that workers may run."""
 
 
 def publish(url: str) -> None:

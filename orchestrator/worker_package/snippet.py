@@ -74,6 +74,7 @@ def cell(travelling: Travelling, notebook: Notebook) -> str:
         home=travelling.home,
         wheel=travelling.wheel,
         sha256=travelling.sha256,
+        code=sorted(travelling.code),
         requirement=distribution.requirement("notebook"),
         sign_in=_SIGN_IN[notebook],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -35,6 +36,13 @@ def test_whatever_stands_in_a_folder_the_cell_holds_it_as_text_and_runs_none_of_
         ast.unparse(node) for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Call)
     }
     assert "\nORCH\n" not in python
+
+
+def test_a_worker_may_run_the_code_that_the_cell_names_and_no_other() -> None:
+    assert "\nCODE = []" in cell(TRAVELLING, Notebook.COLAB)
+    text = cell(replace(TRAVELLING, code=frozenset({"cd" * 32})), Notebook.COLAB)
+    compile(text, "cell", "exec")
+    assert f"\nCODE = ['{'cd' * 32}']" in text and '*(f"--code={each}" for each in CODE)' in text
 
 
 def test_each_notebook_signs_in_in_its_own_way() -> None:
