@@ -28,7 +28,7 @@ def digests_by_input(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
-    training, distil, transform = (spec.get(key) or {} for key in ("training", "distil", "transform"))
+    training, distil, transform = (_part(spec, key) for key in ("training", "distil", "transform"))
     architecture = spec.get("architecture", training.get("architecture"))
     for called, name in (
         (_CODE, architecture),
@@ -37,3 +37,9 @@ def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, Reference]]:
         own = reference.parse(name) if isinstance(name, str) else None
         if own is not None:
             yield called, own
+
+
+def _part(spec: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A table of the spec; empty if it has none, or if somebody has written something else there."""
+    part = spec.get(key)
+    return part if isinstance(part, Mapping) else {}

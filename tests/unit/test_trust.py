@@ -24,7 +24,13 @@ def test_code_that_nobody_vouched_for_is_refused_with_what_to_do() -> None:
     assert Trust({OURS, THEIRS}).refusal(spec(OURS, teacher=THEIRS)) is None
 
 
-@pytest.mark.parametrize("other", [{"training": {"architecture": "alexnet-tiny"}}, {"architecture": "a.b:c"}, {}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *({"training": {"architecture": "alexnet-tiny"}}, {"architecture": "a.b:c"}, {}),
+        *({"training": "nets", "distil": 7}, {"architecture": ["nets.py"]}, {"training": {"architecture": None}}),
+    ],
+)
 def test_jobs_without_code_that_travels_are_for_everybody(other: dict[str, object]) -> None:
     assert Trust().refusal(other) is None
 
