@@ -114,6 +114,10 @@ class PlayedRunner:
     def next_job(self) -> messages.RunJob:
         return self._sent.get(timeout=PATIENCE_SECONDS)
 
+    @property
+    def has_nothing(self) -> bool:
+        return not self._under_way and self._sent.empty()
+
     def computes(self, job: messages.RunJob) -> None:
         self._inbox.put(messages.Progress(job.job, 1, 40))
 
@@ -259,6 +263,23 @@ def test_the_next_training_computes_while_the_state_before_it_is_uploaded(
     wait_until(lambda: scene.state(b) is JobState.RUNNING, "the claim of the second")
     assert scene.state(a) is JobState.DONE
     assert scene.table.job(b.id).worker == WORKER.name
+
+
+def test_a_training_with_code_that_nobody_vouched_for_does_not_compute_ahead(
+    tmp_path: Path, chain: list[PlannedJob]
+) -> None:
+    a, b = chain[0], replace(chain[1], spec={**chain[1].spec, "architecture": f"nets.py@{'a' * 64}:build"})
+    with closing(SqliteBackend(tmp_path / "jobs.db")) as place:
+        table = JobTable(place, "here")
+        table.create()
+        table.publish(plan_of([a, b], seconds=3600))
+        scene = Scene(table, tmp_path)
+        scene.store.open.set()
+        scene.runner.finish(scene.runner.next_job())
+        assert scene.ended() is Result.DONE
+        assert scene.session.next is not None and scene.session.next.job == b.id, "the supervisor gives it back"
+        assert scene.runner.has_nothing
+        scene.close()
 
 
 def test_trainings_that_are_shorter_than_an_upload_are_completed_as_a_run_with_one_state(
