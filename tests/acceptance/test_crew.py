@@ -117,6 +117,16 @@ def test_a_machine_with_one_gpu_has_one_worker_of_the_name_it_was_given(
     assert {attempt.worker for attempt in home.jobs.attempts()} == {"w1"}
 
 
+def test_what_the_command_vouches_for_all_its_workers_may_run(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("def build(keras, image_shape, classes):\n    pass\n")
+    study = Study.parse(TEXT.replace("alexnet-tiny", "nets.py:build"))
+    planned = publish(study, tmp_path / "home", None, folder=tmp_path)
+    (digest,) = planned.code
+    with workers(planned.home, tmp_path, "--gpus", "all", "--code", digest, runner=CREW) as start:
+        start().wait()
+    assert {job.state for job in Home.open(planned.home).jobs.jobs()} == {JobState.DONE}
+
+
 def test_workers_that_share_an_output_write_whole_lines(tmp_path: Path) -> None:
     home = planned(tmp_path, TEXT)
     with workers(home.url, tmp_path, "--gpus", "all", runner=CREW) as start:
