@@ -41,6 +41,8 @@ class Architecture:
     """Whether it is a transformer: its tokens attend to each other."""
     smallest_side: int = 1
     """Pixels that an image must be high and wide at least: of a smaller one its poolings, or patches, leave nothing."""
+    side_multiple: int = 1
+    """Of which both sides must be multiples: patches that are cut out of a shifted image leave no rest."""
     channels: int | None = None
     """How many an image must have; None takes any number."""
 
@@ -143,10 +145,18 @@ def _large(
     *,
     attends: bool = False,
     smallest_side: int = 1,
+    side_multiple: int = 1,
     channels: int | None = None,
 ) -> Architecture:
     return Architecture(
-        name, build, recipe, wants_gpu=True, attends=attends, smallest_side=smallest_side, channels=channels
+        name,
+        build,
+        recipe,
+        wants_gpu=True,
+        attends=attends,
+        smallest_side=smallest_side,
+        side_multiple=side_multiple,
+        channels=channels,
     )
 
 
@@ -161,8 +171,8 @@ _ARCHITECTURES = {
         Architecture("vit-tiny", vit.vit_tiny, _TINY.replace(learning_rate=2e-3), attends=True, smallest_side=8),
         _large("vit-small", vit.vit_small, _PATCHES, attends=True, smallest_side=4),
         _large("vit", vit.vit, _PATCHES, attends=True, smallest_side=4),
-        _large("vit-spt-small", vit.vit_spt_small, _TOKENS, attends=True, smallest_side=4),
-        _large("vit-spt", vit.vit_spt, _TOKENS, attends=True, smallest_side=4),
+        _large("vit-spt-small", vit.vit_spt_small, _TOKENS, attends=True, smallest_side=4, side_multiple=4),
+        _large("vit-spt", vit.vit_spt, _TOKENS, attends=True, smallest_side=4, side_multiple=4),
         _large("cct-small", cct.cct_small, _TOKENS, attends=True),
         _large("cct", cct.cct, _TOKENS, attends=True),
         # Without batch normalisation 1e-4 learns faster: loss 2.06 after 64 steps of 64, against 2.20 at 1e-3.

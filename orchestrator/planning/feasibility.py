@@ -141,6 +141,11 @@ def _check_images(model: ModelSection, description: Description) -> None:
             f"{model.architecture} needs images of at least {least}x{least} pixels, and those of {description.name} "
             f"are {height}x{width}; choose an architecture for smaller ones, or enlarge the images."
         )
+    if height % architecture.side_multiple or width % architecture.side_multiple:
+        raise StudyError(
+            f"{model.architecture} needs images whose sides are multiples of {architecture.side_multiple} pixels, and "
+            f"those of {description.name} are {height}x{width}; choose another architecture, or crop the images."
+        )
     if architecture.channels not in (None, channels):
         raise StudyError(
             f"{model.architecture} needs images with {architecture.channels} channels, and those of {description.name} "

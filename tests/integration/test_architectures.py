@@ -136,6 +136,7 @@ def test_the_smallest_image_and_the_channels_that_an_architecture_takes_are_what
     side, channels = catalog.get(name).smallest_side, catalog.get(name).channels
     assert builds(name, (side, side, channels or 3))
     assert side == 1 or not any((builds(name, (side - 1, 40, channels or 3)), builds(name, (40, side - 1, 3))))
+    assert builds(name, (45, 38, channels or 3)) == (catalog.get(name).side_multiple == 1)
     assert [builds(name, (32, 32, count)) for count in (1, 3, 4)] == [channels in (None, count) for count in (1, 3, 4)]
 
 

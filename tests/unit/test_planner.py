@@ -324,6 +324,7 @@ def on_images(shape: tuple[int, int, int], architecture: str) -> Plan:
         ((6, 32, 3), "alexnet-tiny", "alexnet-tiny needs images of at least 7x7 pixels, .* are 6x32"),
         ((28, 28, 3), "alexnet-residual-paper", "at least 29x29"),
         ((3, 32, 32), "vit", "at least 4x4"),
+        ((30, 32, 3), "vit-spt", "multiples of 4 pixels, .* are 30x32"),
         ((28, 28, 1), "vit-paper", "needs images with 3 channels, .* have 1"),
     ],
 )
