@@ -136,7 +136,7 @@ def test_on_colab_it_signs_in_and_starts_the_worker_of_the_home(session: Session
     code, told = session.told(cell(travelling, Notebook.COLAB))
     assert code == 0, told
     assert "signed in with Colab" in told
-    assert "a worker of ['--home', 'gdrive://FOLDER'] signed in by None" in told
+    assert "a worker of ['--home', 'gdrive://FOLDER', '--gpus', 'all'] signed in by None" in told
 
 
 def test_on_kaggle_the_secret_becomes_a_file_for_the_worker_alone(session: Session, travelling: Travelling) -> None:
