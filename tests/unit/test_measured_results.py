@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import gpu_tables
+import paper_tables
 import pytest
+
+from orchestrator.study import Study
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 FILES = sorted((DOCUMENTS / "results").glob("*.jsonl"))
+PAPER = sorted((DOCUMENTS / "results").glob("paper-*.json"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -17,6 +21,26 @@ def test_every_table_of_a_file_stands_in_the_results(file: Path) -> None:
     assert file.name in told
     for table in gpu_tables.tables(gpu_tables.read([file])).split("\n\n"):
         assert table in told
+
+
+@pytest.mark.parametrize("file", PAPER, ids=lambda file: file.stem)
+def test_every_table_of_the_papers_study_stands_in_the_results(file: Path) -> None:
+    told = (DOCUMENTS / "results.md").read_text(encoding="utf-8")
+    assert file.name in told and file.with_suffix(".toml").name in told
+    tables = paper_tables.tables(paper_tables.read(file))
+    assert len(tables) == 4
+    for table in tables:
+        assert table in told
+
+
+@pytest.mark.parametrize("file", PAPER, ids=lambda file: file.stem)
+def test_the_study_that_is_kept_is_the_one_whose_results_are_kept(file: Path) -> None:
+    study = Study.load(file.with_suffix(".toml"))
+    report = paper_tables.read(file)
+    assert report["study"] == study.name
+    measured = {(row["model"], row["method"]) for row in report["rows"]}
+    assert measured >= {(model.name, entry.name) for model in study.models for entry in model.compress}
+    assert len(report["history"]["deaths"]) >= 3
 
 
 def test_a_failure_and_a_training_that_was_cut_off_are_told() -> None:
