@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from orchestrator.jobs import Stage
 from orchestrator.report import wording
 from orchestrator.report.comparison import Estimate, Paired, difference
-from orchestrator.report.results import REFERENCE, Bench, CopyProgress, Results, StageProgress
+from orchestrator.report.results import CopyProgress, Results, StageProgress
+from orchestrator.report.rows import REFERENCE, Bench
 from orchestrator.report.summaries import (
     Summary,
     accuracy_change,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from orchestrator.report import theme, wording
-from orchestrator.report.results import Bench
+from orchestrator.report.rows import Bench
 from orchestrator.report.summaries import Summary, Timing
 from orchestrator.report.svg import WIDTH, Figure, make_figure
 

@@ -1,6 +1,6 @@
 """What the AlexNet/ViT paper reported, as data, and the sentences that must stand beside it.
 
-Ours is in `orchestrator.report.results`; nothing here is computed.
+Ours is in `orchestrator.report.rows`; nothing here is computed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from statistics import fmean
 
 from orchestrator.report.comparison import Estimate, Paired, Spread, difference, over_seeds, spread
 from orchestrator.report.paper import PaperResult
-from orchestrator.report.results import REFERENCE, Bench, Results, Row, method_order
+from orchestrator.report.results import Results
+from orchestrator.report.rows import REFERENCE, Bench, Row, method_order
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.figure import Figure as Canvas
 
 from orchestrator.report import theme
-from orchestrator.report.results import Bench
+from orchestrator.report.rows import Bench
 
 WIDTH = 5.4
 """Inches; small enough that the type is still legible on a telephone 360 px wide."""

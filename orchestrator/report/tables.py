@@ -14,7 +14,8 @@ from rich.text import Text
 
 from orchestrator.report import paper, wording
 from orchestrator.report.answer import Answer, answer
-from orchestrator.report.results import Bench, Results, Row
+from orchestrator.report.results import Results
+from orchestrator.report.rows import Bench, Row
 from orchestrator.report.summaries import Summary, Timing, accuracy_change, on_bench, reference_of, summarize, twin_of
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (

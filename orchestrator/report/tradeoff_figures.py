@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from orchestrator.report import theme, wording
 from orchestrator.report.number_placement import Box, Dot, place_numbers
-from orchestrator.report.results import Bench
+from orchestrator.report.rows import Bench
 from orchestrator.report.summaries import Summary
 from orchestrator.report.svg import WIDTH, Figure, make_figure
 from orchestrator.report.tradeoffs import Point, against_latency, against_size, frontier, single_call

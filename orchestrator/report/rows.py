@@ -1,0 +1,236 @@
+"""The rows of a report: one for each benchmark and each way in which it measured, made from done jobs.
+
+What a study has measured as a whole, and what it has not, stands in `orchestrator.report.results`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.compression import methods
+from models.predictions import Predictions
+from orchestrator.jobs import Job, JobState, Stage
+from orchestrator.report import paper
+from orchestrator.report.comparison import Paired, paired
+from orchestrator.report.metrics import integer, interval, line, number, objects
+from orchestrator.report.paper import PaperResult
+
+REFERENCE = "float32"
+"""The method that every other one is compared with."""
+
+
+@dataclass(frozen=True, order=True)
+class Bench:
+    """Where something was measured.  Figures from two benches are never compared."""
+
+    device: str
+    runtime: str
+
+    def __str__(self) -> str:
+        return f"{self.device} with {self.runtime}"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one call; None where nothing finite was measured."""
+
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One benchmark at one batch size and number of threads, as `orch report --json` gives it.
+
+    None stands for what was not measured or is not a finite number.
+    """
+
+    model: str
+    seed: int
+    method: str
+    device: str
+    runtime: str
+    batch: int | None
+    threads: int | None
+    top1: float | None
+    top1_interval: tuple[float, float] | None
+    """95 %, by the number of test images."""
+    top5: float | None
+    against_float32: Paired | None
+    """Image by image, with float32 of the same seed on the same device; None without both's predictions."""
+    twin: str | None
+    """The method of its dense twin, which was fine-tuned as long and not changed; None where nothing was fine-tuned."""
+    against_twin: Paired | None
+    """Image by image, as with float32."""
+    latency_ms: Latency
+    speedup: float | None
+    """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
+    images_per_second: float | None
+    """The batch over p50."""
+    peak_memory_bytes: int | None
+    """What the network added at most to a process that loads it and classifies one batch; older workers: None."""
+    memory_before_bytes: int | None
+    """What that process had before: Python, NumPy and the runtime."""
+    parameters: int | None
+    parameters_bytes: int | None
+    """The parameters as float32, whatever the file has of them."""
+    multiply_adds: int | None
+    """Of one image, from the network's graph."""
+    weights_bytes: int | None
+    file_bytes: int | None
+    """Of the file that the runtime loads; None where it was given a network and no file."""
+    compressed_bytes: int | None
+    compression: str | None
+    """What the file was compressed with for that."""
+    packed: bool
+    """Whether the compressed file is what is shipped: it was unpacked, and then measured."""
+    unpack_seconds: float | None
+    """How long that took."""
+    sparsity: float | None
+    """Share of the weights that are zero."""
+    weights_sha256: str | None
+    """Digest of the trained weights that the row was made from."""
+    paper: PaperResult | None
+
+    @property
+    def bench(self) -> Bench:
+        return Bench(self.device, self.runtime)
+
+    def to_json(self) -> dict[str, Any]:
+        row = dataclasses.asdict(self)
+        row["top1_interval"] = list(self.top1_interval) if self.top1_interval else None
+        row["against_float32"] = self.against_float32.to_json("float32") if self.against_float32 else None
+        row["against_twin"] = self.against_twin.to_json("twin") if self.against_twin else None
+        row["paper"] = self.paper.to_json() if self.paper else {}
+        return row
+
+
+def method_order(method: str) -> tuple[int, str]:
+    """Sort key: the methods in their own order, the reference first, then everything else by name."""
+    known = methods.names()
+    return (known.index(method) if method in known else len(known), method)
+
+
+def benchmark_rows(dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictions]) -> tuple[Row, ...]:
+    """One for each benchmark that is done and each way in which it measured."""
+    done = [job for job in jobs if job.state is JobState.DONE]
+    exports = (job for job in done if job.stage is Stage.COMPRESS and "training" not in job.spec)
+    sizes = {_subject(job): job.metrics or {} for job in exports}
+    benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
+    pairs = _paired_with_others(benchmarks, predictions)
+    rows = [row for job in benchmarks for row in _rows_of(dataset, job, _weighed(job, sizes), pairs[job.id])]
+    compared = _compared(jobs)
+    honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
+    return tuple(sorted(honest, key=_row_order))
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """One benchmark beside float32 and beside its dense twin, image by image, where that can be done."""
+
+    reference: Paired | None
+    twin: Paired | None
+
+
+def _paired_with_others(benchmarks: Sequence[Job], predictions: Mapping[str, Predictions]) -> dict[str, _Pairs]:
+    """By the job's id: with networks of the same model and seed that the same bench measured."""
+    known = {(_group(job), _subject(job)[2]): predictions.get(job.id) for job in benchmarks}
+
+    def beside(job: Job, method: str | None) -> Paired | None:
+        return paired(known.get((_group(job), method or "")), predictions.get(job.id))
+
+    return {
+        job.id: _Pairs(
+            reference=None if _subject(job)[2] == REFERENCE else beside(job, REFERENCE),
+            twin=beside(job, _twin(job)),
+        )
+        for job in benchmarks
+    }
+
+
+def _twin(benchmark: Job) -> str | None:
+    return line(benchmark.spec, "twin")
+
+
+def _group(benchmark: Job) -> tuple[str, int, Bench]:
+    model, seed, _ = _subject(benchmark)
+    return model, seed, _bench(benchmark.metrics or {})
+
+
+def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the network weighs that was measured: its LiteRT file, or what another runtime was given instead."""
+    if "runtime" in benchmark.spec:
+        return benchmark.metrics or {}
+    return sizes.get(_subject(benchmark), {})
+
+
+def _bench(metrics: Mapping[str, Any]) -> Bench:
+    return Bench(line(metrics, "device") or "unknown device", line(metrics, "runtime") or "unknown runtime")
+
+
+def _compression(sizes: Mapping[str, Any]) -> str | None:
+    """Older workers did not say what they compressed with: it was gzip."""
+    return None if integer(sizes, "compressed_bytes") is None else line(sizes, "compression") or "gzip"
+
+
+def _compared(jobs: Iterable[Job]) -> set[tuple[str, int]]:
+    """Models and seeds with a float32 network.  Of one without it, older workers wrote that it is 1.0 times float32."""
+    measured = (job for job in jobs if job.stage is Stage.BENCHMARK and job.state is not JobState.CANCELLED)
+    return {(model, seed) for model, seed, method in map(_subject, measured) if method == REFERENCE}
+
+
+def _subject(job: Job) -> tuple[str, int, str]:
+    return (job.spec["model"], job.spec["seed"], job.spec["method"])
+
+
+def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pairs) -> Iterator[Row]:
+    metrics = benchmark.metrics or {}
+    bench = _bench(metrics)
+    model, seed, method = _subject(benchmark)
+    # Accuracy without a latency is still worth a row.
+    for latency in objects(metrics, "latencies") or [{}]:
+        yield Row(
+            model=model,
+            seed=seed,
+            method=method,
+            device=bench.device,
+            runtime=bench.runtime,
+            batch=integer(latency, "batch"),
+            threads=integer(latency, "threads"),
+            top1=number(metrics, "top1"),
+            top1_interval=interval(metrics.get("top1_interval")),
+            top5=number(metrics, "top5"),
+            against_float32=pairs.reference,
+            twin=_twin(benchmark),
+            against_twin=pairs.twin,
+            latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
+            speedup=number(latency, "speedup"),
+            images_per_second=_images_per_second(latency),
+            peak_memory_bytes=integer(latency, "peak_memory_bytes"),
+            memory_before_bytes=integer(latency, "memory_before_bytes"),
+            parameters=integer(sizes, "parameters"),
+            parameters_bytes=integer(sizes, "parameters_bytes"),
+            multiply_adds=integer(sizes, "multiply_adds"),
+            weights_bytes=integer(sizes, "weights_bytes"),
+            file_bytes=integer(sizes, "file_bytes"),
+            compressed_bytes=integer(sizes, "compressed_bytes"),
+            compression=_compression(sizes),
+            packed=line(sizes, "ship") == "zst",
+            unpack_seconds=number(metrics, "unpack_seconds"),
+            sparsity=number(sizes, "sparsity"),
+            weights_sha256=line(sizes, "weights_sha256"),
+            paper=paper.find(dataset, model, method),
+        )
+
+
+def _images_per_second(latency: Mapping[str, Any]) -> float | None:
+    batch, p50 = integer(latency, "batch"), number(latency, "p50")
+    return 1000 * batch / p50 if batch and p50 else None
+
+
+def _row_order(row: Row) -> tuple[Any, ...]:
+    return (row.bench, row.model, method_order(row.method), row.seed, row.batch or 0, row.threads or 0)
