@@ -12,6 +12,7 @@ import zstandard
 
 from models.compression import packing
 from models.compression.packing import CannotUnpack
+from tests.support.lacking import lacking
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_what_is_unpacked_is_what_was_packed(file: Path, tmp_path: Path) -> None
 
 def test_the_command_that_the_report_names_unpacks_it(file: Path) -> None:
     if shutil.which("zstd") is None:
-        pytest.skip("this machine has no zstd command")
+        lacking("zstd is not installed: apt-get install zstd")
     packed = packing.pack(file)
     content = file.read_bytes()
     file.unlink()

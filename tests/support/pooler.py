@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
-import pytest
 from sqlalchemy import make_url
+
+from tests.support.lacking import lacking
 
 PATIENCE_SECONDS = 30.0
 
@@ -23,8 +24,7 @@ def needed() -> str:
     """The program; a test without it is skipped with the reason, but in CI it fails."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("PgBouncer is not installed: apt-get install pgbouncer")
+        lacking("PgBouncer is not installed: apt-get install pgbouncer")
     return program
 
 
