@@ -42,7 +42,8 @@ class Crew:
         """See them to their ends.
 
         Returns:
-            DONE if one of them found nothing left to do, else TRY_LATER if one of them left work, else FAILED.
+            DONE if one of them found nothing left to do, else TRY_LATER if one of them left work or all were asked to
+            end, else FAILED.
         """
         with self._notice.listening(None):
             for name, gpu in self._workers.items():
@@ -52,7 +53,8 @@ class Crew:
                 self._terminate()  # one may have been started as it was given
             codes = self._wait()
         self._console.flush()
-        return _together(codes)
+        # One that was asked to end before it could hear it has died of the signal.
+        return _together([*codes, ExitCode.TRY_LATER] if self._notice.given else codes)
 
     def _start(self, name: str, gpu: Gpu) -> subprocess.Popen[bytes]:
         # In a session of its own: a terminal's Ctrl-C would reach it beside what it is sent from here.
@@ -70,7 +72,7 @@ class Crew:
         while len(codes) < len(self._processes):
             name, code = ends.get()
             codes.append(code)
-            if code not in (ExitCode.DONE, ExitCode.TRY_LATER):
+            if code not in (ExitCode.DONE, ExitCode.TRY_LATER) and not self._notice.given:
                 others = "the others go on" if len(codes) < len(self._processes) else "it was the last one"
                 self._console.say(f"{name} ended with {code}; {others}")
         return codes
@@ -79,12 +81,12 @@ class Crew:
         ends.put((name, self._processes[name].wait()))
 
     def _terminate(self) -> None:
-        for process in self._processes.values():
+        for process in tuple(self._processes.values()):  # on the notice's thread, while others may be started
             process.terminate()
 
     def _kill(self) -> None:
         deadline = time.monotonic() + _GRACE_SECONDS
-        for process in self._processes.values():
+        for process in tuple(self._processes.values()):
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
             process.kill()

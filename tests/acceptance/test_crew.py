@@ -19,6 +19,7 @@ from orchestrator.study import Study
 from tests.support.gpus import imitate_gpus
 from tests.support.processes import Worker, alive, wait_until, workers
 from tests.support.runners import STAND_IN, Runner
+from workers.console import ONE_LINE_VARIABLE
 from workers.machine.gpus import VISIBLE_VARIABLE
 
 TEXT = """
@@ -127,7 +128,20 @@ def test_what_the_command_vouches_for_all_its_workers_may_run(tmp_path: Path) ->
     assert {job.state for job in Home.open(planned.home).jobs.jobs()} == {JobState.DONE}
 
 
-def test_workers_that_share_an_output_write_whole_lines(tmp_path: Path) -> None:
+def test_asked_to_end_as_it_begins_a_crew_leaves_the_work_for_later(tmp_path: Path) -> None:
+    home = planned(tmp_path, ENDLESS)
+    with workers(home.url, tmp_path, "--gpus", "all", runner=CREW) as start:
+        crew = start()
+        wait_until(lambda: len(children(crew.process.pid)) == 2, "both workers")
+        crew.process.send_signal(signal.SIGTERM)
+        crew.wait(ExitCode.TRY_LATER)
+    assert "ended with" not in crew.log.read_text()
+
+
+def test_workers_that_share_an_output_write_whole_lines_though_a_notebook_wants_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ONE_LINE_VARIABLE, "1")
     home = planned(tmp_path, TEXT)
     with workers(home.url, tmp_path, "--gpus", "all", runner=CREW) as start:
         crew: Worker = start()
