@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import groupby, repeat
+from itertools import cycle, groupby, repeat
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_candidate_without_reference_is_its_own(machine: FakeMachine) -> None:
     assert latency.speedup == 1.0
 
 
-def test_speedup_is_the_references_median_over_the_candidates(machine: FakeMachine) -> None:
+def test_a_candidate_of_less_than_half_the_time_is_more_than_twice_as_fast(machine: FakeMachine) -> None:
     latency = measure(
         machine.program("candidate", repeat(2.0)), machine.program("reference", repeat(5.0)), clock=machine.clock
     )
@@ -80,6 +80,15 @@ def test_a_machine_that_turns_slow_half_way_leaves_the_ratio_alone(machine: Fake
     )
     assert latency.speedup == pytest.approx(3.0)
     assert latency.p50_ms == pytest.approx(8.0)
+
+
+def test_a_neighbour_that_slows_most_runs_of_one_side_leaves_the_ratio_alone(machine: FakeMachine) -> None:
+    disturbed = cycle([3.0, 3.0, 2.0, 3.0])
+    latency = measure(
+        machine.program("candidate", disturbed), machine.program("reference", repeat(10.0)), clock=machine.clock
+    )
+    assert latency.speedup == pytest.approx(5.0)
+    assert latency.p50_ms == pytest.approx(3.0)
 
 
 def test_a_fast_candidate_runs_for_the_least_time(machine: FakeMachine) -> None:
