@@ -77,7 +77,7 @@ ALL = [truncated_to(100), truncated_to(500_000), missing, *OFTEN, of_another_sch
 def test_every_kind_of_damage_one_after_the_other_changes_no_bit(
     damages: list[Callable[[Home, Checkpoint], None]], tmp_path: Path
 ) -> None:
-    undisturbed, damaged = (planned(tmp_path / name, epochs=6 * len(damages)) for name in ("undisturbed", "damaged"))
+    undisturbed, damaged = (planned(tmp_path / name, epochs=4 * len(damages)) for name in ("undisturbed", "damaged"))
     with workers(undisturbed.url, tmp_path / "undisturbed") as start:
         start().wait()
     with workers(damaged.url, tmp_path / "damaged", "--checkpoint-seconds", "0.2") as start:

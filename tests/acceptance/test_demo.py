@@ -19,7 +19,7 @@ def test_the_demo_kills_a_worker_and_ends_with_the_bits_of_an_undisturbed_run(
 ) -> None:
     study = demo.tiny_study("synthetic")
     alexnet = study.models[0].model_copy(update={"compress": (CompressSection(method="float32"),)})
-    training = study.training.model_copy(update={"epochs": 6, "epochs_per_visit": 6})
+    training = study.training.model_copy(update={"epochs": 4, "epochs_per_visit": 4})
     smaller = study.model_copy(update={"models": (alexnet,), "training": training, "shards": 1, "test_images": 200})
     note = "This is said on the terminal and on the page."
     demo.go(tmp_path, smaller, datasets.load("synthetic"), (note,))
