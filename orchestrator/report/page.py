@@ -6,7 +6,7 @@ the page are in `templates/`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -50,21 +50,31 @@ class _BenchSection:
 
 def render(results: Results, figures: Sequence[Figure]) -> str:
     """The page; the same bytes for the same results."""
-    said = answer(results)
-    summaries = summarize(results)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            results=results,
-            said=said,
-            sections=[_section(bench, summaries, figures) for bench in said.benches],
-            figures={figure.name: figure for figure in figures},
-            papers=[summary for summary in summaries if summary.paper],
-            weights=sorted({(row.model, row.seed, row.weights_sha256) for row in results.rows if row.weights_sha256}),
-            paper=paper,
-        )
-    )
+    names = _names(results, figures)
+    return _environment().get_template("report.html.j2").render(names, body=_body(names))
+
+
+def render_body(results: Results, figures: Sequence[Figure]) -> Markup:
+    """What stands inside the page's `<main>`: its sections, for a page that has a head of its own."""
+    return _body(_names(results, figures))
+
+
+def _body(names: Mapping[str, object]) -> Markup:
+    return Markup(_environment().get_template("body.html.j2").render(names))
+
+
+def _names(results: Results, figures: Sequence[Figure]) -> dict[str, object]:
+    """What the templates call things."""
+    said, summaries = answer(results), summarize(results)
+    return {
+        "results": results,
+        "said": said,
+        "sections": [_section(bench, summaries, figures) for bench in said.benches],
+        "figures": {figure.name: figure for figure in figures},
+        "papers": [summary for summary in summaries if summary.paper],
+        "weights": sorted({(row.model, row.seed, row.weights_sha256) for row in results.rows if row.weights_sha256}),
+        "paper": paper,
+    }
 
 
 def _section(bench: BenchAnswer, summaries: Sequence[Summary], figures: Sequence[Figure]) -> _BenchSection:
