@@ -20,13 +20,14 @@ class ReportFiles:
 
     page: Path
     csv: Path
+    attempts: Path
     markdown: Path
     json: Path
     figures: tuple[Path, ...]
 
 
 def write_report(results: Results, directory: Path) -> ReportFiles:
-    """Write `report.html`, `results.csv`, `results.md`, `results.json` and `figures/*.svg` into `directory`.
+    """Write `report.html`, `results.csv`, `results.md`, `results.json`, `attempts.csv` and `figures/*.svg`.
 
     Each file appears whole or not at all; a report that was there before is replaced.  Raises UsageError if
     the directory cannot be written to.
@@ -37,6 +38,7 @@ def write_report(results: Results, directory: Path) -> ReportFiles:
         return ReportFiles(
             figures=tuple(_write(directory / "figures" / f"{each.name}.svg", each.svg) for each in figures),
             csv=_write(directory / "results.csv", tables.to_csv(results)),
+            attempts=_write(directory / "attempts.csv", tables.attempts_csv(results)),
             markdown=_write(directory / "results.md", tables.to_markdown(results)),
             json=_write(directory / "results.json", json.dumps(results.to_json(), indent=1, allow_nan=False) + "\n"),
             # Last: whoever sees a new page finds everything else new as well.

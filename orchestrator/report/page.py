@@ -12,20 +12,12 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from orchestrator.report import paper, tables, theme, wording
+from orchestrator.report import page_tables, paper, table_filters, theme, wording
 from orchestrator.report.answer import BenchAnswer, answer
-from orchestrator.report.comparison import Estimate
 from orchestrator.report.results import Results
-from orchestrator.report.summaries import Summary, accuracy_change, on_bench, reference_of, summarize
+from orchestrator.report.summaries import Summary, on_bench, summarize
 from orchestrator.report.svg import Figure
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A summary and what changed against float32."""
-
-    summary: Summary
-    change: Estimate | None
+from orchestrator.report.table import Table
 
 
 @dataclass(frozen=True)
@@ -33,7 +25,9 @@ class _BenchSection:
     """Everything that was measured on one device with one runtime."""
 
     said: BenchAnswer
-    lines: tuple[_Line, ...]
+    summaries: tuple[Summary, ...]
+    accuracy_table: Table
+    latency_table: Table
     accuracy: tuple[Figure, ...]
     tradeoffs: tuple[Figure, ...]
     """Accuracy against bytes and against time."""
@@ -41,11 +35,11 @@ class _BenchSection:
 
     @property
     def several_seeds(self) -> bool:
-        return any(len(line.summary.seeds) > 1 for line in self.lines)
+        return any(len(each.seeds) > 1 for each in self.summaries)
 
     @property
     def has_twins(self) -> bool:
-        return any(line.summary.twin for line in self.lines)
+        return any(each.twin for each in self.summaries)
 
 
 def render(results: Results, figures: Sequence[Figure]) -> str:
@@ -69,20 +63,25 @@ def _names(results: Results, figures: Sequence[Figure]) -> dict[str, object]:
     return {
         "results": results,
         "said": said,
-        "sections": [_section(bench, summaries, figures) for bench in said.benches],
+        "sections": [_section(number, bench, summaries, figures) for number, bench in enumerate(said.benches, start=1)],
         "figures": {figure.name: figure for figure in figures},
-        "papers": [summary for summary in summaries if summary.paper],
-        "weights": sorted({(row.model, row.seed, row.weights_sha256) for row in results.rows if row.weights_sha256}),
+        "studies_table": page_tables.studies_table(results),
+        "training_table": page_tables.training_table(results),
+        "attempts_table": page_tables.attempts_table(results.history),
+        "paper_table": page_tables.paper_table(summaries),
+        "weights_table": page_tables.weights_table(results),
         "paper": paper,
     }
 
 
-def _section(bench: BenchAnswer, summaries: Sequence[Summary], figures: Sequence[Figure]) -> _BenchSection:
+def _section(number: int, bench: BenchAnswer, summaries: Sequence[Summary], figures: Sequence[Figure]) -> _BenchSection:
     here = on_bench(summaries, bench.bench)
     drawn = [figure for figure in figures if figure.bench == bench.bench]
     return _BenchSection(
         said=bench,
-        lines=tuple(_Line(each, accuracy_change(each, reference_of(each, here))) for each in here),
+        summaries=here,
+        accuracy_table=page_tables.accuracy_table(f"accuracy-{number}", bench.bench, here),
+        latency_table=page_tables.latency_table(f"latency-{number}", bench.bench, here),
         accuracy=_of_kind(drawn, "accuracy"),
         tradeoffs=_of_kind(drawn, "size", "speed"),
         latency=_of_kind(drawn, "latency"),
@@ -105,10 +104,10 @@ def _environment() -> Environment:
         *(wording.percent, wording.points, wording.size, wording.milliseconds, wording.factor, wording.whole),
         wording.significant,
         *(wording.counted, wording.duration, wording.moment, wording.listed),
-        *(tables.top1, tables.interval, tables.chances, tables.differing, tables.compressed),
-        *(paper.is_same_network, _svg),
+        _svg,
     ):
         environment.filters[show.__name__.lstrip("_")] = show
+    environment.filters.update(table_filters.FILTERS)
     environment.globals["palette"] = Markup(theme.stylesheet())
     return environment
 

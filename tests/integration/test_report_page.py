@@ -293,14 +293,14 @@ def test_a_report_is_the_same_bytes_twice_whatever_the_persons_matplotlib_settin
 
     first = {path.relative_to(tmp_path / "first"): path.read_bytes() for path in (tmp_path / "first").rglob("*.*")}
     second = {path.relative_to(tmp_path / "second"): path.read_bytes() for path in (tmp_path / "second").rglob("*.*")}
-    assert first == second and len(first) == 10
+    assert first == second and len(first) == 11
 
 
 def test_a_report_says_which_files_it_wrote_and_leaves_no_temporary_ones(results: Results, tmp_path: Path) -> None:
     files = write_report(results, tmp_path / "report")
 
     there = {path for path in (tmp_path / "report").rglob("*") if path.is_file()}
-    assert there == {files.page, files.csv, files.markdown, files.json, *files.figures}
+    assert there == {files.page, files.csv, files.attempts, files.markdown, files.json, *files.figures}
     assert json.loads(files.json.read_text(encoding="utf-8")) == results.to_json()
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models import datasets
 from models.predictions import Predictions, PredictionsDamaged
-from orchestrator.report.comparison import Paired, mcnemar, paired
+from orchestrator.report.comparison import Paired, RightAnswers, mcnemar, paired
 
 TEST = datasets.subset(datasets.load("synthetic").test, 20, 0)
 
@@ -65,16 +65,21 @@ def test_a_file_of_something_else_is_refused(
         Predictions.load(tmp_path / "other")
 
 
+def compared(first: Predictions | None, second: Predictions | None) -> Paired | None:
+    one, other = (RightAnswers.of(each) if each else None for each in (first, second))
+    return paired(one, other)
+
+
 def test_two_networks_are_compared_image_by_image() -> None:
-    assert paired(said(0, 1, 2, 3), said(2, 3, 4)) == Paired(2, 1, 1.0)
-    assert paired(said(*range(10)), said(*range(2))) == Paired(8, 0, mcnemar(8, 0))
+    assert compared(said(0, 1, 2, 3), said(2, 3, 4)) == Paired(2, 1, 20, 1.0)
+    assert compared(said(*range(10)), said(*range(2))) == Paired(8, 0, 20, mcnemar(8, 0))
 
 
 def test_predictions_of_other_test_images_are_not_compared() -> None:
     other = datasets.subset(datasets.load("synthetic").test, 20, 1)
-    assert paired(said(0), said(0, test=other)) is None
-    assert paired(None, said(0)) is None and paired(said(0), None) is None
-    assert paired(said(0), Predictions(said(0).label_ranks[:-1], said(0).test_set)) is None
+    assert compared(said(0), said(0, test=other)) is None
+    assert compared(None, said(0)) is None and compared(said(0), None) is None
+    assert compared(said(0), Predictions(said(0).label_ranks[:-1], said(0).test_set)) is None
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (3, 9), (9, 3), (40, 61), (250, 251), (480, 620), (0, 900)])
