@@ -160,18 +160,32 @@ def status(
 
 @app.command()
 def report(
+    homes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[HOME]...", help="Several homes, whose studies stand side by side; default: the one home."
+        ),
+    ] = None,
     home: HomeOption = None,
     artifacts: ArtifactsOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Directory to write; default: report in the home, or in ./NAME.orch."),
+        typer.Option(
+            "--out", help="Directory to write; default: report in the home, or in ./NAME.orch; several: ./orch-report."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
+    from orchestrator import address
     from orchestrator.commands import report
 
-    report.run(_open(home, artifacts), out, as_json=as_json)
+    if homes and home is not None:
+        raise UsageError("Give the homes either as arguments or, one home, with --home.")
+    named = homes or []
+    several = len(named) > 1
+    at = address.several(named, artifacts) if several else [address.known(home or "".join(named) or None, artifacts)]
+    report.run(at, out, as_json=as_json)
 
 
 @app.command()
