@@ -30,6 +30,9 @@ app = typer.Typer(
     ),
 )
 
+export_app = typer.Typer(help="Carry what a study found to another tool: TensorBoard, MLflow, or an archive.")
+app.add_typer(export_app, name="export", no_args_is_help=True)
+
 HomeOption = Annotated[
     str | None,
     typer.Option("--home", help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
@@ -186,6 +189,44 @@ def report(
     several = len(named) > 1
     at = address.several(named, artifacts) if several else [address.known(home or "".join(named) or None, artifacts)]
     report.run(at, out, as_json=as_json)
+
+
+@export_app.command("tensorboard")
+def export_tensorboard(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where TensorBoard looks (--logdir).")],
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Write curves, hyperparameters and figures for TensorBoard: a run for each model and seed."""
+    from orchestrator.commands import export
+
+    export.to_tensorboard(_open(home, artifacts), directory)
+
+
+@export_app.command("mlflow")
+def export_mlflow(
+    uri: Annotated[
+        str | None, typer.Argument(metavar="[URI]", help="Of a tracking server or store; default: sqlite:///mlflow.db")
+    ] = None,
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Log a run for each model and seed in MLflow; a second export brings the runs up to date."""
+    from orchestrator.commands import export
+
+    export.to_mlflow(_open(home, artifacts), uri)
+
+
+@export_app.command("bundle")
+def export_bundle(
+    file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="The archive to write.")],
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Write study, results, charts, networks and checksums as one archive, to put beside a paper."""
+    from orchestrator.commands import export
+
+    export.to_bundle(_open(home, artifacts), file)
 
 
 @app.command()
