@@ -158,7 +158,7 @@ def _twin(benchmark: Job) -> str | None:
 
 def _group(benchmark: Job) -> tuple[str, int, Bench]:
     model, seed, _ = _subject(benchmark)
-    return model, seed, _bench(benchmark.metrics or {})
+    return model, seed, bench_of(benchmark.metrics or {})
 
 
 def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -168,7 +168,8 @@ def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, A
     return sizes.get(_subject(benchmark), {})
 
 
-def _bench(metrics: Mapping[str, Any]) -> Bench:
+def bench_of(metrics: Mapping[str, Any]) -> Bench:
+    """Where a benchmark says that it measured."""
     return Bench(line(metrics, "device") or "unknown device", line(metrics, "runtime") or "unknown runtime")
 
 
@@ -189,7 +190,7 @@ def _subject(job: Job) -> tuple[str, int, str]:
 
 def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pairs) -> Iterator[Row]:
     metrics = benchmark.metrics or {}
-    bench = _bench(metrics)
+    bench = bench_of(metrics)
     model, seed, method = _subject(benchmark)
     # Accuracy without a latency is still worth a row.
     for latency in objects(metrics, "latencies") or [{}]:
