@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from orchestrator.jobs import Ending
-from orchestrator.report import columns, wording
+from orchestrator.report import columns
 from orchestrator.report.columns import Figure, Judged, Timed, Tried
-from orchestrator.report.history import History, Turn
+from orchestrator.report.history import History
 from orchestrator.report.results import Results
 from orchestrator.report.rows import Bench
 from orchestrator.report.summaries import Summary
 from orchestrator.report.table import MARKS, Line, Table
-
-MOST_ATTEMPTS = 400
-"""A page is for reading: of more attempts it names those that came to no good end."""
 
 T = TypeVar("T")
 
@@ -62,18 +58,9 @@ def training_table(results: Results) -> Table:
 
 
 def attempts_table(history: History) -> Table:
-    """Every attempt by its start; of more than `MOST_ATTEMPTS` those that did not end well, and they are said to be."""
-    count = wording.counted(len(history.turns), "attempt")
-    if len(history.turns) <= MOST_ATTEMPTS:
-        return _attempts(history.turns, history, f"{count}, by start; times from the first start")
-    shown = [turn for turn in history.turns if turn.outcome not in (None, Ending.DONE)][:MOST_ATTEMPTS]
-    caption = f"{len(shown):,} of {count}, by start: those that ended otherwise than done; times from the first start"
-    return _attempts(shown, history, caption, "All of them are in attempts.csv, written together with this page.")
-
-
-def all_attempts(history: History) -> Table:
-    """Every attempt, however many there are, for the file that has them."""
-    return _attempts(history.turns, history, "Attempts, by start; times from the first start")
+    """Every attempt by its start; the page's timeline names those that a person reads."""
+    rows = [("", turn.job, Tried(turn, history.start or 0.0)) for turn in history.turns]
+    return _table("attempts", "Attempts, by start; times from the first start", (None, "Job"), columns.ATTEMPTS, rows)
 
 
 def paper_table(summaries: Sequence[Summary]) -> Table:
@@ -92,12 +79,6 @@ def weights_table(results: Results) -> Table:
     return _table("weights", caption, ("Model", "Seed"), columns.WEIGHTS, rows)
 
 
-def _attempts(turns: Sequence[Turn], history: History, caption: str, note: str = "") -> Table:
-    start = history.start or 0.0
-    rows = [("", turn.job, Tried(turn, start)) for turn in turns]
-    return _table("attempts", caption, (None, "Job"), columns.ATTEMPTS, rows, note=note)
-
-
 def _table(
     name: str,
     caption: str,
@@ -105,7 +86,6 @@ def _table(
     figures: Sequence[Figure[T]],
     rows: Iterable[tuple[str, str, T]],
     legend: str = "",
-    note: str = "",
 ) -> Table:
     lines = tuple(Line(group, head, tuple(figure.cell(about) for figure in figures)) for group, head, about in rows)
-    return Table(name, caption, *heads, tuple(figure.column for figure in figures), lines, legend, note)
+    return Table(name, caption, *heads, tuple(figure.column for figure in figures), lines, legend)

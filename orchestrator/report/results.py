@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.predictions import Predictions
 from orchestrator.foreign_text import printable, single_line
 from orchestrator.jobs import Attempt, Job, JobState, Stage
+from orchestrator.report.classes import Classes, count_classes
 from orchestrator.report.history import History, trace
 from orchestrator.report.metrics import integer, not_finite, objects
 from orchestrator.report.rows import Bench, Row, benchmark_rows
@@ -108,6 +109,8 @@ class Results:
     trainings: tuple[TrainingRun, ...]
     history: History
     protocol: Protocol
+    classes: Classes = field(default_factory=Classes)
+    """What networks made of each class, where their predictions tell it."""
 
     @property
     def benches(self) -> tuple[Bench, ...]:
@@ -148,7 +151,7 @@ def collect(
         predictions: those of benchmarks, by the job's id; older workers kept none.
         problems: what else a person should know, beside what the jobs tell.
     """
-    jobs = sorted(jobs, key=lambda job: (job.name, job.id))
+    jobs, attempts = sorted(jobs, key=lambda job: (job.name, job.id)), list(attempts)
     done = [job for job in jobs if job.state is JobState.DONE]
     benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
     stages = _stages(job for job in jobs if job.copy_of is None or job.state is JobState.DONE)
@@ -163,9 +166,10 @@ def collect(
         copies=_copies(jobs),
         awaited=_awaited(jobs),
         problems=(*_quarantined(jobs), *_not_finite(done), *problems),
-        trainings=trainings([job for job in jobs if job.stage is Stage.TRAIN]),
+        trainings=trainings([job for job in jobs if job.stage is Stage.TRAIN], attempts),
         history=history,
         protocol=_protocol(benchmarks),
+        classes=count_classes(dataset, benchmarks, predictions or {}),
     )
 
 

@@ -189,7 +189,7 @@ def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, A
 
 
 def bench_of(metrics: Mapping[str, Any]) -> Bench:
-    """Where a benchmark with these metrics was measured."""
+    """Where a benchmark says that it measured."""
     return Bench(line(metrics, "device") or "unknown device", line(metrics, "runtime") or "unknown runtime")
 
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from models import datasets
 from orchestrator.jobs import Stage
 from orchestrator.report import wording
+from orchestrator.report.classes import ClassCounts, Classes
 from orchestrator.report.history import History, Turn
 from orchestrator.report.results import CopyProgress, Problem, Protocol, Results, StageProgress
-from orchestrator.report.rows import Row
+from orchestrator.report.rows import Row, method_order
 from orchestrator.report.trainings import TrainingRun
 
 
@@ -51,6 +52,7 @@ def side_by_side(parts: Sequence[Results]) -> Results:
             min((part.protocol.test_images for part in parts if part.protocol.test_images), default=None),
             min((part.protocol.runs for part in parts if part.protocol.runs), default=None),
         ),
+        classes=_classes(told),
     )
 
 
@@ -76,7 +78,15 @@ class _Study:
         )
 
     def training(self, run: TrainingRun) -> TrainingRun:
-        return dataclasses.replace(run, model=self.models[run.model])
+        workers = [(step, tuple(self.workers.get(name, name) for name in names)) for step, names in run.workers]
+        deaths = [
+            dataclasses.replace(death, worker=self.workers.get(death.worker, death.worker)) for death in run.deaths
+        ]
+        return dataclasses.replace(run, model=self.models[run.model], workers=tuple(workers), deaths=tuple(deaths))
+
+    def network(self, counts: ClassCounts) -> ClassCounts:
+        bench = dataclasses.replace(counts.bench, data=self.data)
+        return dataclasses.replace(counts, bench=bench, model=self.models[counts.model])
 
     def problem(self, problem: Problem) -> Problem:
         return dataclasses.replace(problem, job=f"{self.name}: {problem.job}")
@@ -140,6 +150,16 @@ def _notes(told: Sequence[tuple[_Study, Results]]) -> tuple[str, ...]:
             note if users[note] == len(told) else f"{study.name}: {note}" for study, part in told for note in part.notes
         )
     )
+
+
+def _classes(told: Sequence[tuple[_Study, Results]]) -> Classes:
+    """Nothing where the studies have other classes: their matrices have no common rows."""
+    names = {part.classes.names for _, part in told if part.classes.networks}
+    if len(names) != 1:
+        return Classes()
+    networks = [study.network(network) for study, part in told for network in part.classes.networks]
+    ordered = sorted(networks, key=lambda each: (each.bench, each.model, method_order(each.method)))
+    return Classes(names.pop(), tuple(ordered))
 
 
 def _stages(parts: Sequence[Results]) -> tuple[StageProgress, ...]:

@@ -70,8 +70,6 @@ class Table:
     lines: tuple[Line, ...]
     legend: str = ""
     """What its marks mean, where it has any."""
-    note: str = ""
-    """What a reader must know of the rows that are not there."""
 
     def __post_init__(self) -> None:
         for line in self.lines:

@@ -75,7 +75,7 @@ def to_csv(results: Results) -> str:
 
 def attempts_csv(results: Results) -> str:
     """Every attempt, by its start."""
-    return table_formats.to_csv(page_tables.all_attempts(results.history))
+    return table_formats.to_csv(page_tables.attempts_table(results.history))
 
 
 def to_markdown(results: Results) -> str:

@@ -1,7 +1,7 @@
-"""What accuracy costs in bytes and in time: the points of two pictures, as plain data.
+"""What accuracy costs in bytes and in time: the points of two charts, as plain data.
 
 Which network each point stands for, and what a person is told of it, is in `summaries` and `answer`; drawing the points
-is `tradeoff_figures`.
+is `orchestrator.report.charts.tradeoffs`.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ import pytest
 
 from models import datasets
 from models.predictions import Predictions
-from orchestrator.jobs import Ending, Job
+from orchestrator.jobs import Job
 from orchestrator.report import columns, page_tables
 from orchestrator.report.comparison import Verdict
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import summarize
 from orchestrator.report.table import Cell, Line, Table
-from tests.support.report_jobs import attempt, benchmark, compress, latency, train
+from tests.support.report_jobs import benchmark, compress, latency
 
 TEST = datasets.subset(datasets.load("synthetic").test, 1000, 0)
 
@@ -137,22 +137,6 @@ def test_a_row_that_repeats_the_one_before_is_told_apart() -> None:
     ((_, lines),) = table.grouped
 
     assert [repeats for _, repeats in lines] == [False, True]
-
-
-def test_many_attempts_are_told_by_those_that_ended_badly() -> None:
-    job = train("vit")
-    many = [
-        attempt(job, number, started=10.0 * number, seen=10.0 * number + 5, ended=10.0 * number + 5)
-        for number in range(1, 600)
-    ]
-    dead = attempt(job, 600, started=9000, seen=9001, ended=9100, outcome=Ending.EXPIRED)
-
-    few = page_tables.attempts_table(collect("s", "cifar10", [job], many[:3]).history)
-    table = page_tables.attempts_table(collect("s", "cifar10", [job], [*many, dead]).history)
-
-    assert len(few.lines) == 3 and few.note == ""
-    assert [cell.text for cell in column(table, "Ended")] == ["worker died"]
-    assert "1 of 600 attempts" in table.caption and "attempts.csv" in table.note
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -34,6 +34,31 @@ def test_predictions_come_back_as_they_were_saved(tmp_path: Path) -> None:
     assert (tmp_path / "once").stat().st_size < 300
 
 
+def test_the_classes_come_back_with_them(tmp_path: Path) -> None:
+    kept = Predictions.of(TEST, np.zeros(20), guesses=TEST.labels)
+    kept.save(tmp_path / "kept")
+    back = Predictions.load(tmp_path / "kept")
+    assert back.labels is not None and back.labels.tolist() == TEST.labels.tolist()
+    assert back.guesses is not None and back.guesses.tolist() == TEST.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"labels": np.zeros(3, np.uint16)},
+        {"labels": np.zeros(3, np.uint16), "guesses": np.zeros(2, np.uint16)},
+        {"labels": np.zeros(3, np.uint16), "guesses": np.zeros(3, np.float32)},
+    ],
+    ids=["no guesses", "too few guesses", "guesses that are no numbers of classes"],
+)
+def test_classes_that_do_not_belong_to_the_ranks_are_refused(tmp_path: Path, classes: dict[str, NDArray[Any]]) -> None:
+    arrays = {"label_ranks": np.zeros(3, np.uint16), **classes}
+    header = {"orch": f'{{"test_set": "{"ab" * 32}"}}'}
+    (tmp_path / "other").write_bytes(safetensors.numpy.save(arrays, header))
+    with pytest.raises(PredictionsDamaged, match="its labels and guesses"):
+        Predictions.load(tmp_path / "other")
+
+
 def whole(tmp_path: Path) -> bytes:
     said(1).save(tmp_path / "whole")
     return (tmp_path / "whole").read_bytes()

@@ -118,6 +118,4 @@
     const shown = event.target;
     liven(shown === document || !shown.closest(".data") ? shown : shown.closest(".data").parentElement);
   });
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => liven(document));
-  else liven(document);
 })();
