@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from models.files import replace_file
@@ -36,7 +39,7 @@ def write_report(results: Results, directory: Path) -> ReportFiles:
     try:
         (directory / "figures").mkdir(parents=True, exist_ok=True)
         return ReportFiles(
-            figures=tuple(path for chart in charts for path in _draw(chart, directory / "figures")),
+            figures=_draw_all(charts, directory / "figures"),
             csv=_write(directory / "results.csv", tables.to_csv(results)),
             attempts=_write(directory / "attempts.csv", tables.attempts_csv(results)),
             markdown=_write(directory / "results.md", tables.to_markdown(results)),
@@ -48,6 +51,14 @@ def write_report(results: Results, directory: Path) -> ReportFiles:
         raise UsageError(
             f"The report cannot be written to {directory} ({error.strerror}); choose another directory with --out."
         ) from error
+
+
+def _draw_all(charts: Sequence[Chart], directory: Path) -> tuple[Path, ...]:
+    # vl-convert lets other threads run while it draws, and while it puts the runtime of the page together.
+    with ThreadPoolExecutor() as pool:
+        if charts:
+            pool.submit(pictures.runtime)
+        return tuple(path for paths in pool.map(_draw, charts, repeat(directory)) for path in paths)
 
 
 def _draw(chart: Chart, directory: Path) -> tuple[Path, Path]:

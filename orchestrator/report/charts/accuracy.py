@@ -46,10 +46,10 @@ def accuracy(number: str, bench: Bench, summaries: Sequence[Summary], colours: M
 def _line(summary: Summary, top1: Estimate, spread: Spread) -> Spec:
     return {
         "method": summary.method,
-        "top1": 100 * top1.value,
-        "low": 100 * top1.low,
-        "high": 100 * top1.high,
-        "seeds": [100 * value for value in spread.values] if len(spread.values) > 1 else [],
+        "top1": style.short(100 * top1.value),
+        "low": style.short(100 * top1.low),
+        "high": style.short(100 * top1.high),
+        "seeds": [style.short(100 * value) for value in spread.values] if len(spread.values) > 1 else [],
         "model": summary.model,
         "said": wording.percent(top1.value),
         "interval": _interval(top1),

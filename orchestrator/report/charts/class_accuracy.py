@@ -87,8 +87,16 @@ def _panel(
     first: bool,
 ) -> Spec:
     cells = [cell for each in networks for cell in _cells(each, names, shown)]
+    told = [
+        *style.hover(model="Model", method="Method"),
+        {"field": "class", "type": "nominal", "title": "Class"},
+        *style.hover(accuracy="Right", change="Against float32", p="p"),
+    ]
+    figures = len(names) <= _FIGURES_FIT
     layers: list[Spec] = [
         {
+            # Where there are figures they answer the pointer, and a cell without a colour is nothing.
+            "transform": [{"filter": "datum.opacity > 0" if figures else "true"}],
             "mark": {"type": "rect", "stroke": theme.GROUND.light, "strokeWidth": 1},
             "encoding": {
                 "fill": {
@@ -96,25 +104,17 @@ def _panel(
                     "value": theme.ALARM.light,
                 },
                 "fillOpacity": {"field": "opacity", "type": "quantitative", "scale": None},
-                "tooltip": [
-                    *style.hover(model="Model", method="Method"),
-                    {"field": "class", "type": "nominal", "title": "Class"},
-                    *style.hover(accuracy="Right", change="Against float32", p="p"),
-                ],
+                "tooltip": told,
             },
         }
     ]
-    if len(names) <= _FIGURES_FIT:
+    if figures:
+        ink = {"condition": {"test": "datum.opacity > 0.55", "value": theme.GROUND.light}, "value": theme.INK.light}
+        text = {"field": "figure", "type": "nominal"}
         layers.append(
             {
                 "mark": {"type": "text", "fontSize": 10},
-                "encoding": {
-                    "text": {"field": "figure", "type": "nominal"},
-                    "color": {
-                        "condition": {"test": "datum.opacity > 0.55", "value": theme.GROUND.light},
-                        "value": theme.INK.light,
-                    },
-                },
+                "encoding": {"text": text, "color": ink, "tooltip": told},
             }
         )
     return {
@@ -123,8 +123,15 @@ def _panel(
         "width": style.WIDTH - width - 24,
         "height": {"step": style.ROW},
         "encoding": {
-            "y": style.line_of("method", width, scale={"paddingInner": 0}),
-            "x": {"field": "class", "type": "nominal", "sort": None, "axis": style.slanted_axis(70) if first else None},
+            "y": style.line_of(
+                "method", width, scale={"paddingInner": 0, "domain": [each.method for each in networks]}
+            ),
+            "x": {
+                "field": "class",
+                "type": "nominal",
+                "scale": {"domain": list(names)},
+                "axis": style.slanted_axis(70) if first else None,
+            },
         },
         "layer": layers,
     }

@@ -117,7 +117,7 @@ def _matrix(names: Sequence[str], network: ClassCounts, colour: str) -> Spec:
             }
         )
     return {
-        "title": {"text": f"{network.method}: images of a class, %", "fontWeight": "normal"},
+        "title": {**style.heading(network.model, colour), "subtitle": f"{network.method}: images of a class, %"},
         "data": style.values(cells),
         "width": {"step": step},
         "height": {"step": step},
@@ -221,7 +221,10 @@ def _list(names: Sequence[str], network: ClassCounts, colour: str) -> Spec:
     ]
     width = style.names_width((str(line["pair"]) for line in lines), 2 * style.WIDTH // 5)
     return {
-        "title": {"text": f"{network.method}: the most frequent confusions", "fontWeight": "normal"},
+        "title": {
+            **style.heading(network.model, colour),
+            "subtitle": f"{network.method}: the most frequent confusions",
+        },
         "data": style.values(lines),
         "width": style.WIDTH - width - 16,
         "height": {"step": style.ROW},

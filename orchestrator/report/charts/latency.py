@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle, groupby, islice
 
 from orchestrator.report import theme, wording
@@ -10,6 +11,7 @@ from orchestrator.report.charts import style
 from orchestrator.report.charts.chart import Chart, Spec, Table
 from orchestrator.report.rows import Bench
 from orchestrator.report.summaries import Summary, Timing
+from orchestrator.report.tradeoffs import is_drawable
 
 _SHAPES = ("circle", "diamond", "triangle-up", "square", "cross", "triangle-down")
 _MOST_LINEAR = 25
@@ -22,7 +24,8 @@ _FIGURES_SHOWN = 3
 
 def latency(number: str, bench: Bench, summaries: Sequence[Summary], colours: Mapping[str, str]) -> Chart | None:
     """None where nothing was timed."""
-    timed = [summary for summary in summaries if summary.timings]
+    drawable = (replace(each, timings=tuple(t for t in each.timings if is_drawable(t.p50))) for each in summaries)
+    timed = [summary for summary in drawable if summary.timings]
     if not timed:
         return None
     threads = sorted({timing.threads for summary in timed for timing in summary.timings})
@@ -88,7 +91,7 @@ def _lines(summary: Summary, batch: int) -> list[Spec]:
             "model": summary.model,
             "method": summary.method,
             "threads": str(timing.threads),
-            "p50": timing.p50,
+            "p50": style.short(timing.p50),
             "figures": figures if timing is timings[0] else "",
             "batch": str(batch),
             **_percentiles(timing),

@@ -10,6 +10,7 @@ from orchestrator.report.charts import style
 from orchestrator.report.charts.chart import Chart, Spec, Table
 from orchestrator.report.rows import Bench
 from orchestrator.report.summaries import Summary
+from orchestrator.report.tradeoffs import is_drawable
 
 _TICK = "M-0.2,-1H0.2V1H-0.2Z"
 _WAYS: Mapping[str, tuple[Callable[[Summary], float | None], str]] = {
@@ -61,7 +62,7 @@ def weighs(summaries: Sequence[Summary]) -> tuple[object, ...]:
 
 def _counted(summary: Summary) -> dict[str, float]:
     counts = ((way, count(summary)) for way, (count, _) in _WAYS.items())
-    return {way: bytes_ for way, bytes_ in counts if bytes_}
+    return {way: bytes_ for way, bytes_ in counts if bytes_ and is_drawable(bytes_)}
 
 
 def _lines(summary: Summary, ways: Mapping[str, float]) -> list[Spec]:
@@ -88,7 +89,7 @@ def _panel(
 ) -> Spec:
     y = style.line_of("method", names)
     x: Spec = {"scale": {"type": "log", "domain": domain, "nice": False}}
-    legend = {"symbolFillColor": theme.QUIET.light, "symbolStrokeWidth": 0, "columns": 4}
+    legend = {"symbolFillColor": theme.QUIET.light, "symbolStrokeWidth": 0, "columns": 2}
     shapes = {"domain": list(used), "range": [_WAYS[way][1] for way in used]}
     return {
         "title": style.heading(model, colours[model]),

@@ -75,6 +75,9 @@ _CONFIG: Spec = {
         "fontWeight": "bold",
         "limit": 440,
         "offset": 4,
+        "subtitleColor": theme.QUIET.light,
+        "subtitleFontSize": 12,
+        "subtitlePadding": 4,
     },
     "concat": {"spacing": 12},
     "text": {"color": theme.INK.light, "fontSize": 12},
@@ -88,6 +91,11 @@ def document(body: Mapping[str, Any]) -> Spec:
 
 def values(rows: Sequence[Mapping[str, Any]]) -> Spec:
     return {"values": [dict(row) for row in rows]}
+
+
+def short(number: float) -> float:
+    """Six significant digits: more than a pixel can show, and a third of the characters."""
+    return float(f"{number:.6g}")
 
 
 def quantity(field: str, **more: Any) -> Spec:

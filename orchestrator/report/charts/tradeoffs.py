@@ -141,9 +141,9 @@ def _row(point: Point, place: int | None, cost: _Cost) -> Spec:
         "model": point.model,
         "method": point.method,
         "kind": kind_of(point),
-        "cost": point.cost,
-        "top1": 100 * point.top1,
-        "twin": None if point.twin_top1 is None else 100 * point.twin_top1,
+        "cost": style.short(point.cost),
+        "top1": style.short(100 * point.top1),
+        "twin": None if point.twin_top1 is None else style.short(100 * point.twin_top1),
         "place": place,
         "cost_said": cost.written(point.cost),
         "top1_said": wording.percent(point.top1, 2),
@@ -211,7 +211,7 @@ def _plot(rows: Sequence[Spec], colours: Mapping[str, str], cost: _Cost) -> Spec
                         "scale": {"domain": list(kinds), "range": list(kinds.values())},
                         "legend": None
                         if len(kinds) < 2
-                        else {"symbolFillColor": theme.QUIET.light, "symbolStrokeWidth": 0, "columns": 4},
+                        else {"symbolFillColor": theme.QUIET.light, "symbolStrokeWidth": 0, "columns": 5},
                     },
                     "opacity": style.filtered(),
                     "tooltip": [*told, *style.hover(front="On the front")],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from orchestrator.report import theme, wording
@@ -14,7 +14,7 @@ from orchestrator.report.charts.thinning import thinned
 from orchestrator.report.trainings import TrainingRun
 
 _HEIGHT = 120
-_MOST_POINTS = 400
+_MOST_POINTS = 240
 """Of one training in the picture: more than there are pixels in its width tell nothing more."""
 _MOST_TOLD = 40
 """Of one training in the table."""
@@ -22,6 +22,8 @@ _MOST_DOTS = 60
 """A training of so many visits or fewer shows each of them as a dot."""
 _MOST_NAMED = 9
 """So many workers have a legend; of more, hovering and the table tell, and colours come again."""
+_MOST_LOSS = 1e12
+"""A training that has gone further astray leaves no axis on which the others can be read."""
 _NOT_KNOWN = "not known"
 
 
@@ -40,7 +42,8 @@ def training(runs: Sequence[TrainingRun], workers: Sequence[str], colours: Mappi
     Args:
         workers: every worker of the study, by first appearance.
     """
-    known = [run for run in runs if run.losses]
+    drawable = (replace(run, losses=tuple(each for each in run.losses if abs(each[1]) < _MOST_LOSS)) for run in runs)
+    known = [run for run in drawable if run.losses]
     if not known:
         return None
     visits = {(run.model, run.seed): _visits(run) for run in known}
@@ -74,7 +77,7 @@ def _visits(run: TrainingRun) -> list[_Visit]:
     workers = dict(run.workers)
     every = [_Visit(step, loss, _who(workers.get(step, ()))) for step, loss in run.losses]
     turns = [place for place in range(1, len(every)) if every[place].worker != every[place - 1].worker]
-    keep = {place for turn in turns for place in (turn - 1, turn)} if len(turns) < _MOST_POINTS else set()
+    keep = {place for turn in turns for place in (turn - 1, turn)} if len(turns) < _MOST_POINTS // 3 else set()
     return [every[place] for place in thinned([visit.loss for visit in every], _MOST_POINTS, keep)]
 
 
@@ -103,7 +106,11 @@ def _panel(
         "scale": style.colour_scale(workers),
         "legend": {"symbolType": "stroke", "columns": 5, "labelLimit": 80} if len(workers) <= _MOST_NAMED else None,
     }
-    told = style.hover(model="Model", seed="Seed", step_said="Step", loss_said="Loss", worker="Worker")
+    told = [
+        *style.hover(seed="Seed", worker="Worker"),
+        style.quantity("step", title="Step", format=",d"),
+        style.quantity("loss", title="Loss", format=".3f"),
+    ]
     opacity = {"opacity": style.filtered()} if len(workers) <= _MOST_NAMED else {}
     y = style.quantity(
         "loss",
@@ -160,15 +167,12 @@ def _stretches(run: TrainingRun, visits: Sequence[_Visit]) -> Iterator[Spec]:
         stretch = list(group)
         for visit in [before, *stretch] if before else stretch:
             yield {
-                "model": run.model,
                 "seed": str(run.seed),
                 "stretch": f"{run.seed}.{number}",
                 "worker": stretch[0].worker,
                 "step": visit.step,
-                "loss": visit.loss,
+                "loss": style.short(visit.loss),
                 "dot": visit is not before,
-                "step_said": f"{visit.step:,}",
-                "loss_said": f"{visit.loss:.3f}",
             }
         before = stretch[-1]
 
