@@ -146,19 +146,40 @@ def status(
     stalled_after: Annotated[
         float, typer.Option(min=1, metavar="MINUTES", help="With --notify: tell when nothing has moved for so long.")
     ] = 60.0,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write status and report as one page that needs nothing else."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far the study is: models, workers, time left, and what is wrong."""
     from orchestrator.commands import status
 
     status.run(
-        _open(home, artifacts),
+        lambda: _open(home, artifacts),
         watch=watch,
         jobs=jobs,
         as_json=as_json,
+        html=html,
         notify=notify,
         stalled_minutes=stalled_after,
     )
+
+
+@app.command()
+def ui(
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of this machine alone; default: 8642, or any that is free.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser; the address is printed.")] = False,
+) -> None:
+    """Show status and report on a page of this machine that keeps itself up to date, until Ctrl-C."""
+    from orchestrator import address
+    from orchestrator.commands import ui
+
+    ui.run(address.known(home, artifacts), port, browser=not no_browser)
 
 
 @app.command()
