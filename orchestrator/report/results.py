@@ -125,6 +125,12 @@ class Results:
     def is_complete(self) -> bool:
         return all(stage.done == stage.total for stage in self.stages)
 
+    def _repr_html_(self) -> str:
+        """In a notebook results show their report."""
+        from orchestrator.report import inline  # templates and charts, of which nothing else needs any
+
+        return inline.report(self)
+
     def to_json(self) -> dict[str, Any]:
         """The contract of `orch report --json`; strict JSON: no NaN, no infinity."""
         return {
