@@ -103,9 +103,7 @@ def test_a_home_shows_how_far_its_study_is(
     assert "<script" not in shown
 
 
-def test_the_results_of_a_study_show_their_report(
-    planned_home: Callable[[Study], Home], small_study: Study
-) -> None:
+def test_the_results_of_a_study_show_their_report(planned_home: Callable[[Study], Home], small_study: Study) -> None:
     home = planned_home(small_study)
     finish(home)
     shown = collect(home)._repr_html_()
