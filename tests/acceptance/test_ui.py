@@ -49,7 +49,7 @@ seconds = 4
 tries = 3
 """
 FIRST = "alexnet-tiny/seed0/train/r00.s0"
-PATIENCE = 30_000
+PATIENCE = 120_000
 """Milliseconds."""
 NOTE_WHAT_IS_SHOWN = """() => {
     window.shown = [];
