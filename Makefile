@@ -1,6 +1,6 @@
 # Names for what a contributor runs; CONTRIBUTING.md says when.  Every target works on what is installed on the path.
 .DEFAULT_GOAL := help
-.PHONY: help setup style check test-fast test test-slow coverage
+.PHONY: help setup style check test-fast test test-slow coverage pictures
 
 help: ## these names
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1	\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,3 +29,6 @@ test-slow: ## the further repetitions alone
 
 coverage: ## of the code that tests/unit runs in its own processes
 	pytest tests/unit --cov
+
+pictures: ## the README's, of a study that is run for them (three minutes, needs chromium)
+	python benchmarks/pictures.py

@@ -15,10 +15,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 
 from models import datasets
@@ -28,6 +24,8 @@ from models.recipes import Outer, Training, Visit
 from models.runtime import configure_runtime
 from models.training.averaging import begin_visit, merge, recompute_statistics
 from models.training.trainer import Trainer, TrainState
+from orchestrator.report import theme
+from orchestrator.report.charts import Chart, Table, pictures, style
 
 LINK_BYTES_PER_SECOND = 5e6
 """What a home notebook's link to a shared folder carries, each way."""
@@ -130,15 +128,32 @@ def show(curves: dict[int, list[Round]]) -> None:
 
 
 def draw(curves: dict[int, list[Round]], path: Path) -> None:
-    figure, (by_images, by_time) = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    for workers, done in curves.items():
-        accuracies = [100 * one.top1 for one in done]
-        by_images.plot([one.images / 1000 for one in done], accuracies, marker="o", label=f"K = {workers}")
-        by_time.plot([one.seconds for one in done], accuracies, marker="o")
-    by_images.set(xlabel="thousand images, all workers together", ylabel="top-1, %")
-    by_time.set(xlabel=f"seconds, link of {LINK_BYTES_PER_SECOND / 1e6:.0f} MB/s")
-    by_images.legend()
-    figure.savefig(path, dpi=150)
+    """Two panels: by the images that all workers saw, and by the time that it took."""
+    dots = [
+        {"workers": f"K = {workers}", "images": one.images / 1000, "seconds": one.seconds, "top1": 100 * one.top1}
+        for workers, done in curves.items()
+        for one in done
+    ]
+    titles = {
+        "images": "thousand images, all workers together",
+        "seconds": f"seconds, link of {LINK_BYTES_PER_SECOND / 1e6:.0f} MB/s",
+    }
+    colours = theme.colours_of([f"K = {workers}" for workers in curves])
+    panels = [
+        {
+            "width": 380,
+            "height": 240,
+            "mark": {"type": "line", "point": True},
+            "encoding": {
+                "x": style.quantity(field, title=title),
+                "y": style.quantity("top1", title="top-1, %", scale={"zero": False}),
+                "color": {"field": "workers", "type": "nominal", "scale": style.colour_scale(colours)},
+            },
+        }
+        for field, title in titles.items()
+    ]
+    spec = style.document({"data": style.values(dots), "hconcat": panels})
+    path.write_bytes(pictures.png(Chart("average", "average", "Several workers", "", spec, Table((), ()))))
     print(f"\nThe figure: {path}")
 
 

@@ -20,11 +20,10 @@ from statistics import mean, stdev
 from typing import Any
 
 from markdown_table import markdown_table
-from matplotlib.figure import Figure as Canvas
 
 from models.architectures import catalog
 from orchestrator.report import theme
-from orchestrator.report.svg import WIDTH, make_figure
+from orchestrator.report.charts import Chart, Table, pictures, style
 
 PAPER = "the paper's"
 USUAL = "usual"
@@ -118,20 +117,33 @@ def table(accuracies: Mapping[str, Sequence[float]]) -> str:
 
 def picture(accuracies: Mapping[str, Sequence[float]]) -> str:
     """Each seed a dot, in the order of the means, as an SVG."""
-    order = sorted(accuracies, key=lambda name: mean(accuracies[name]))
-
-    def paint(canvas: Canvas) -> None:
-        axes = canvas.subplots()
-        for height, name in enumerate(order):
-            colour = theme.SERIES[0].light if name in (USUAL, PAPER) else theme.QUIET.light
-            axes.plot(accuracies[name], [height] * len(accuracies[name]), "o", color=colour, markersize=4)
-            axes.plot(mean(accuracies[name]), height, "|", color=colour, markersize=14)
-        axes.set_yticks(range(len(order)), order)
-        axes.set_xlabel("Top-1, %")
-        axes.grid(axis="x")
-
-    said = "; ".join(f"{name} {mean(accuracies[name]):.1f}%" for name in reversed(order))
-    return make_figure("recipes", "Top-1 by recipe", said, (WIDTH, 1.0 + 0.25 * len(order)), paint).svg
+    order = sorted(accuracies, key=lambda name: -mean(accuracies[name]))
+    dots = [
+        {"recipe": name, "top1": top1, "usual": name in (USUAL, PAPER)} for name in order for top1 in accuracies[name]
+    ]
+    colour = {"condition": {"test": "datum.usual", "value": theme.SERIES[0].light}, "value": theme.QUIET.light}
+    x, names = {"title": "Top-1, %", "scale": {"zero": False}}, style.names_width(order)
+    spec = style.document(
+        {
+            "data": style.values(dots),
+            "width": style.WIDTH - names - 16,
+            "height": {"step": style.ROW},
+            "encoding": {"y": style.line_of("recipe", names), "color": colour},
+            "layer": [
+                {
+                    "mark": {"type": "point", "filled": True},
+                    "encoding": {"x": style.quantity("top1", **x)},
+                },
+                {
+                    "mark": {"type": "tick", "thickness": 1.5},
+                    "encoding": {"x": style.quantity("top1", aggregate="mean")},
+                },
+            ],
+        }
+    )
+    said = "; ".join(f"{name} {mean(accuracies[name]):.1f}%" for name in order)
+    rows = tuple((name, ", ".join(f"{top1:.2f}" for top1 in accuracies[name])) for name in order)
+    return pictures.svg(Chart("recipes", "recipes", "Top-1 by recipe", said, spec, Table(("Recipe", "Seeds"), rows)))
 
 
 def _orch(*arguments: str | Path, said: bool = False) -> subprocess.Popen[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from orchestrator.home import Home
+from orchestrator.jobs import Artifact
 from orchestrator.planning.planner import make_plan
 from orchestrator.study import Study
 
@@ -40,7 +41,7 @@ seconds = 60
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="orch-startup-") as directory:
-        home = _home_with_jobs(Path(directory))
+        home = home_with_jobs(Path(directory))
         orch = str(Path(sys.executable).with_name("orch"))
         commands = {
             "python -c 'import typer, sqlalchemy'": [sys.executable, "-c", "import typer, sqlalchemy"],
@@ -54,9 +55,11 @@ def main() -> None:
         print(f"{name:40} {taken * 1000:7.0f} ms   {taken / reference:5.2f}")
 
 
-def _home_with_jobs(directory: Path) -> str:
+def home_with_jobs(directory: Path) -> str:
     home = Home.create(directory / "home")
-    change = home.jobs.publish(make_plan(Study.parse(STUDY.format(seeds=list(range(JOBS // 100))))))
+    plan = make_plan(Study.parse(STUDY.format(seeds=list(range(JOBS // 100)))))
+    data = {name: Artifact("0" * 64, 1, name) for name in (*plan.shard_names, plan.test_name)}
+    change = home.jobs.publish(plan, data)
     assert change.added == JOBS, f"the study has {change.added} jobs"
     home.jobs.close()
     return home.url

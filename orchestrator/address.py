@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,14 @@ def known_if_any(home: str | None, artifacts: str | None) -> Address | None:
     note = _note()
     url = home or os.environ.get("ORCH_HOME") or note.get("home")
     return _complete(url, artifacts, note) if url else None
+
+
+def several(homes: Sequence[str], artifacts: str | None) -> list[Address]:
+    """Homes that were given by name; `artifacts` is for those of them that do not keep their files themselves."""
+    note = _note()
+    return [
+        _complete(home, artifacts, note) if scheme(home) in postgresql_url.SCHEMES else Address(home) for home in homes
+    ]
 
 
 def of_study(study: str, home: str | None, artifacts: str | None) -> Address:

@@ -30,6 +30,9 @@ app = typer.Typer(
     ),
 )
 
+export_app = typer.Typer(help="Carry what a study found to another tool: TensorBoard, MLflow, or an archive.")
+app.add_typer(export_app, name="export", no_args_is_help=True)
+
 HomeOption = Annotated[
     str | None,
     typer.Option("--home", help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
@@ -143,35 +146,108 @@ def status(
     stalled_after: Annotated[
         float, typer.Option(min=1, metavar="MINUTES", help="With --notify: tell when nothing has moved for so long.")
     ] = 60.0,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write status and report as one page that needs nothing else."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far the study is: models, workers, time left, and what is wrong."""
     from orchestrator.commands import status
 
     status.run(
-        _open(home, artifacts),
+        lambda: _open(home, artifacts),
         watch=watch,
         jobs=jobs,
         as_json=as_json,
+        html=html,
         notify=notify,
         stalled_minutes=stalled_after,
     )
 
 
 @app.command()
+def ui(
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Of this machine alone; default: 8642, or any that is free.")
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Open no browser; the address is printed.")] = False,
+) -> None:
+    """Show status and report on a page of this machine that keeps itself up to date, until Ctrl-C."""
+    from orchestrator import address
+    from orchestrator.commands import ui
+
+    ui.run(address.known(home, artifacts), port, browser=not no_browser)
+
+
+@app.command()
 def report(
+    homes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[HOME]...", help="Several homes, whose studies stand side by side; default: the one home."
+        ),
+    ] = None,
     home: HomeOption = None,
     artifacts: ArtifactsOption = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Directory to write; default: report in the home, or in ./NAME.orch."),
+        typer.Option(
+            "--out", help="Directory to write; default: report in the home, or in ./NAME.orch; several: ./orch-report."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, figures and one page that compare the models, and print the table."""
+    from orchestrator import address
     from orchestrator.commands import report
 
-    report.run(_open(home, artifacts), out, as_json=as_json)
+    if homes and home is not None:
+        raise UsageError("Give the homes either as arguments or, one home, with --home.")
+    named = homes or []
+    several = len(named) > 1
+    at = address.several(named, artifacts) if several else [address.known(home or "".join(named) or None, artifacts)]
+    report.run(at, out, as_json=as_json)
+
+
+@export_app.command("tensorboard")
+def export_tensorboard(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where TensorBoard looks (--logdir).")],
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Write curves, hyperparameters and figures for TensorBoard: a run for each model and seed."""
+    from orchestrator.commands import export
+
+    export.to_tensorboard(_open(home, artifacts), directory)
+
+
+@export_app.command("mlflow")
+def export_mlflow(
+    uri: Annotated[
+        str | None, typer.Argument(metavar="[URI]", help="Of a tracking server or store; default: sqlite:///mlflow.db")
+    ] = None,
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Log a run for each model and seed in MLflow; a second export brings the runs up to date."""
+    from orchestrator.commands import export
+
+    export.to_mlflow(_open(home, artifacts), uri)
+
+
+@export_app.command("bundle")
+def export_bundle(
+    file: Annotated[Path, typer.Argument(metavar="FILE.zip", help="The archive to write.")],
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Write study, results, charts, networks and checksums as one archive, to put beside a paper."""
+    from orchestrator.commands import export
+
+    export.to_bundle(_open(home, artifacts), file)
 
 
 @app.command()

@@ -145,6 +145,12 @@ class Home:
                 "the study was planned with, or plan it into a new database if its files are lost."
             )
 
+    def _repr_html_(self) -> str:
+        """In a notebook a home shows how far its study is."""
+        from orchestrator.progress import inline  # templates, of which nothing else needs any
+
+        return inline.status(self)
+
     def _store_is_known(self) -> bool:
         published = self.jobs.data().values()
         if not published or any(map(self.artifacts.has, published)):

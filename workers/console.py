@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TextIO
 
+from workers.cell_display import RECORD
 from workers.runner.messages import Progress
 
 ONE_LINE_VARIABLE = "ORCH_ONE_LINE"
 """Set by a notebook's cell: what it shows can be written over, though it is no terminal.  "0" is for workers that share
 an output, and would write over each other's lines."""
 
+RECORDS_VARIABLE = "ORCH_PROGRESS_RECORDS"
+"""Set by a notebook's cell that shows progress itself: it is written as records, which `workers.cell_display` reads."""
+
+_SECONDS_BETWEEN_RECORDS = 0.5
+"""More often than a display is written over."""
 _SECONDS_BETWEEN_LINES = 30.0
 """How often progress is printed to a file or a notebook's output, where a line cannot be written over."""
 _MOST_WAITING = 1000
@@ -36,9 +44,10 @@ class Console:
         self._stream = _standard_output() if stream is None else stream
         one_line = os.environ.get(ONE_LINE_VARIABLE)
         self._over = _is_terminal(self._stream) if one_line is None else one_line != "0"
+        self._as_records = RECORDS_VARIABLE in os.environ
         self._open_line = 0
         self._said_once = ""
-        self._last_line = 0.0
+        self._last_line = -_SECONDS_BETWEEN_LINES
         self._lock = threading.Lock()
         self._waiting: queue.Queue[str | threading.Event] = queue.Queue(_MOST_WAITING)
         threading.Thread(target=self._write, name="console", daemon=True).start()
@@ -56,7 +65,30 @@ class Console:
             self.say(text)
 
     def show(self, text: str) -> None:
-        """Show how far things are, in place of what was shown before."""
+        """Show what the worker is at, in place of what was shown before."""
+        if self._as_records:
+            self._record({"note": text})
+        else:
+            self._show_line(text)
+
+    def show_progress(self, job: str, progress: Progress, seconds_left: float | None = None) -> None:
+        """Show how far a job is, in place of what was shown before.
+
+        Args:
+            seconds_left: until the worker ends in good order, if it knows.
+        """
+        if self._as_records:
+            if time.monotonic() - self._last_line >= _SECONDS_BETWEEN_RECORDS:
+                self._last_line = time.monotonic()
+                self._record({"job": job, **progress.for_table(), "seconds_left": seconds_left})
+        else:
+            self._show_line(progress_line(job, progress))
+
+    def _record(self, said: Mapping[str, object]) -> None:
+        with self._lock:
+            self._print(f"{RECORD}{json.dumps({'worker': self._name, **said})}\n")
+
+    def _show_line(self, text: str) -> None:
         with self._lock:
             line = f"{self._name}  {text}"
             if self._over:

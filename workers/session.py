@@ -47,7 +47,6 @@ from orchestrator.errors import DiskError, HomeError, OrchError, StoreError
 from orchestrator.jobs import Artifact, Checkpoint, Finished, Lease, Stage, Upcoming
 from orchestrator.jobtable import ChainBroken, JobTable, LeaseLost
 from workers.chain import Chain, ChainStep, Status, uploads
-from workers.console import progress_line
 from workers.inbox import Event, FetchDue, NoRoom, Overdue, StopAsked, UploadDue
 from workers.lease_keeper import LeaseKeeper
 from workers.machine.scratch import FilesLost
@@ -257,7 +256,7 @@ class Session:
             return
         match event:
             case messages.Progress():
-                self._worker.console.show(progress_line(chain_step.name, event))
+                self._worker.console.show_progress(chain_step.name, event, self._worker.seconds_left())
             case messages.CheckpointDiscarded(_, reason):
                 if chain_step is self._chain.held and chain_step.status is Status.AT_RUNNER and self._inputs.has_state:
                     chain_step.status = Status.FETCHING
@@ -372,7 +371,7 @@ class Session:
             return None
         held = self._lease_keeper.lease.checkpoints
         told = {"step": held[0].step if held else 0} if said is None else said.for_table()
-        return {**told, "shortage": self._trouble.shortage}
+        return {**told, "shortage": self._trouble.shortage, "seconds_left": self._worker.seconds_left()}
 
     def _failed(self, chain_step: ChainStep) -> Result:
         state = self._lease_keeper.fail(chain_step.error, final=chain_step.final)

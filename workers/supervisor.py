@@ -323,6 +323,7 @@ class Supervisor:
                 self._between_deaths(), self._load_seconds, self._settings.checkpoint_seconds
             ),
             stopping=self._stopping,
+            seconds_left=self._shutdown.seconds_left,
             hung_seconds=self._settings.hung_seconds,
             chained=not self._settings.once,
             trust=self._settings.trust,

@@ -34,6 +34,8 @@ class Worker:
     """Where the files of this session lie; removed at its end."""
     checkpoint_policy: CheckpointPolicy
     stopping: Callable[[], bool]
+    seconds_left: Callable[[], float | None]
+    """Until it ends in good order; None where that is not known."""
     hung_seconds: float
     chained: bool
     """Whether the worker goes on with the next job of a chain."""

@@ -66,6 +66,11 @@ def label_ranks(logits: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.intp]:
     return ranks
 
 
+def guesses(logits: NDArray[Any]) -> NDArray[np.intp]:
+    """The class that stands first, [N]; of equal logits the lower one.  Where a logit is NaN, as in `label_ranks`."""
+    return np.where(np.isnan(logits).any(axis=1), _NEVER, logits.argmax(axis=1))
+
+
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     """The 95 % score interval of a proportion (Wilson, 1927).
 

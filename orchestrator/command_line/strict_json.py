@@ -7,13 +7,13 @@ import math
 from typing import Any
 
 
-def text(value: Any) -> str:
-    """One object on one line.
+def text(value: Any, indent: int | None = None) -> str:
+    """One object on one line, or indented by so many spaces.
 
     NaN and infinity, for which JSON has no word, are null; half a character, as a path has that is not UTF-8, is
     U+FFFD.
     """
-    return json.dumps(_strict(value))
+    return json.dumps(_strict(value), indent=indent)
 
 
 def _strict(value: Any) -> Any:

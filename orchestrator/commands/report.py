@@ -1,44 +1,117 @@
-"""What `orch report` does: read a home, write the report, show its table."""
+"""What `orch report` does: read one home or several, write the report, show its table."""
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from models import predictions
 from models.predictions import Predictions, PredictionsDamaged
+from orchestrator import address
+from orchestrator.address import Address
 from orchestrator.artifacts import ArtifactDamaged
 from orchestrator.command_line import strict_json
-from orchestrator.errors import HomeError, StoreError
+from orchestrator.errors import HomeError, OrchError, StoreError, UsageError
 from orchestrator.foreign_text import single_line
 from orchestrator.home import Home
-from orchestrator.jobs import Artifact, Job, JobState, Stage
+from orchestrator.jobs import Artifact, Attempt, Job, JobState, Stage
+from orchestrator.jobtable import PlannedStudy
 from orchestrator.report import tables
 from orchestrator.report.files import ReportFiles, write_report
 from orchestrator.report.results import Problem, Results
 from orchestrator.report.results import collect as collect_results
+from orchestrator.report.side_by_side import side_by_side
+
+SEVERAL = Path("orch-report")
+"""Where the report of several homes goes: into the working directory, for none of them is the others' home."""
 
 
-def run(home: Home, out: Path | None, *, as_json: bool) -> None:
-    """Write a home's report, or print its figures as JSON; the options are those of the command."""
-    results = collect(home)
+class HomesUnread(OrchError):
+    """Some of several homes could not be read; the report is of the others."""
+
+    def __init__(self, failures: Mapping[str, OrchError], homes: int) -> None:
+        told = "; ".join(f"{home}: {str(error).removesuffix('.')}" for home, error in failures.items())
+        super().__init__(f"The report is without {len(failures)} of {homes} homes. {told}.")
+        self.exit_code = next(iter(failures.values())).exit_code
+
+
+def run(homes: Sequence[Address], out: Path | None, *, as_json: bool) -> None:
+    """Write the report of one home, or of several side by side, or print its figures as JSON.
+
+    Raises:
+        HomesUnread: of several homes some could not be read, after the others were reported.
+        OrchError: the only home cannot be read, or none of them.
+    """
+    if len(homes) == 1:
+        home = _opened(homes[0])
+        results = collect(home)
+        _tell(results, out or default_directory(home, results.study), as_json=as_json)
+        return
+    _refuse_repetitions(homes)
+    parts, failures = _collected(homes)
+    if not parts:
+        raise next(iter(failures.values()))
+    results = side_by_side(parts)
+    missing = [f"Not in this report: {home}. {error}" for home, error in failures.items()]
+    _tell(dataclasses.replace(results, notes=(*missing, *results.notes)), out or SEVERAL, as_json=as_json)
+    if failures:
+        raise HomesUnread(failures, len(homes))
+
+
+def _opened(home: Address) -> Home:
+    return Home.open(home.url, home.artifacts)
+
+
+def _refuse_repetitions(homes: Sequence[Address]) -> None:
+    seen = set()
+    for home in homes:
+        shown = address.without_password(home.url)
+        place = str(address.directory(home.url).resolve()) if address.scheme(home.url) is None else shown
+        if place in seen:
+            raise UsageError(f"{shown} is given twice; each home stands in a report once.")
+        seen.add(place)
+
+
+def _collected(homes: Sequence[Address]) -> tuple[list[Results], dict[str, OrchError]]:
+    """What can be read, and why the rest cannot."""
+    parts: list[Results] = []
+    failures: dict[str, OrchError] = {}
+    for home in homes:
+        try:
+            parts.append(collect(_opened(home)))
+        except OrchError as error:
+            failures[address.without_password(home.url)] = error
+    return parts, failures
+
+
+def _tell(results: Results, directory: Path, *, as_json: bool) -> None:
     if as_json:
         print(strict_json.text(results.to_json()))
     else:
-        write_and_show(results, out or default_directory(home, results.study))
+        write_and_show(results, directory)
 
 
 def collect(home: Home) -> Results:
     """What a home has measured so far.  Raises HomeError if nothing was ever planned in it."""
+    return results_of(home, planned_in(home), home.jobs.jobs(), home.jobs.attempts())
+
+
+def planned_in(home: Home) -> PlannedStudy:
+    """Raises HomeError if nothing was ever planned there."""
     study = home.jobs.study()
     if study is None:
         raise HomeError(f"Nothing is planned in {home.url} yet; run `orch plan`.")
-    jobs = home.jobs.jobs()
+    return study
+
+
+def results_of(home: Home, study: PlannedStudy, jobs: Sequence[Job], attempts: Sequence[Attempt]) -> Results:
+    """What a home's jobs have measured, with what the files of its benchmarks add."""
     kept, problems = _predictions(home, jobs)
-    return collect_results(study.name, study.dataset, jobs, home.jobs.attempts(), study.notes, kept, problems)
+    return collect_results(study.name, study.dataset, jobs, attempts, study.notes, kept, problems)
 
 
 def _predictions(home: Home, jobs: Iterable[Job]) -> tuple[dict[str, Predictions], list[Problem]]:

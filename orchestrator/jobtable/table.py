@@ -22,6 +22,7 @@ from orchestrator.jobs import (
     JobState,
     Lease,
     MeasuringDevices,
+    Stage,
     Upcoming,
     WorkerInfo,
 )
@@ -315,6 +316,13 @@ class JobTable:
         """All jobs but those that are done and no longer asked for, by name."""
         with self._reading() as connection:
             return queries.all_jobs(connection)
+
+    def some_jobs(
+        self, stage: Stage | None = None, state: JobState | None = None, *, after: int = 0, most: int
+    ) -> list[Job]:
+        """A part of `jobs`: at most so many after the first `after`, of one stage and state if they are named."""
+        with self._reading() as connection:
+            return queries.some_jobs(connection, stage, state, after, most)
 
     def job(self, job: str) -> Job:
         """One job by its name, id or beginning of its id.  Raises UsageError."""

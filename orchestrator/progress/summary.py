@@ -1,18 +1,20 @@
-"""How far a study is: what `orch status` shows, computed from the job table's sums.  Pure."""
+"""How far a study is: what `orch status` shows, computed from the job table's sums.  Pure.
+
+What of it needs a person stands in `orchestrator.progress.problems`.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import Any
 
-from orchestrator.jobs import Device, Job, JobState
-from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, Waiting, WorkerSeen
-from orchestrator.report.wording import counted, duration
-
-_STALLED_SECONDS = 900.0
-"""Workers are heard of at least every five minutes, on Google Drive; two heartbeats may have failed."""
+from orchestrator.jobs import JobState, Stage
+from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, WorkerSeen
+from orchestrator.progress.problems import STALLED_SECONDS, problems, waiting_copies
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,25 @@ class ModelProgress:
     loss: float | None
     eta_seconds: float | None
     """Until its last training step, at the pace so far; None before there is a pace."""
+    top1: float | None = None
+    """The share of test images that the trained network gets right, in the mean over the seeds that were measured; None
+    before its `float32` was measured."""
+    seeds_measured: int = 0
+    seconds_per_step: float | None = None
+    """The pace: of one worker, over `steps_taken`."""
+    steps_taken: int = 0
+    """By all attempts, those that were taken again included."""
+    running: int = 0
+    """Visits that are under way at once."""
+
+    @property
+    def is_trained(self) -> bool:
+        return self.step >= self.steps
+
+    @property
+    def share(self) -> float:
+        """Of its steps that are done, from 0 to 1."""
+        return min(1.0, self.step / self.steps) if self.steps else 1.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,18 @@ class WorkerProgress:
     """The name of the job it holds."""
     last_seen_seconds: float
     images_per_second: float | None
+    step: int | None = None
+    """Of its job, as it said last."""
+    steps: int | None = None
+    note: str = ""
+    """What it is at, where steps do not say it."""
+    seconds_left: float | None = None
+    """Until it ends in good order, as it said: in a notebook whose session has a limit, or with `--max-hours`."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing was heard of it for so long that its session has probably ended."""
+        return self.last_seen_seconds > STALLED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -51,9 +84,16 @@ class Snapshot:
     workers: tuple[WorkerProgress, ...]
     eta_seconds: float | None
     problems: tuple[str, ...]
-    """One sentence each."""
+    """One sentence each, with commands between backticks."""
     waiting_copies: int = 0
     """Benchmarks that are to be measured again on devices where nobody is at it: nothing else waits for them."""
+    stages: Mapping[Stage, Counter[JobState]] = field(default_factory=dict)
+    """`counts` of each stage that has jobs."""
+    now: float = 0.0
+    """When that was, in seconds since 1970 by the home's clock."""
+    planned_at: float = 0.0
+    notes: tuple[str, ...] = ()
+    """What every reader must know first, e.g. that the data set is synthetic."""
 
     @property
     def total(self) -> int:
@@ -66,20 +106,35 @@ class Snapshot:
         return left <= self.waiting_copies
 
     def to_json(self) -> dict[str, Any]:
-        """The shape of `orch status --json`."""
-        counts = {"total": self.total, **{str(state): self.counts[state] for state in JobState}}
+        """The shape of `orch status --json`, which docs/status.schema.json describes."""
         return {
             "study": self.study,
             "home": self.home,
-            "jobs": counts,
+            "now": self.now,
+            "over": self.is_over,
+            "jobs": _counts(self.counts),
+            "stages": {str(stage): _counts(counts) for stage, counts in self.stages.items()},
             "models": [asdict(model) for model in self.models],
             "workers": [asdict(worker) for worker in self.workers],
             "eta_seconds": self.eta_seconds,
             "problems": list(self.problems),
+            "notes": list(self.notes),
         }
 
 
-def snapshot(study: str, home: str, seen: Overview, shortage: str | None = None) -> Snapshot:
+def _counts(counts: Counter[JobState]) -> dict[str, int]:
+    return {"total": counts.total(), **{str(state): counts[state] for state in JobState}}
+
+
+def snapshot(
+    study: str,
+    home: str,
+    seen: Overview,
+    shortage: str | None = None,
+    *,
+    planned_at: float = 0.0,
+    notes: Sequence[str] = (),
+) -> Snapshot:
     """What the table's sums mean to a person, and what the home's store says that is nearly full."""
     models = tuple(_model(training) for training in seen.trainings)
     workers = tuple(_worker(worker, seen.now) for worker in seen.workers)
@@ -90,38 +145,57 @@ def snapshot(study: str, home: str, seen: Overview, shortage: str | None = None)
         models=models,
         workers=workers,
         eta_seconds=_eta(models, seen.trainings, sum(worker.job is not None for worker in workers)),
-        problems=(
-            *map(_problem, seen.troubled),
-            *_stalled(seen),
-            *map(_silence, seen.silent),
-            *map(_without_device, seen.waiting),
-            *_shortages(seen.workers, shortage),
-        ),
-        waiting_copies=_waiting_copies(seen),
+        problems=problems(seen, shortage),
+        waiting_copies=waiting_copies(seen),
+        stages=seen.stages,
+        now=seen.now,
+        planned_at=planned_at,
+        notes=tuple(notes),
     )
 
 
 def _model(training: TrainingSums) -> ModelProgress:
     left = _work_left(training)
-    eta = None if left is None else left / max(1, training.running)
-    return ModelProgress(training.model, training.step, training.steps, training.loss, eta)
+    return ModelProgress(
+        name=training.model,
+        step=training.step,
+        steps=training.steps,
+        loss=training.loss,
+        eta_seconds=None if left is None else left / max(1, training.running),
+        top1=fmean(training.top1) if training.top1 else None,
+        seeds_measured=len(training.top1),
+        seconds_per_step=_pace(training),
+        steps_taken=training.worked_steps,
+        running=training.running,
+    )
+
+
+def _pace(training: TrainingSums) -> float | None:
+    if training.worked_steps <= 0 or training.worked_seconds <= 0:
+        return None
+    return training.worked_seconds / training.worked_steps
 
 
 def _work_left(training: TrainingSums) -> float | None:
     """Seconds of one worker, at the pace so far."""
-    if training.worked_steps <= 0 or training.worked_seconds <= 0:
-        return None
-    return max(0, training.steps - training.step) * training.worked_seconds / training.worked_steps
+    pace = _pace(training)
+    return None if pace is None else max(0, training.steps - training.step) * pace
 
 
 def _worker(worker: WorkerSeen, now: float) -> WorkerProgress:
+    said, silent = worker.progress, max(0.0, now - worker.seen)
+    left = said.get("seconds_left")
     return WorkerProgress(
         name=worker.name,
         host=worker.host,
         device=worker.device,
         job=worker.job,
-        last_seen_seconds=max(0.0, now - worker.seen),
-        images_per_second=worker.progress.get("images_per_second"),
+        last_seen_seconds=silent,
+        images_per_second=said.get("images_per_second"),
+        step=said.get("step"),
+        steps=said.get("steps"),
+        note=said.get("note", ""),
+        seconds_left=max(0.0, left - silent) if left is not None and math.isfinite(left) else None,
     )
 
 
@@ -132,52 +206,3 @@ def _eta(models: Sequence[ModelProgress], trainings: Sequence[TrainingSums], wor
         return None
     work = sum(_work_left(training) or 0.0 for training in trainings)
     return max(*etas, work / max(1, working), 0.0)
-
-
-def _problem(job: Job) -> str:
-    reason = (job.error or "").strip().partition("\n")[0]
-    if job.state is JobState.QUARANTINED:
-        return f"{job.name} is quarantined: {reason} See `orch logs {job.name}`, then `orch retry {job.name}`."
-    if not job.failures:
-        return f"{job.name} waits for another worker: {reason}"
-    again = "is being tried again" if job.state is JobState.RUNNING else "will be tried again"
-    return f"{job.name} has failed {counted(job.failures, 'time')} and {again}: {reason}"
-
-
-def _without_device(waiting: Waiting) -> str:
-    if isinstance(waiting.device, Device):
-        return (
-            f"{counted(waiting.jobs, 'job')} can only be done by a worker with {waiting.device.called}, and none is "
-            'at work; start one, or plan with device = "any" under [training].'
-        )
-    many = waiting.jobs != 1
-    return (
-        f"{counted(waiting.jobs, 'benchmark')} {'are' if many else 'is'} to be measured again on {waiting.device}, and "
-        f"no worker there is at it; start one, or leave {'them' if many else 'it'}: nothing else waits for that."
-    )
-
-
-def _waiting_copies(seen: Overview) -> int:
-    return sum(each.jobs for each in seen.waiting if not isinstance(each.device, Device))
-
-
-def _shortages(workers: Iterable[WorkerSeen], own: str | None) -> list[str]:
-    """Each once: several workers may be signed in with one account."""
-    told = (own, *(worker.progress.get("shortage") for worker in workers if worker.job is not None))
-    return [f"Make room, uploads will soon be refused: {one}" for one in dict.fromkeys(told) if one]
-
-
-def _stalled(seen: Overview) -> Iterator[str]:
-    """Whoever lets notebooks work looks in now and then, and must see at once that all their sessions have ended."""
-    last = max((worker.seen for worker in seen.workers), default=None)
-    waiting = seen.counts[JobState.READY] + seen.counts[JobState.RUNNING]
-    if waiting > _waiting_copies(seen) and last is not None and seen.now - last > _STALLED_SECONDS:
-        yield (
-            f"No worker has been heard of for {duration(seen.now - last)}; start one again with `orch worker`, or run "
-            "the notebook's cell again."
-        )
-
-
-def _silence(job: Job) -> str:
-    there = f" on {job.device}" if job.device else ""
-    return f"{job.name} is held by {job.worker}, whose lease has expired; the next worker{there} takes it over."

@@ -10,17 +10,14 @@ from dataclasses import dataclass
 
 from orchestrator.jobs import Stage
 from orchestrator.report import wording
-from orchestrator.report.comparison import Estimate, Paired, difference
+from orchestrator.report.choices import Choice, Step, choices
+from orchestrator.report.comparison import Estimate
+from orchestrator.report.findings import Finding, compression_findings, differing_images, verdicts
 from orchestrator.report.results import CopyProgress, Results, StageProgress
 from orchestrator.report.rows import REFERENCE, Bench
-from orchestrator.report.summaries import (
-    Summary,
-    accuracy_change,
-    on_bench,
-    reference_of,
-    summarize,
-    twin_of,
-)
+from orchestrator.report.summaries import Summary, accuracy_lead, on_bench, pairs_of, summarize
+
+_UNDECIDED_SHOWN = 3
 
 _NOUNS = {
     Stage.TRAIN: "training visit",
@@ -31,14 +28,14 @@ _NOUNS = {
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What is said, and of what."""
+class ChoiceAnswer:
+    """Which network to take, by one cost."""
 
-    subject: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.text}"
+    title: str
+    steps: tuple[Finding, ...]
+    """From which cost on, and which network."""
+    rest: str | None
+    """How many others there are, which nobody need take."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,13 @@ class BenchAnswer:
 
     bench: Bench
     headline: str
+    evidence: str | None
+    """On which test images the two models of the headline differ; None where that is not known."""
     speed: str | None
+    choices: tuple[ChoiceAnswer, ...]
+    """By size and by time; empty where there is nothing to choose from."""
+    verdicts: tuple[Finding, ...]
+    """How many networks are certainly better or worse, and how many cannot be told apart."""
     compression: tuple[Finding, ...]
     """One per model and method."""
     unpacking: str | None
@@ -75,6 +78,7 @@ def answer(results: Results) -> Answer:
         unfinished=(
             *(_progress(stage) for stage in results.stages if stage.done < stage.total),
             *(_copied(device) for device in results.copies if device.done < device.total),
+            *([f"Not measured yet: {wording.named(results.awaited, 'network')}."] if results.awaited else []),
         ),
     )
 
@@ -106,12 +110,16 @@ def _copied(device: CopyProgress) -> str:
 
 
 def _bench_answer(bench: Bench, summaries: Sequence[Summary]) -> BenchAnswer:
-    compressed = [(each, reference) for each in summaries if (reference := reference_of(each, summaries))]
+    found = choices(summaries)
+    chosen = {(step.point.model, step.point.method) for choice in found for step in choice.steps}
     return BenchAnswer(
         bench=bench,
         headline=_headline(summaries),
+        evidence=_evidence(summaries),
         speed=_fastest(summaries),
-        compression=tuple(_compression(each, reference, twin_of(each, summaries)) for each, reference in compressed),
+        choices=tuple(map(_choice, found)),
+        verdicts=verdicts(summaries),
+        compression=compression_findings(summaries, chosen),
         unpacking=_unpacking([each for each in summaries if each.packed]),
     )
 
@@ -125,7 +133,8 @@ def _headline(summaries: Sequence[Summary]) -> str:
     if len(ranked) == 1:
         return f"{best.name} gets {accuracy}; there is no other model here to compare it with."
     second, second_top1 = ranked[1]
-    lead = difference(best_top1, second_top1)
+    lead = accuracy_lead(best, second)
+    assert lead is not None, "only what has an accuracy is ranked"
     rival = f"{second.name} ({wording.percent(second_top1.value)})"
     margin = f"{100 * lead.value:.1f} points"
     span = f"{wording.points(lead.low)} to {wording.points(lead.high)}"
@@ -146,6 +155,47 @@ def _ranked(summaries: Sequence[Summary]) -> list[tuple[Summary, Estimate]]:
     candidates.sort(key=lambda pair: (pair[0].method != REFERENCE, -pair[1].value))
     chosen = {each.model: (each, top1) for each, top1 in reversed(candidates)}
     return sorted(chosen.values(), key=lambda pair: (-pair[1].value, pair[0].model))
+
+
+def _evidence(summaries: Sequence[Summary]) -> str | None:
+    """The two of the headline image by image; None if they did not see the same test images, or it was not kept."""
+    ranked = [summary for summary, _ in _ranked(summaries)[:2]]
+    pairs = pairs_of(ranked[1], ranked[0]) if len(ranked) == 2 else ()
+    return f"Image by image: {differing_images(pairs, ranked[1].name, ranked[0].name)}." if pairs else None
+
+
+def _choice(choice: Choice) -> ChoiceAnswer:
+    others = f"{wording.counted(choice.beaten, 'other network')} {'is' if choice.beaten == 1 else 'are'}"
+    return ChoiceAnswer(
+        title=f"Which to take, by {choice.by}",
+        steps=tuple(Finding(f"From {choice.cost(step.point.cost)}", _step(step, choice)) for step in choice.steps),
+        rest=f"{others} {choice.dearer} than one of these and measured no better." if choice.beaten else None,
+    )
+
+
+def _step(step: Step, choice: Choice) -> str:
+    right = f"{step.point.name}, {wording.percent(step.top1.value)} of the test images right"
+    if step.gain is None:
+        said = f"{right} (95% interval {100 * step.top1.low:.1f} to {wording.percent(step.top1.high)})"
+    else:
+        said = f"{right}, {_gain(step.gain)} than the step before"
+    besides = [
+        f"{each.point.name} ({choice.cost(each.point.cost)}, {wording.points(each.gain.value)} points, "
+        f"95% interval {wording.points(each.gain.low)} to {wording.points(each.gain.high)})"
+        for each in step.undecided[:_UNDECIDED_SHOWN]
+    ]
+    more = len(step.undecided) - len(besides)
+    others = [*besides, *([f"{more} more"] if more > 0 else [])]
+    return (
+        f"{said}. {choice.dearer.capitalize()}, and not certainly more accurate: {wording.listed(others)}."
+        if others
+        else f"{said}."
+    )
+
+
+def _gain(gain: Estimate) -> str:
+    span = f"{wording.points(gain.low)} to {wording.points(gain.high)}"
+    return f"{100 * gain.value:.1f} points more (95% interval {span})"
 
 
 def _certainty(summary: Summary, top1: Estimate) -> str:
@@ -170,35 +220,6 @@ def _fastest(summaries: Sequence[Summary]) -> str | None:
     )
 
 
-def _compression(summary: Summary, reference: Summary, twin: Summary | None) -> Finding:
-    parts = (
-        _size_change(summary, reference),
-        _shipped(summary),
-        _accuracy_words(accuracy_change(summary, reference), summary.against_float32),
-        _beside_twin(summary, twin),
-        _speed_change(summary),
-    )
-    return Finding(f"{summary.model} as {summary.method}", f"{'; '.join(part for part in parts if part)}.")
-
-
-def _size_change(summary: Summary, reference: Summary) -> str:
-    if not summary.file_bytes or not reference.file_bytes:
-        return ""
-    share = summary.file_bytes / reference.file_bytes
-    return (
-        f"the file goes from {wording.size(reference.file_bytes)} to {wording.size(summary.file_bytes)} "
-        f"({wording.percent(share, 0)})"
-    )
-
-
-def _shipped(summary: Summary) -> str:
-    """What is shipped where that is not the file which is loaded."""
-    if not summary.packed or not summary.shipped_bytes:
-        return ""
-    seconds = "" if summary.unpack_seconds is None else f", unpacked in {wording.significant(summary.unpack_seconds)} s"
-    return f"it is shipped packed, as {wording.size(summary.shipped_bytes)}{seconds}"
-
-
 def _unpacking(packed: Sequence[Summary]) -> str | None:
     if not packed:
         return None
@@ -209,52 +230,6 @@ def _unpacking(packed: Sequence[Summary]) -> str | None:
         "run, with the command zstd -d or with Python's zstandard (compression.zstd from Python 3.14 on). It then "
         f"takes the disk and the memory of the unpacked file{takes}, of which all but its compressed size was measured."
     )
-
-
-def _accuracy_words(change: Estimate | None, against: Sequence[Paired]) -> str:
-    if change is None:
-        return "its accuracy cannot be compared with float32 here"
-    words = f"top-1 {'falls' if change.value < 0 else 'rises'} by {abs(100 * change.value):.1f} points"
-    if round(100 * change.value, 1) == 0:
-        words = "top-1 stays the same"
-    if against:
-        return f"{words} ({differing_images(against)})"
-    if round(100 * change.value, 1) == 0:
-        return words
-    return words if change.excludes_zero else f"{words}, less than this many test images can show for certain"
-
-
-def _beside_twin(summary: Summary, twin: Summary | None) -> str:
-    """What the method itself has cost: its fine-tuning alone would have changed the accuracy, too."""
-    change = accuracy_change(summary, twin)
-    if change is None:
-        return ""
-    points = 100 * change.value
-    words = "as good as" if round(points, 1) == 0 else f"{abs(points):.1f} points {'below' if points < 0 else 'above'}"
-    images = f" ({differing_images(summary.against_twin, 'it')})" if summary.against_twin else ""
-    return f"{words} its dense twin, which was fine-tuned as long and not changed{images}"
-
-
-def differing_images(against: Sequence[Paired], first: str = REFERENCE) -> str:
-    """`12 images only float32 gets right, 9 only this, p = 0.66`; over several seeds the sums, with every p."""
-    images = wording.counted(sum(each.only_first for each in against), "image")
-    only_this = sum(each.only_second for each in against)
-    seeds = f" over {len(against)} trainings" if len(against) > 1 else ""
-    chances = wording.listed([_chance(wording.probability(each.p)) for each in against])
-    return f"{images} only {first} gets right, {only_this:,} only this{seeds}, {chances}"
-
-
-def _chance(probability: str) -> str:
-    return f"p {probability}" if probability.startswith("<") else f"p = {probability}"
-
-
-def _speed_change(summary: Summary) -> str:
-    faster = [timing.speedup for timing in summary.timings if timing.speedup is not None]
-    if not faster:
-        return ""
-    low, high = (f"{end:.2f}" for end in (min(faster), max(faster)))
-    span = low if low == high else f"{low} to {high}"
-    return f"it runs at {span} times the speed of float32"
 
 
 def _lost(results: Results) -> tuple[str, ...]:

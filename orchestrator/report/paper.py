@@ -5,6 +5,7 @@ Ours is in `orchestrator.report.rows`; nothing here is computed.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ class PaperResult:
     """One prediction by the converted (TFLite) model."""
     keras_latency_ms: float | None = None
     """One prediction by the Keras model."""
+    same_network: bool = False
+    """Whether ours is the paper's own network and not just one of the same family."""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,12 +69,11 @@ def find(dataset: str, model: str, method: str) -> PaperResult | None:
     """The paper's line for this model's family and method; None if it has none, or for another data set."""
     if dataset != DATASET:
         return None
-    return _RESULTS.get((_family(model), method))
+    found = _RESULTS.get((_family(model), method))
+    return found and dataclasses.replace(found, same_network=model in _ITS_NETWORKS)
 
 
-def is_same_network(model: str) -> bool:
-    """Whether this is the paper's own network and not just one of the same family."""
-    return model in {"alexnet-paper", "alexnet-residual-paper", "vit-paper"}
+_ITS_NETWORKS = ("alexnet-paper", "alexnet-residual-paper", "vit-paper")
 
 
 def _family(model: str) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from models.compression import methods
 from models.predictions import Predictions
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.report import paper
-from orchestrator.report.comparison import Paired, paired
+from orchestrator.report.comparison import Paired, RightAnswers, paired
 from orchestrator.report.metrics import integer, interval, line, number, objects
 from orchestrator.report.paper import PaperResult
 
@@ -28,9 +28,11 @@ class Bench:
 
     device: str
     runtime: str
+    data: str = ""
+    """Of which test images the accuracies are; empty unless a report has studies of different ones."""
 
     def __str__(self) -> str:
-        return f"{self.device} with {self.runtime}"
+        return f"{self.device} with {self.runtime}{', ' if self.data else ''}{self.data}"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Row:
     None stands for what was not measured or is not a finite number.
     """
 
+    study: str
     model: str
     seed: int
     method: str
@@ -95,13 +98,25 @@ class Row:
     weights_sha256: str | None
     """Digest of the trained weights that the row was made from."""
     paper: PaperResult | None
+    test_set: str | None
+    """SHA-256 of the test images and their labels; None where the predictions were not kept."""
+    right: RightAnswers | None = field(default=None, compare=False, repr=False)
+    """What it is compared by with any other row of the same test images."""
+    data: str = ""
+    """What the bench says of its test images."""
 
     @property
     def bench(self) -> Bench:
-        return Bench(self.device, self.runtime)
+        return Bench(self.device, self.runtime, self.data)
+
+    def order(self) -> tuple[Any, ...]:
+        """Sort key."""
+        seed_and_way = (self.seed, self.batch or 0, self.threads or 0)
+        return (self.bench, self.model, method_order(self.method), *seed_and_way)
 
     def to_json(self) -> dict[str, Any]:
-        row = dataclasses.asdict(self)
+        row = dataclasses.asdict(dataclasses.replace(self, right=None))
+        del row["right"], row["data"]
         row["top1_interval"] = list(self.top1_interval) if self.top1_interval else None
         row["against_float32"] = self.against_float32.to_json("float32") if self.against_float32 else None
         row["against_twin"] = self.against_twin.to_json("twin") if self.against_twin else None
@@ -115,36 +130,41 @@ def method_order(method: str) -> tuple[int, str]:
     return (known.index(method) if method in known else len(known), method)
 
 
-def benchmark_rows(dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictions]) -> tuple[Row, ...]:
+def benchmark_rows(
+    study: str, dataset: str, jobs: Sequence[Job], predictions: Mapping[str, Predictions]
+) -> tuple[Row, ...]:
     """One for each benchmark that is done and each way in which it measured."""
     done = [job for job in jobs if job.state is JobState.DONE]
     exports = (job for job in done if job.stage is Stage.COMPRESS and "training" not in job.spec)
     sizes = {_subject(job): job.metrics or {} for job in exports}
     benchmarks = [job for job in done if job.stage is Stage.BENCHMARK]
     pairs = _paired_with_others(benchmarks, predictions)
-    rows = [row for job in benchmarks for row in _rows_of(dataset, job, _weighed(job, sizes), pairs[job.id])]
+    rows = [row for job in benchmarks for row in _rows_of(study, dataset, job, _weighed(job, sizes), pairs[job.id])]
     compared = _compared(jobs)
     honest = (row if (row.model, row.seed) in compared else dataclasses.replace(row, speedup=None) for row in rows)
-    return tuple(sorted(honest, key=_row_order))
+    return tuple(sorted(honest, key=Row.order))
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """One benchmark beside float32 and beside its dense twin, image by image, where that can be done."""
+    """What one benchmark got right, and that beside float32 and beside its dense twin, where it was kept."""
 
+    own: RightAnswers | None
     reference: Paired | None
     twin: Paired | None
 
 
 def _paired_with_others(benchmarks: Sequence[Job], predictions: Mapping[str, Predictions]) -> dict[str, _Pairs]:
     """By the job's id: with networks of the same model and seed that the same bench measured."""
-    known = {(_group(job), _subject(job)[2]): predictions.get(job.id) for job in benchmarks}
+    right = {job: RightAnswers.of(said) for job, said in predictions.items()}
+    known = {(_group(job), _subject(job)[2]): right.get(job.id) for job in benchmarks}
 
     def beside(job: Job, method: str | None) -> Paired | None:
-        return paired(known.get((_group(job), method or "")), predictions.get(job.id))
+        return paired(known.get((_group(job), method or "")), right.get(job.id))
 
     return {
         job.id: _Pairs(
+            own=right.get(job.id),
             reference=None if _subject(job)[2] == REFERENCE else beside(job, REFERENCE),
             twin=beside(job, _twin(job)),
         )
@@ -158,7 +178,7 @@ def _twin(benchmark: Job) -> str | None:
 
 def _group(benchmark: Job) -> tuple[str, int, Bench]:
     model, seed, _ = _subject(benchmark)
-    return model, seed, _bench(benchmark.metrics or {})
+    return model, seed, bench_of(benchmark.metrics or {})
 
 
 def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -168,7 +188,8 @@ def _weighed(benchmark: Job, sizes: Mapping[tuple[str, int, str], Mapping[str, A
     return sizes.get(_subject(benchmark), {})
 
 
-def _bench(metrics: Mapping[str, Any]) -> Bench:
+def bench_of(metrics: Mapping[str, Any]) -> Bench:
+    """Where a benchmark says that it measured."""
     return Bench(line(metrics, "device") or "unknown device", line(metrics, "runtime") or "unknown runtime")
 
 
@@ -187,13 +208,14 @@ def _subject(job: Job) -> tuple[str, int, str]:
     return (job.spec["model"], job.spec["seed"], job.spec["method"])
 
 
-def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pairs) -> Iterator[Row]:
+def _rows_of(study: str, dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pairs) -> Iterator[Row]:
     metrics = benchmark.metrics or {}
-    bench = _bench(metrics)
+    bench = bench_of(metrics)
     model, seed, method = _subject(benchmark)
     # Accuracy without a latency is still worth a row.
     for latency in objects(metrics, "latencies") or [{}]:
         yield Row(
+            study=study,
             model=model,
             seed=seed,
             method=method,
@@ -224,13 +246,11 @@ def _rows_of(dataset: str, benchmark: Job, sizes: Mapping[str, Any], pairs: _Pai
             sparsity=number(sizes, "sparsity"),
             weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),
+            test_set=pairs.own.test_set if pairs.own else None,
+            right=pairs.own,
         )
 
 
 def _images_per_second(latency: Mapping[str, Any]) -> float | None:
     batch, p50 = integer(latency, "batch"), number(latency, "p50")
     return 1000 * batch / p50 if batch and p50 else None
-
-
-def _row_order(row: Row) -> tuple[Any, ...]:
-    return (row.bench, row.model, method_order(row.method), row.seed, row.batch or 0, row.threads or 0)

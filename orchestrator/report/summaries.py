@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
-from orchestrator.report.comparison import Estimate, Paired, Spread, difference, over_seeds, spread
+from orchestrator.report.comparison import (
+    Estimate,
+    Paired,
+    RightAnswers,
+    Spread,
+    difference,
+    over_seeds,
+    paired,
+    ratio_over_seeds,
+    spread,
+)
 from orchestrator.report.paper import PaperResult
 from orchestrator.report.results import Results
 from orchestrator.report.rows import REFERENCE, Bench, Row, method_order
@@ -24,6 +34,8 @@ class Timing:
     p99: float | None
     speedup: float | None
     peak_memory_bytes: float | None
+    speedup_interval: Estimate | None = None
+    """Over the seeds; None for a single one, whose next measurement nobody can foretell."""
 
     @property
     def images_per_second(self) -> float:
@@ -70,6 +82,9 @@ class Summary:
     sparsity: float | None
     timings: tuple[Timing, ...]
     paper: PaperResult | None
+    study: str = ""
+    right: tuple[RightAnswers | None, ...] = ()
+    """What each seed got right, as far as it was kept."""
 
     @property
     def name(self) -> str:
@@ -107,9 +122,26 @@ def twin_of(summary: Summary, summaries: Iterable[Summary]) -> Summary | None:
 
 def accuracy_change(summary: Summary, reference: Summary | None) -> Estimate | None:
     """Top-1 against the reference; only over the same seeds, else a lucky seed would look like a gain."""
-    if reference is None or summary.top1 is None or reference.top1 is None or summary.seeds != reference.seeds:
+    if reference is None or summary.seeds != reference.seeds:
         return None
-    return difference(summary.top1, reference.top1)
+    return accuracy_lead(summary, reference)
+
+
+def accuracy_lead(first: Summary, second: Summary) -> Estimate | None:
+    """How much more of top-1 the first has; image by image where both were kept, else from the two intervals alone."""
+    if first.top1 is None or second.top1 is None:
+        return None
+    pairs = pairs_of(second, first)
+    changes = over_seeds([pair.difference for pair in pairs], least=-1.0)
+    return changes or difference(first.top1, second.top1)
+
+
+def pairs_of(first: Summary, second: Summary) -> tuple[Paired, ...]:
+    """Seed by seed the two on the same images; empty unless every seed of both was kept, and of one test set."""
+    if len(first.right) != len(second.right):
+        return ()
+    pairs = [paired(*both) for both in zip(first.right, second.right, strict=True)]
+    return tuple(pair for pair in pairs if pair) if all(pairs) else ()
 
 
 def _key(row: Row) -> tuple[Bench, str, tuple[int, str]]:
@@ -148,6 +180,8 @@ def _summary(rows: Sequence[Row]) -> Summary:
         sparsity=_mean(per_seed, lambda row: row.sparsity),
         timings=_timings(rows),
         paper=first.paper,
+        study=first.study,
+        right=tuple(row.right for row in per_seed),
     )
 
 
@@ -168,6 +202,7 @@ def _timing(rows: Sequence[Row]) -> Timing | None:
         p99=_mean(rows, lambda row: row.latency_ms.p99),
         speedup=_mean(rows, lambda row: row.speedup),
         peak_memory_bytes=_mean(rows, lambda row: row.peak_memory_bytes),
+        speedup_interval=ratio_over_seeds([row.speedup for row in rows if row.speedup is not None]),
     )
 
 

@@ -1,9 +1,7 @@
-"""The results as tables: for a terminal, as Markdown, as CSV.  The page lays out its own."""
+"""The results on a terminal, and as files: Markdown with the answer before the tables, CSV with every row."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -12,13 +10,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.report import paper, wording
+from orchestrator.report import page_tables, paper, table_formats, wording
 from orchestrator.report.answer import Answer, answer
+from orchestrator.report.columns import interval, top1
+from orchestrator.report.page_tables import accuracy_table, latency_table, paper_table
 from orchestrator.report.results import Results
 from orchestrator.report.rows import Bench, Row
-from orchestrator.report.summaries import Summary, Timing, accuracy_change, on_bench, reference_of, summarize, twin_of
+from orchestrator.report.summaries import Summary, Timing, accuracy_change, on_bench, reference_of, summarize
+from orchestrator.report.table_formats import csv_text, markdown_text
 
 _COLUMNS: tuple[tuple[str, Callable[[Row], Any]], ...] = (
+    ("study", lambda row: row.study),
     ("model", lambda row: row.model),
     ("seed", lambda row: row.seed),
     ("method", lambda row: row.method),
@@ -68,37 +70,41 @@ _TIMINGS_ACROSS = 4
 
 def to_csv(results: Results) -> str:
     """Every row with every field; an empty cell is a missing figure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(name for name, _ in _COLUMNS)
-    writer.writerows([_cell(value(row)) for _, value in _COLUMNS] for row in results.rows)
-    return text.getvalue()
+    return csv_text([name for name, _ in _COLUMNS], ([value(row) for _, value in _COLUMNS] for row in results.rows))
 
 
-def _cell(value: Any) -> Any:
-    """A device's name that begins like a formula would be one to whoever opens the file in a spreadsheet."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+def attempts_csv(results: Results) -> str:
+    """Every attempt, by its start."""
+    return table_formats.to_csv(page_tables.attempts_table(results.history))
 
 
 def to_markdown(results: Results) -> str:
     """The answer and the tables, to paste into an issue or a README."""
     said, summaries = answer(results), summarize(results)
     parts = [
-        f"# {_escaped(results.study)}",
-        *(f"> **Note:** {_escaped(note)}" for note in results.notes),
-        _escaped(said.lead),
+        f"# {markdown_text(results.study)}",
+        *(f"> **Note:** {markdown_text(note)}" for note in results.notes),
+        markdown_text(said.lead),
     ]
     for bench in said.benches:
         here = on_bench(summaries, bench.bench)
-        parts += [f"## {_escaped(str(bench.bench))}", _escaped(bench.headline)]
-        parts += [_markdown_list(bench.compression), _escaped(bench.unpacking or "")]
-        parts += [_accuracy_markdown(here), _latency_markdown(here)]
+        parts += [f"## {markdown_text(str(bench.bench))}", markdown_text(bench.headline)]
+        parts += [markdown_text(bench.evidence or "")]
+        for choice in bench.choices:
+            parts += [f"### {markdown_text(choice.title)}", _markdown_list(choice.steps)]
+            parts += [markdown_text(choice.rest or "")]
+        if bench.compression:
+            parts += ["### What compression costs and gains", _markdown_list([*bench.verdicts, *bench.compression])]
+        parts += [markdown_text(bench.unpacking or "")]
+        for table in (accuracy_table("accuracy", bench.bench, here), latency_table("latency", bench.bench, here)):
+            parts += [table_formats.markdown(table), markdown_text(table.legend) if table.compares else ""]
     parts += ["## What was lost", _markdown_list(said.lost)]
     if said.unfinished or results.problems:
         problems = (f"{problem.job}: {problem.what}" for problem in results.problems)
         parts += ["## What is unfinished", _markdown_list([*said.unfinished, *problems])]
     if any(row.paper for row in results.rows):
-        parts += ["## Beside the paper", _paper_markdown(summaries), paper.HARDWARE_NOTE, paper.SIZE_NOTE]
+        parts += ["## Beside the paper", table_formats.markdown(paper_table(summaries))]
+        parts += [paper.HARDWARE_NOTE, paper.SIZE_NOTE]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -181,130 +187,5 @@ def _closing(said: Answer, results: Results) -> Iterable[Text]:
     yield from (Text(f"{problem.job}: {problem.what}", style="red") for problem in results.problems)
 
 
-def top1(summary: Summary) -> str:
-    """Percent: the mean, and the standard deviation where there are several seeds."""
-    if summary.top1 is None or summary.top1_spread is None:
-        return wording.MISSING
-    deviation = summary.top1_spread.deviation
-    spread = f" \N{PLUS-MINUS SIGN} {100 * deviation:.2f}" if deviation is not None else ""
-    return f"{100 * summary.top1.value:.2f}{spread}"
-
-
-def chances(summary: Summary) -> str:
-    """The p of McNemar's test against float32, one for each seed."""
-    return " ".join(wording.probability(each.p) for each in summary.against_float32) or wording.MISSING
-
-
-def beside_twin(summary: Summary, summaries: Sequence[Summary]) -> str:
-    """Points of top-1 against the dense twin, and the p of McNemar's test, one for each seed."""
-    change = accuracy_change(summary, twin_of(summary, summaries))
-    if change is None:
-        return wording.MISSING
-    tests = " ".join(wording.probability(each.p) for each in summary.against_twin)
-    return f"{wording.points(change.value)} ({tests or wording.MISSING})"
-
-
-def differing(summary: Summary) -> str:
-    """How many images float32 alone gets right, and how many this method alone, over all seeds."""
-    if not summary.against_float32:
-        return wording.MISSING
-    sides = (
-        sum(each.only_first for each in summary.against_float32),
-        sum(each.only_second for each in summary.against_float32),
-    )
-    return " / ".join(f"{images:,}" for images in sides)
-
-
-def compressed(summary: Summary) -> str:
-    """The compressed size with what compressed, for homes of older versions have gzip's; and whether it is shipped."""
-    if not summary.compression:
-        return wording.MISSING
-    shipped = ", shipped" if summary.packed else ""
-    return f"{wording.size(summary.compressed_bytes)} {summary.compression}{shipped}"
-
-
-def interval(summary: Summary, digits: int = 2) -> str:
-    if summary.top1 is None:
-        return wording.MISSING
-    return f"{100 * summary.top1.low:.{digits}f} to {100 * summary.top1.high:.{digits}f}"
-
-
-def _accuracy_markdown(summaries: Sequence[Summary]) -> str:
-    headings = (
-        "Model|Method|Seeds|Top-1 %|95% interval|Only float32 / only this right|p|Points against twin (p)|Top-5 %|"
-        "Parameters|As float32|Multiply-adds|Weights|File|Compressed|Zeros"
-    )
-    return _markdown_table(
-        headings.split("|"),
-        [
-            (
-                *(summary.model, summary.method, str(len(summary.seeds)), top1(summary), interval(summary)),
-                differing(summary),
-                chances(summary),
-                beside_twin(summary, summaries),
-                f"{100 * summary.top5.mean:.2f}" if summary.top5 else wording.MISSING,
-                wording.whole(summary.parameters),
-                wording.size(summary.parameters_bytes),
-                wording.whole(summary.multiply_adds),
-                wording.size(summary.weights_bytes),
-                wording.size(summary.file_bytes),
-                compressed(summary),
-                wording.percent(summary.sparsity),
-            )
-            for summary in summaries
-        ],
-    )
-
-
-def _latency_markdown(summaries: Sequence[Summary]) -> str:
-    headings = "Model|Method|Batch|Threads|p50 ms|p90 ms|p99 ms|Speed against float32|Images a second|Peak memory"
-    return _markdown_table(
-        headings.split("|"),
-        [
-            (
-                *(summary.model, summary.method, str(timing.batch), str(timing.threads)),
-                *(wording.milliseconds(value) for value in (timing.p50, timing.p90, timing.p99)),
-                wording.factor(timing.speedup),
-                wording.significant(timing.images_per_second),
-                wording.size(timing.peak_memory_bytes),
-            )
-            for summary in summaries
-            for timing in summary.timings
-        ],
-    )
-
-
-def _paper_markdown(summaries: Sequence[Summary]) -> str:
-    return _markdown_table(
-        ["Ours", "Method", "Measured on", "Our top-1 %", "The paper's", "Its top-1"],
-        [
-            (
-                each.model,
-                each.method,
-                str(each.bench),
-                top1(each),
-                each.paper.model,
-                wording.percent(each.paper.top1, 2),
-            )
-            for each in summaries
-            if each.paper
-        ],
-    )
-
-
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    lines = [headings, ["---"] * len(headings), *([_escaped(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _markdown_list(sentences: Iterable[object]) -> str:
-    return "\n".join(f"- {_escaped(str(sentence))}" for sentence in sentences)
-
-
-def _escaped(text: str) -> str:
-    """Foreign text in Markdown: no cell, no tag and no emphasis begins inside it."""
-    for character in "\\`*_[]<>|":
-        text = text.replace(character, f"\\{character}")
-    return text
+    return "\n".join(f"- {markdown_text(str(sentence))}" for sentence in sentences)

@@ -1,7 +1,7 @@
-"""What accuracy costs in bytes and in time: the points of two pictures, as plain data.
+"""What accuracy costs in bytes and in time: the points of two charts, as plain data.
 
 Which network each point stands for, and what a person is told of it, is in `summaries` and `answer`; drawing the points
-is `tradeoff_figures`.
+is `orchestrator.report.charts.tradeoffs`.
 """
 
 from __future__ import annotations
@@ -34,12 +34,14 @@ class Point:
 
 def against_size(summaries: Sequence[Summary]) -> tuple[Point, ...]:
     """Every row of one bench whose accuracy and whose file are known."""
-    return tuple(_point(each, each.shipped_bytes, summaries) for each in summaries if each.top1 and each.shipped_bytes)
+    weighed = ((each, each.shipped_bytes) for each in summaries if each.top1 and is_drawable(each.shipped_bytes))
+    return tuple(_point(each, count, summaries) for each, count in weighed)
 
 
 def against_latency(summaries: Sequence[Summary], way: tuple[int, int]) -> tuple[Point, ...]:
     """Every row of one bench whose accuracy is known and that was timed with this batch and these threads."""
     timed = ((each, timing) for each in summaries if each.top1 for timing in each.timings if timing.way == way)
+    timed = ((each, timing) for each, timing in timed if is_drawable(timing.p50))
     return tuple(_point(each, timing.p50, summaries) for each, timing in timed)
 
 
@@ -55,6 +57,14 @@ def frontier(points: Iterable[Point]) -> tuple[Point, ...]:
         if not kept or point.top1 > kept[-1].top1:
             kept.append(point)
     return tuple(kept)
+
+
+def is_drawable(figure: float | None) -> bool:
+    """Whether a logarithmic axis can show it, beside others that were measured.
+
+    A home holds what anybody wrote who may write in it: nothing weighs less than nothing, or more than a petabyte.
+    """
+    return figure is not None and 1e-6 < figure < 1e15
 
 
 def _point(summary: Summary, cost: float | None, summaries: Sequence[Summary]) -> Point:

@@ -1,4 +1,4 @@
-"""How far each training came, from its finished visits."""
+"""How far each training came and who trained it, from its finished visits and their attempts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,18 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from orchestrator.jobs import Job, JobState
+from orchestrator.foreign_text import single_line
+from orchestrator.jobs import Attempt, Ending, Job, JobState
 from orchestrator.report.metrics import integer, line, number
+
+
+@dataclass(frozen=True)
+class TrainingDeath:
+    """Where in a training a worker died."""
+
+    step: int
+    """The training step that its last sign of life told."""
+    worker: str
 
 
 @dataclass(frozen=True)
@@ -24,6 +34,10 @@ class TrainingRun:
     total_steps: int | None
     losses: tuple[tuple[int, float], ...]
     """(step, training loss at the end of the visits that end there, in the mean), by step."""
+    workers: tuple[tuple[int, tuple[str, ...]], ...]
+    """(step, who finished the visits that end there), by step; nobody where the attempts are not known."""
+    deaths: tuple[TrainingDeath, ...]
+    """Those in visits that were finished later, by step."""
     seconds: float
     """Seconds of computing, as the finished visits report it."""
     images_per_second: float | None
@@ -31,16 +45,23 @@ class TrainingRun:
     devices: tuple[str, ...]
 
 
-def trainings(jobs: Iterable[Job]) -> tuple[TrainingRun, ...]:
-    """One for each model and seed that has a train job in `jobs`, cancelled ones aside."""
+def trainings(jobs: Iterable[Job], attempts: Iterable[Attempt] = ()) -> tuple[TrainingRun, ...]:
+    """One for each model and seed that has a train job in `jobs`, cancelled ones aside.
+
+    Args:
+        attempts: at these and other jobs, in any order.
+    """
+    by_job: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        by_job[attempt.job].append(attempt)
     visits: dict[tuple[str, int], list[Job]] = defaultdict(list)
     for job in jobs:
         if job.state is not JobState.CANCELLED:
             visits[job.spec["model"], job.spec["seed"]].append(job)
-    return tuple(_training(model, seed, visits[model, seed]) for model, seed in sorted(visits))
+    return tuple(_training(model, seed, visits[model, seed], by_job) for model, seed in sorted(visits))
 
 
-def _training(model: str, seed: int, visits: Sequence[Job]) -> TrainingRun:
+def _training(model: str, seed: int, visits: Sequence[Job], attempts: Mapping[str, Sequence[Attempt]]) -> TrainingRun:
     done = [visit.metrics for visit in visits if visit.state is JobState.DONE and visit.metrics]
     rates = [rate for metrics in done if (rate := number(metrics, "images_per_second")) is not None]
     totals = [integer(_training_of(visit), "total_steps") for visit in visits]
@@ -50,6 +71,8 @@ def _training(model: str, seed: int, visits: Sequence[Job]) -> TrainingRun:
         step=max((integer(metrics, "step") or 0 for metrics in done), default=0),
         total_steps=max((total for total in totals if total), default=None),
         losses=_losses(done),
+        workers=_workers(visits, attempts),
+        deaths=_deaths(visits, attempts),
         seconds=math.fsum(number(metrics, "seconds") or 0.0 for metrics in done),
         images_per_second=fmean(rates) if rates else None,
         devices=tuple(sorted({device for metrics in done if (device := line(metrics, "device"))})),
@@ -68,3 +91,35 @@ def _losses(visits: Iterable[Mapping[str, Any]]) -> tuple[tuple[int, float], ...
         if step is not None and loss is not None:
             by_step[step].append(loss)
     return tuple((step, fmean(by_step[step])) for step in sorted(by_step))
+
+
+def _workers(
+    visits: Iterable[Job], attempts: Mapping[str, Sequence[Attempt]]
+) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    by_step: dict[int, dict[str, None]] = defaultdict(dict)
+    for visit in visits:
+        step, finished = integer(visit.metrics or {}, "step"), _finished(attempts.get(visit.id, ()))
+        if step is not None:
+            by_step[step].update({single_line(finished.worker): None} if finished else {})
+    return tuple((step, tuple(sorted(by_step[step]))) for step in sorted(by_step))
+
+
+def _deaths(visits: Iterable[Job], attempts: Mapping[str, Sequence[Attempt]]) -> tuple[TrainingDeath, ...]:
+    found = []
+    for visit in visits:
+        step, tried = integer(visit.metrics or {}, "step"), attempts.get(visit.id, ())
+        finished = _finished(tried)
+        if step is None or finished is None:
+            continue
+        # An attempt counts the steps of its job, a training all of its own.
+        begun = step - finished.to_step
+        found += [
+            TrainingDeath(begun + each.to_step, single_line(each.worker))
+            for each in tried
+            if each.outcome is Ending.EXPIRED
+        ]
+    return tuple(sorted(found, key=lambda death: (death.step, death.worker)))
+
+
+def _finished(attempts: Iterable[Attempt]) -> Attempt | None:
+    return next((each for each in attempts if each.outcome is Ending.DONE), None)

@@ -121,13 +121,16 @@ def test_a_network_of_too_few_classes_is_not_measured(measured: Measured, tmp_pa
 
 def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(measured: Measured) -> None:
     result = measured("float32", "float32")
-    ranks = Predictions.load(Path(result["predictions"])).label_ranks
+    kept = Predictions.load(Path(result["predictions"]))
+    ranks = kept.label_ranks
     assert len(ranks) == 20
     assert ((ranks < 1).mean(), (ranks < 5).mean()) == (result["top1"], result["top5"])
     directory = Path(result["predictions"]).parent
     test = datasets.load_split(directory / "test")
     logits = LiteRTClassifier(directory / "float32.tflite", batch=20).predict(test.images)
     assert ((ranks == 0) == (logits.argmax(1) == test.labels)).all()
+    assert kept.labels is not None and kept.guesses is not None
+    assert kept.labels.tolist() == test.labels.tolist() and kept.guesses.tolist() == logits.argmax(1).tolist()
 
 
 def test_two_methods_are_measured_on_the_same_images(measured: Measured) -> None:

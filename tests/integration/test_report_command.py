@@ -47,7 +47,7 @@ def path_of(home: Home, method: str) -> Path:
 def test_a_method_is_compared_with_float32_from_the_files_in_the_home(benchmarked: Home) -> None:
     results = collect(benchmarked)
     told = {row.method: row.against_float32 for row in results.rows}
-    assert told == {"float32": None, "float16": Paired(3, 0, mcnemar(3, 0))}
+    assert told == {"float32": None, "float16": Paired(3, 0, 30, mcnemar(3, 0))}
     assert results.problems == ()
 
 

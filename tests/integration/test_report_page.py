@@ -1,23 +1,25 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
-import matplotlib
 import numpy as np
 import pytest
 
 from models import datasets
 from models.predictions import Predictions
 from orchestrator.errors import UsageError
-from orchestrator.jobs import JobState
+from orchestrator.jobs import Ending, JobState
 from orchestrator.report import theme
-from orchestrator.report.figures import draw_figures
+from orchestrator.report.charts import draw_charts, pictures
 from orchestrator.report.files import write_report
 from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
@@ -63,7 +65,7 @@ class Page(HTMLParser):
 
 
 def html_of(results: Results) -> str:
-    return render(results, draw_figures(results))
+    return render(results, draw_charts(results))
 
 
 @pytest.fixture(scope="module")
@@ -99,11 +101,13 @@ def test_the_page_says_the_answer_the_figures_the_losses_and_the_paper(html: str
 def test_the_page_needs_nothing_but_itself(html: str) -> None:
     page = Page(html)
 
-    assert not page.named("script") and not page.named("img") and "@import" not in html
+    assert not any("src" in script for script in page.named("script"))
+    assert not page.named("img") and "@import" not in html
     for _, attributes in page.tags:
         for name in ("href", "src", "xlink:href"):
             assert (attributes.get(name) or "#").startswith(("#", "data:"))
-    outside = [address for address in re.findall(r"https?://[^\s\"'<)]+", html) if "w3.org" not in address]
+    own = html.replace(pictures.runtime(), "")
+    outside = [address for address in re.findall(r"https?://[^\s\"'<)]+", own) if "w3.org" not in address]
     assert outside == []
 
 
@@ -129,47 +133,20 @@ def test_every_id_stands_once_and_every_reference_finds_its_id(html: str) -> Non
         for name in (attributes.get(key) or "").split()
         if key == "aria-labelledby" or name.startswith("#")
     ]
-    wanted += re.findall(r"url\(#([^)]+)\)", html)
+    wanted += re.findall(r"url\(#([^)]+)\)", html.replace(pictures.runtime(), ""))
     assert {name.removeprefix("#") for name in wanted} <= set(ids)
 
 
 def test_every_picture_has_a_title_and_a_description_with_its_figures(results: Results) -> None:
-    figures = {figure.name: figure for figure in draw_figures(results)}
+    charts = {chart.name: chart for chart in draw_charts(results)}
 
-    assert set(figures) == {"accuracy", "size", "speed", "latency", "loss", "timeline"}
-    for figure in figures.values():
-        root = ElementTree.fromstring(figure.svg)
+    assert set(charts) == {"accuracy", "size", "speed", "latency", "bytes", "loss", "timeline"}
+    for chart in charts.values():
+        root = ElementTree.fromstring(pictures.svg(chart))
         assert root.get("role") == "img"
-        assert [child.text for child in root][:2] == [figure.title, figure.description]
-    assert "vit-tiny 61.2%" in figures["accuracy"].description
-    assert "bob during vit-tiny/seed0/train/100.s0 at step 70" in figures["timeline"].description
-
-
-def test_every_method_stands_in_the_pictures_of_what_accuracy_costs_with_its_dense_twin() -> None:
-    methods = [*map("method{:02}".format, range(12)), "twin-2ep"]
-    jobs = []
-    for model in ("alexnet", "vit", "cct"):
-        for number, method in enumerate(methods):
-            twin = "twin-2ep" if number % 2 else None
-            jobs += [
-                compress(model, method=method, file_bytes=400_000 // (number + 1)),
-                benchmark(
-                    model, method=method, top1=0.6 + number / 1000, twin=twin, latencies=[latency(p50=1.0 + number)]
-                ),
-            ]
-
-    results = collect("study", "cifar10", jobs, [])
-    figures = {figure.name: figure for figure in draw_figures(results)}
-
-    for name, cost in (("size", "80.0 kB"), ("speed", "5.00 ms")):
-        root = ElementTree.fromstring(figures[name].svg)
-        written = Counter("".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text"))
-        for number, method in enumerate(methods, start=1):
-            assert written[f"{number} {method}"] == 1, "it stands in the key once"
-            assert written[str(number)] == 3, "each model has its number"
-        assert f"vit as method04 {cost}, 60.4%" in figures[name].description
-        assert ", its dense twin 61.2%" in figures[name].description
-    assert Page(html_of(results)).text.count("ends at the accuracy of its dense twin") == 2
+        assert [child.text for child in root][:2] == [chart.title, chart.description]
+    assert "vit-tiny 61.2%" in charts["accuracy"].description
+    assert "bob during vit-tiny/seed0/train/100.s0 at step 70" in charts["timeline"].description
 
 
 def test_the_page_says_what_a_packed_file_needs_to_run() -> None:
@@ -185,8 +162,8 @@ def test_the_page_says_what_a_packed_file_needs_to_run() -> None:
     text = Page(html_of(results)).text
     assert "it is shipped packed, as 100 kB, unpacked in 0.0123 s" in text and "100 kB zstd, shipped" in text
     assert "with the command zstd -d or with Python's zstandard" in text and "up to 500 kB here" in text
-    (size,) = (figure for figure in draw_figures(results) if figure.name == "size")
-    assert "vit as prune 100 kB" in size.description and "vit as float32 500 kB" in size.description
+    (size,) = (chart for chart in draw_charts(results) if chart.name == "size")
+    assert {row[1]: row[4] for row in size.table.rows} == {"float32": "500 kB", "prune": "100 kB"}
 
 
 def test_where_nothing_is_packed_nothing_is_said_of_unpacking(html: str) -> None:
@@ -198,6 +175,9 @@ def test_pictures_in_the_page_take_its_colours(html: str) -> None:
 
     assert theme.INK.variable in picture or theme.QUIET.variable in picture
     assert not any(colour.light in picture for colour in theme.PALETTE)
+    for specification in re.findall(r'<script type="application/json">(.*?)</script>', html):
+        assert theme.QUIET.variable in specification
+        assert not any(colour.light in specification for colour in theme.PALETTE)
 
 
 def test_a_hostile_name_stays_text() -> None:
@@ -209,7 +189,8 @@ def test_a_hostile_name_stays_text() -> None:
     html = html_of(collect("s & <i>", "cifar10", [*jobs, broken], attempts, notes=["<u>note</u>"]))
 
     page = Page(html)
-    assert not page.named("script") and not page.named("img") and not page.named("b") and not page.named("u")
+    assert len(page.named("script")) == 4 + sum(each.get("type") is not None for each in page.named("script"))
+    assert not page.named("img") and not page.named("b") and not page.named("u")
     for stated in (hostile, "T4 $x_1$ & <b>", "</svg><b>ann", "<img src=x onerror=alert(1)>", "s & <i>"):
         assert stated in page.text
 
@@ -255,7 +236,7 @@ def test_two_devices_get_an_answer_and_pictures_each_and_no_comparison() -> None
     jobs = [benchmark("alexnet", device="T4"), benchmark("vit", device="laptop")]
     results = collect("study", "cifar10", jobs, [])
 
-    assert [figure.name for figure in draw_figures(results)] == [
+    assert [chart.name for chart in draw_charts(results)] == [
         "accuracy-1",
         "speed-1",
         "latency-1",
@@ -284,23 +265,30 @@ def test_the_page_says_on_how_many_images_a_method_differs_from_float32() -> Non
     assert "40 / 0" in text and "McNemar" in text
 
 
-def test_a_report_is_the_same_bytes_twice_whatever_the_persons_matplotlib_settings(
+def test_a_report_is_the_same_bytes_in_another_process_that_drew_something_else_before(
     results: Results, tmp_path: Path
 ) -> None:
     write_report(results, tmp_path / "first")
-    with matplotlib.rc_context({"font.size": 20, "axes.grid": True, "svg.fonttype": "path"}):
-        write_report(results, tmp_path / "second")
+    other = f"""
+from pathlib import Path
+from orchestrator.report.files import write_report
+from orchestrator.report.results import collect
+from tests.support.report_jobs import full_study, small_study
+write_report(full_study(), Path({str(tmp_path / "other")!r}))
+write_report(collect("alexnet-vs-vit", "cifar10", *small_study()), Path({str(tmp_path / "second")!r}))
+"""
+    subprocess.run([sys.executable, "-c", other], check=True, cwd=Path(__file__).parents[2])
 
     first = {path.relative_to(tmp_path / "first"): path.read_bytes() for path in (tmp_path / "first").rglob("*.*")}
     second = {path.relative_to(tmp_path / "second"): path.read_bytes() for path in (tmp_path / "second").rglob("*.*")}
-    assert first == second and len(first) == 10
+    assert first == second and len(first) == 19
 
 
 def test_a_report_says_which_files_it_wrote_and_leaves_no_temporary_ones(results: Results, tmp_path: Path) -> None:
     files = write_report(results, tmp_path / "report")
 
     there = {path for path in (tmp_path / "report").rglob("*") if path.is_file()}
-    assert there == {files.page, files.csv, files.markdown, files.json, *files.figures}
+    assert there == {files.page, files.csv, files.attempts, files.markdown, files.json, *files.figures}
     assert json.loads(files.json.read_text(encoding="utf-8")) == results.to_json()
 
 
@@ -317,6 +305,26 @@ def test_a_directory_that_is_a_file_is_refused_in_one_sentence(results: Results,
 
     with pytest.raises(UsageError, match=r"cannot be written to .*taken.*--out"):
         write_report(results, tmp_path / "taken")
+
+
+def test_ten_thousand_attempts_and_long_trainings_still_make_a_small_page_with_every_death() -> None:
+    visits = [train("vit", step=number, loss=2 + np.sin(number)) for number in range(1, 10_001)]
+    attempts = [
+        attempt(
+            visit, worker=f"session {number // 50}", started=10 * number, seen=10 * number + 9, ended=10 * number + 9
+        )
+        for number, visit in enumerate(visits)
+    ]
+    dead = attempt(visits[5000], 1, worker="eve", started=49_990, seen=49_995, ended=50_000, outcome=Ending.EXPIRED)
+    attempts[5000] = dataclasses.replace(attempts[5000], number=2)
+    results = collect("study", "cifar10", [*visits, benchmark("vit")], [*attempts, dead])
+
+    html = html_of(results)
+
+    assert len(html.encode()) < 5_000_000
+    charts = {chart.name: chart for chart in draw_charts(results)}
+    assert "eve during vit/seed0/train/5001.s0" in charts["timeline"].description
+    assert html.count("worker died") >= 1
 
 
 @pytest.mark.parametrize("ground", ["light", "dark"])

@@ -170,6 +170,7 @@ class Scene:
             directory=self.directory,
             checkpoint_policy=CheckpointPolicy(between_deaths=1800, restart=10),
             stopping=lambda: self.stopping,
+            seconds_left=lambda: None,
             hung_seconds=PATIENCE_SECONDS,
             chained=True,
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import numpy
 
 from tests.support.lacking import lacking
 from tests.support.preloaded import Preloaded
@@ -73,7 +73,7 @@ class People:
 @contextmanager
 def people_in_a_shared_directory(machine: Preloaded, mode: int = 0o2775) -> Iterator[People]:
     """A directory of the group's; not below pytest's own, which is root's alone."""
-    _expect_that_everybody_can_read(Path(matplotlib.get_data_path()))
+    _expect_that_everybody_can_read(Path(numpy.__file__).parent)
     with tempfile.TemporaryDirectory(prefix="orch-people-") as directory:
         Path(directory).chmod(0o755)
         place = Path(directory) / "place"

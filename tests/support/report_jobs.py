@@ -6,7 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from models import datasets
+from models.predictions import Predictions
 from orchestrator.jobs import Attempt, Ending, Job, JobState, Stage
+from orchestrator.report.results import Results, collect
 
 LAPTOP = "laptop, 2 cores"
 DIGEST = "ab" * 32
@@ -174,3 +179,65 @@ def small_study() -> tuple[list[Job], list[Attempt]]:
         attempt(second, 2, worker="ann", started=78, seen=90, ended=90, steps=(48, 100)),
     ]
     return jobs, attempts
+
+
+METHODS = ("float32", "dynamic-int8", "prune+dynamic-int8", "slim", "twin-2ep")
+
+
+def full_study(models: tuple[str, ...] = ("alexnet", "cct", "vit"), seeds: int = 2, apart: float = 0.05) -> Results:
+    """A study in which every chart has something to show: seeds, twins, batches, threads, deaths and predictions.
+
+    Args:
+        apart: how much more accurate each model is than the one before.
+    """
+    jobs: list[Job] = []
+    attempts: list[Attempt] = []
+    kept: dict[str, Predictions] = {}
+    for place, model in enumerate(models):
+        for seed in range(seeds):
+            jobs_of, attempts_of = _training(model, seed, 100.0 * place + 50 * seed)
+            jobs += jobs_of
+            attempts += attempts_of
+            for cut, method in enumerate(METHODS):
+                benchmarked = _measured(model, seed, method, top1=0.5 + apart * place + 0.004 * seed - 0.002 * cut)
+                jobs += [compress(model, seed, method, file_bytes=400_000 // (1 + cut)), benchmarked]
+                kept[benchmarked.id] = guessed(wrong=0.4 + 0.02 * cut, seed=seed + 10 * place)
+    return collect("a study", "cifar10", jobs, attempts, predictions=kept)
+
+
+def guessed(wrong: float, seed: int) -> Predictions:
+    """Predictions of 400 images in ten classes, of which about this share is wrong."""
+    rng = np.random.default_rng(seed)
+    test = datasets.Split.whole(np.zeros((400, 1, 1, 3), np.uint8), np.repeat(np.arange(10), 40).astype(np.int64))
+    away = np.where(rng.random(400) < wrong, rng.integers(1, 10, 400), 0)
+    return Predictions.of(test, away, (test.labels + away) % 10)
+
+
+def _measured(model: str, seed: int, method: str, *, top1: float) -> Job:
+    quick = 1 + METHODS.index(method)
+    return benchmark(
+        model,
+        seed,
+        method,
+        top1=top1,
+        twin="twin-2ep" if method in ("prune+dynamic-int8", "slim") else None,
+        latencies=[
+            latency(batch, threads, p50=8.0 * batch / quick / threads, speedup=float(quick))
+            for batch in (1, 32)
+            for threads in (1, 2)
+        ],
+    )
+
+
+def _training(model: str, seed: int, begun: float) -> tuple[list[Job], list[Attempt]]:
+    """Four visits by two workers, one of which dies in the third."""
+    visits = [train(model, seed, step=50 * number, loss=2.0 / number) for number in range(1, 5)]
+    attempts = []
+    for number, visit in enumerate(visits):
+        at, again = begun + 10 * number, int(number == 2)
+        if again:
+            died: dict[str, Any] = {"seen": at + 4, "ended": at + 5, "steps": (0, 40), "outcome": Ending.EXPIRED}
+            attempts.append(attempt(visit, 1, worker="eve", started=at, **died))
+        times: dict[str, Any] = {"started": at + 5 * again, "seen": at + 9, "ended": at + 9}
+        attempts.append(attempt(visit, 1 + again, worker=("ann", "bob")[number // 2], steps=(20 * again, 50), **times))
+    return visits, attempts

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.measurement.evaluation import accuracy, label_ranks, wilson_interval
+from models.measurement.evaluation import accuracy, guesses, label_ranks, wilson_interval
 
 
 def test_top1_and_top5_count_the_images_whose_label_comes_early_enough() -> None:
@@ -23,6 +23,12 @@ def test_an_image_with_a_nan_among_its_logits_counts_as_wrong_for_top1_and_top5(
     logits = np.array([[9.0, np.nan, 0.0], [9.0, 1.0, 0.0]])
     result = accuracy(logits, np.array([0, 0]))
     assert (result.top1, result.top5) == (0.5, 0.5)
+
+
+def test_the_guess_is_the_class_of_rank_0_and_none_where_a_logit_is_nan() -> None:
+    logits = np.array([[0.0, 2.0, 1.0], [1.0, 1.0, 0.0], [np.nan, 1.0, 0.0]])
+    first, second, none = guesses(logits).tolist()
+    assert (first, second) == (1, 0) and none > 65_535
 
 
 def test_an_infinite_logit_still_ranks() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models import datasets
 from models.predictions import Predictions, PredictionsDamaged
-from orchestrator.report.comparison import Paired, mcnemar, paired
+from orchestrator.report.comparison import Paired, RightAnswers, mcnemar, paired
 
 TEST = datasets.subset(datasets.load("synthetic").test, 20, 0)
 
@@ -32,6 +32,31 @@ def test_predictions_come_back_as_they_were_saved(tmp_path: Path) -> None:
     assert back.test_set == kept.test_set
     assert (tmp_path / "once").read_bytes() == (tmp_path / "twice").read_bytes()
     assert (tmp_path / "once").stat().st_size < 300
+
+
+def test_the_classes_come_back_with_them(tmp_path: Path) -> None:
+    kept = Predictions.of(TEST, np.zeros(20), guesses=TEST.labels)
+    kept.save(tmp_path / "kept")
+    back = Predictions.load(tmp_path / "kept")
+    assert back.labels is not None and back.labels.tolist() == TEST.labels.tolist()
+    assert back.guesses is not None and back.guesses.tolist() == TEST.labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        {"labels": np.zeros(3, np.uint16)},
+        {"labels": np.zeros(3, np.uint16), "guesses": np.zeros(2, np.uint16)},
+        {"labels": np.zeros(3, np.uint16), "guesses": np.zeros(3, np.float32)},
+    ],
+    ids=["no guesses", "too few guesses", "guesses that are no numbers of classes"],
+)
+def test_classes_that_do_not_belong_to_the_ranks_are_refused(tmp_path: Path, classes: dict[str, NDArray[Any]]) -> None:
+    arrays = {"label_ranks": np.zeros(3, np.uint16), **classes}
+    header = {"orch": f'{{"test_set": "{"ab" * 32}"}}'}
+    (tmp_path / "other").write_bytes(safetensors.numpy.save(arrays, header))
+    with pytest.raises(PredictionsDamaged, match="its labels and guesses"):
+        Predictions.load(tmp_path / "other")
 
 
 def whole(tmp_path: Path) -> bytes:
@@ -65,16 +90,21 @@ def test_a_file_of_something_else_is_refused(
         Predictions.load(tmp_path / "other")
 
 
+def compared(first: Predictions | None, second: Predictions | None) -> Paired | None:
+    one, other = (RightAnswers.of(each) if each else None for each in (first, second))
+    return paired(one, other)
+
+
 def test_two_networks_are_compared_image_by_image() -> None:
-    assert paired(said(0, 1, 2, 3), said(2, 3, 4)) == Paired(2, 1, 1.0)
-    assert paired(said(*range(10)), said(*range(2))) == Paired(8, 0, mcnemar(8, 0))
+    assert compared(said(0, 1, 2, 3), said(2, 3, 4)) == Paired(2, 1, 20, 1.0)
+    assert compared(said(*range(10)), said(*range(2))) == Paired(8, 0, 20, mcnemar(8, 0))
 
 
 def test_predictions_of_other_test_images_are_not_compared() -> None:
     other = datasets.subset(datasets.load("synthetic").test, 20, 1)
-    assert paired(said(0), said(0, test=other)) is None
-    assert paired(None, said(0)) is None and paired(said(0), None) is None
-    assert paired(said(0), Predictions(said(0).label_ranks[:-1], said(0).test_set)) is None
+    assert compared(said(0), said(0, test=other)) is None
+    assert compared(None, said(0)) is None and compared(said(0), None) is None
+    assert compared(said(0), Predictions(said(0).label_ranks[:-1], said(0).test_set)) is None
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (3, 9), (9, 3), (40, 61), (250, 251), (480, 620), (0, 900)])

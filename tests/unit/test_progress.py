@@ -11,7 +11,8 @@ from rich.console import Console
 
 from orchestrator.jobs import Device, Job, JobState, Stage
 from orchestrator.jobtable.transactions.overview import Overview, TrainingSums, Waiting, WorkerSeen
-from orchestrator.progress import terminal
+from orchestrator.progress import terminal, wording
+from orchestrator.progress.durations import duration
 from orchestrator.progress.summary import snapshot
 
 
@@ -55,7 +56,7 @@ def test_a_clock_that_was_set_back_makes_no_time_left_that_is_negative(seconds: 
 def test_a_job_that_failed_and_is_under_way_is_told_so() -> None:
     failed = dataclasses.replace(quarantined("OSError: no"), state=JobState.RUNNING, failures=1)
     assert snapshot("s", "h", seen(troubled=(failed,))).problems == (
-        "vit/seed0/train/r00.s0 has failed 1 time and is being tried again: OSError: no",
+        "vit/seed0/train/r00.s0 has failed 1 time and is being tried again: OSError: no.",
     )
 
 
@@ -114,15 +115,91 @@ def test_a_worker_between_jobs_is_shown_without_one() -> None:
     assert (told.workers[0].job, told.workers[0].last_seen_seconds) == (None, 30.0)
 
 
+TRACEBACK = """stage train: ValueError: no such layer
+Traceback (most recent call last):
+  File "nets.py", line 3, in build
+ValueError: no such layer
+"""
+
+
 def test_a_quarantined_job_is_told_with_what_to_do() -> None:
-    (problem,) = snapshot("s", "h", seen(troubled=(quarantined("ValueError: no\n  a traceback"),))).problems
-    assert "ValueError: no" in problem and "traceback" not in problem
-    assert "orch logs vit/seed0/train/r00.s0" in problem and "orch retry" in problem
+    (problem,) = snapshot("s", "h", seen(troubled=(quarantined(TRACEBACK),))).problems
+    assert problem == (
+        "vit/seed0/train/r00.s0 is quarantined: stage train: ValueError: no such layer. "
+        "See `orch logs vit/seed0/train/r00.s0`, then `orch retry vit/seed0/train/r00.s0`."
+    )
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(None, "–"), (5.4, "5 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
+def test_the_last_line_of_an_error_is_told_where_it_says_more_than_the_first() -> None:
+    error = "The runner died of signal 9.\nloading\nOut of memory: killed process 77\n\n"
+    (problem,) = snapshot("s", "h", seen(troubled=(quarantined(error),))).problems
+    assert "The runner died of signal 9. The last line: Out of memory: killed process 77." in problem
+
+
+def test_a_reason_that_is_a_page_long_leaves_room_for_the_command() -> None:
+    (problem,) = snapshot("s", "h", seen(troubled=(quarantined("no " * 5000),))).problems
+    assert len(problem) < 400 and problem.endswith("then `orch retry vit/seed0/train/r00.s0`.")
+
+
+def test_jobs_that_failed_alike_are_told_together() -> None:
+    alike = tuple(dataclasses.replace(quarantined("ValueError: no"), name=f"vit/{n}") for n in range(5))
+    other = dataclasses.replace(quarantined("OSError: full"), name="vit/z")
+    problems = snapshot("s", "h", seen(troubled=(*alike, other))).problems
+    assert problems == (
+        "5 jobs (vit/0, vit/1, vit/2 and 2 more) are quarantined: ValueError: no. See `orch logs vit/0`, then "
+        "`orch retry` with each of them.",
+        "vit/z is quarantined: OSError: full. See `orch logs vit/z`, then `orch retry vit/z`.",
+    )
+
+
+def test_jobs_that_a_worker_rejected_for_one_reason_are_told_together_with_the_reason() -> None:
+    reason = "w1 cannot do it: onnxruntime is not installed"
+    rejected = tuple(
+        dataclasses.replace(quarantined(reason), name=f"vit/{n}", state=JobState.READY, failures=0) for n in range(2)
+    )
+    assert snapshot("s", "h", seen(troubled=rejected)).problems == (
+        "2 jobs (vit/0 and vit/1) wait for another worker: w1 cannot do it: onnxruntime is not installed.",
+    )
+    assert snapshot("s", "h", seen(troubled=rejected[:1])).problems[0].startswith("vit/0 waits for another worker: w1")
+
+
+def test_what_a_person_must_mend_is_told_before_what_mends_itself() -> None:
+    ready = dataclasses.replace(quarantined("OSError: no"), name="a", state=JobState.READY, failures=1)
+    view = snapshot("s", "h", seen(troubled=(ready, quarantined("ValueError: no"))), shortage="It is full.")
+    assert [problem.split()[0] for problem in view.problems] == ["vit/seed0/train/r00.s0", "Make", "a"]
+
+
+def test_the_time_left_is_told_with_the_pace_that_it_rests_on() -> None:
+    at_once = dataclasses.replace(training("vit", step=40, worked_steps=50, seconds=10.0), running=2)
+    (model,) = snapshot("s", "h", seen(at_once)).models
+    assert (model.seconds_per_step, model.steps_taken, model.running) == (0.2, 50, 2)
+    assert wording.pace(model) == "0.200 s a step, 2 at work"
+    assert wording.rests_on(model) == "0.200 s a step over 50 steps, 2 at work"
+    assert wording.pace(dataclasses.replace(model, running=0)).endswith("nobody at work")
+    assert wording.pace(dataclasses.replace(model, step=100)) == ""
+    assert wording.pace(dataclasses.replace(model, seconds_per_step=None)) == ""
+
+
+def test_the_accuracy_is_the_mean_over_the_seeds_that_were_measured_and_else_none() -> None:
+    measured = dataclasses.replace(training("vit", 100, 100, 10.0), top1=(0.5, 0.7))
+    models = snapshot("s", "h", seen(measured, training("alexnet", 0, 0, 0.0))).models
+    assert models[0].top1 == pytest.approx(0.6) and models[0].seeds_measured == 2
+    assert (models[1].top1, wording.accuracy(models[1])) == (None, "–")
+
+
+@pytest.mark.parametrize(("said", "left"), [(100.0, 70.0), (10.0, 0.0), (float("nan"), None), (None, None)])
+def test_a_session_has_less_time_left_the_longer_its_worker_is_silent(said: float | None, left: float | None) -> None:
+    progress = {} if said is None else {"seconds_left": said}
+    short = dataclasses.replace(worker("w", "j", at=970.0), progress=progress)
+    assert snapshot("s", "h", seen(workers=(short,))).workers[0].seconds_left == left
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(None, "–"), (5.4, "5 s"), (600.0, "10 min"), (9000.0, "2.5 h"), (180_000.0, "2.1 days")],
+)
 def test_durations_are_told_in_their_own_unit(seconds: float | None, told: str) -> None:
-    assert terminal.duration(seconds) == told
+    assert duration(seconds) == told
 
 
 def test_a_storage_that_is_nearly_full_is_told_once_and_while_somebody_works_with_it() -> None:

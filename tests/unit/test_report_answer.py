@@ -120,7 +120,7 @@ def test_an_unfinished_study_is_called_preliminary_and_says_how_far_it_is() -> N
     said = answered(benchmark("vit"), benchmark("cct", state=JobState.RUNNING))
 
     assert said.lead == "Preliminary: 1 of 2 benchmarks is done."
-    assert said.unfinished == ("1 of 2 benchmarks is done.",)
+    assert said.unfinished == ("1 of 2 benchmarks is done.", "Not measured yet: 1 network (cct as float32).")
 
 
 def test_a_study_without_a_benchmark_has_no_answer() -> None:

@@ -2,11 +2,24 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.report.comparison import Estimate, difference, over_seeds, spread
+from models.predictions import Predictions
+from orchestrator.report.comparison import (
+    Estimate,
+    Paired,
+    RightAnswers,
+    Verdict,
+    difference,
+    mcnemar,
+    over_seeds,
+    paired,
+    ratio_over_seeds,
+    spread,
+)
 
 
 @st.composite
@@ -73,3 +86,74 @@ def test_a_single_value_has_no_standard_deviation() -> None:
     assert one is not None and one.deviation is None
     assert several is not None and several.deviation == pytest.approx(0.1)
     assert spread([]) is None and over_seeds([]) is None
+
+
+def test_a_published_example_of_the_paired_interval_is_reproduced() -> None:
+    # Fagerland, Lydersen and Laake 2014, airway hyper-responsiveness: 1 against 7 of 21 children, -0.508 to -0.013.
+    result = Paired(7, 1, 21, p=0.01).difference
+
+    assert result.value == pytest.approx(-6 / 21)
+    assert (result.low, result.high) == pytest.approx((-0.508, -0.013), abs=5e-4)
+
+
+def test_where_mcnemars_test_finds_no_difference_the_paired_interval_takes_in_zero() -> None:
+    assert mcnemar(7, 1) == pytest.approx(0.0703, abs=1e-4)
+    assert Paired(7, 1, 21, mcnemar(7, 1)).difference.high == 0.0
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(120, 10_000))
+def test_a_paired_interval_leaves_out_zero_only_where_mcnemars_test_finds_a_difference(
+    first: int, second: int, images: int
+) -> None:
+    pair = Paired(first, second, images, mcnemar(first, second))
+
+    assert pair.difference.low <= pair.difference.value <= pair.difference.high
+    assert pair.p < 0.05 or not pair.difference.excludes_zero
+
+
+@given(st.integers(0, 50), st.integers(0, 50))
+def test_a_paired_difference_turned_round_is_its_mirror_image(first: int, second: int) -> None:
+    p = mcnemar(first, second)
+    there, back = Paired(first, second, 100, p).difference, Paired(second, first, 100, p).difference
+
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+@pytest.mark.parametrize(("worse", "better"), [(0.10, 0.10), (0.05, 0.12), (0.01, 0.002)])
+def test_a_paired_interval_covers_the_true_difference_as_often_as_it_says(worse: float, better: float) -> None:
+    random = np.random.default_rng(0)
+    counts = random.multinomial(1000, (worse, better, 1 - worse - better), size=2000)
+    intervals = (Paired(int(b), int(c), 1000, mcnemar(int(b), int(c))).difference for b, c, _ in counts)
+
+    covered = [each.low <= better - worse <= each.high for each in intervals]
+
+    assert np.mean(covered) > 0.935
+
+
+def test_a_verdict_needs_the_whole_interval_on_one_side() -> None:
+    assert Estimate(0.02, 0.01, 0.03).verdict() is Verdict.BETTER
+    assert Estimate(-0.02, -0.03, -0.01).verdict() is Verdict.WORSE
+    assert Estimate(0.02, 0.0, 0.04).verdict() is Verdict.OPEN
+    assert Estimate(1.2, 1.1, 1.3).verdict(level=1.0) is Verdict.BETTER
+
+
+def test_a_speed_over_seeds_has_students_interval_and_a_single_one_has_none() -> None:
+    several = ratio_over_seeds([2.9, 3.0, 3.1])
+
+    assert ratio_over_seeds([3.0]) is None and several is not None
+    assert (several.low, several.high) == pytest.approx(
+        (3 - 0.1 * 4.303 / math.sqrt(3), 3 + 0.1 * 4.303 / math.sqrt(3))
+    )
+
+
+def test_right_answers_are_kept_as_bits_and_compared_as_the_predictions_would_be() -> None:
+    ranks = np.random.default_rng(1).integers(0, 3, size=(2, 1003)).astype(np.uint16)
+    one, other = (RightAnswers.of(Predictions(each, "ab" * 32)) for each in ranks)
+
+    pair = paired(one, other)
+
+    assert pair is not None and one.bits.nbytes == 126
+    right = ranks == 0
+    assert (pair.only_first, pair.only_second) == (int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()))
+    assert paired(one, RightAnswers.of(Predictions(ranks[1], "cd" * 32))) is None, "other test images"
+    assert paired(one, RightAnswers.of(Predictions(ranks[1][:1000], "ab" * 32))) is None, "not all of them"

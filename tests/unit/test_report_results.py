@@ -32,8 +32,12 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
 
     assert results.to_json() == {
         "study": "study",
+        "studies": [
+            {"study": "study", "dataset": "cifar10", "jobs_done": 2, "jobs": 2, "started": None, "stopped": None}
+        ],
         "rows": [
             {
+                "study": "study",
                 "model": "vit",
                 "seed": 0,
                 "method": "float32",
@@ -63,6 +67,7 @@ def test_a_row_has_exactly_the_fields_of_the_contract() -> None:
                 "unpack_seconds": None,
                 "sparsity": 0.125,
                 "weights_sha256": DIGEST,
+                "test_set": None,
                 "paper": {
                     "model": "ViT",
                     "method": "float32",
@@ -194,10 +199,10 @@ def test_a_job_with_metrics_of_another_shape_does_not_stop_the_report() -> None:
     assert (row.device, row.top1, row.top1_interval) == ("unknown device", None, None)
 
 
-def test_collecting_results_and_printing_tables_loads_no_matplotlib_and_no_jinja() -> None:
+def test_collecting_results_and_printing_tables_loads_neither_vl_convert_nor_jinja() -> None:
     script = (
         "import sys, orchestrator.report.results, orchestrator.report.tables\n"
-        "print(sorted({'matplotlib', 'jinja2'} & set(sys.modules)))"
+        "print(sorted({'vl_convert', 'jinja2'} & set(sys.modules)))"
     )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -235,14 +240,16 @@ def test_each_method_is_compared_with_float32_of_its_seed_image_by_image() -> No
     told = {(row.seed, row.method): row.against_float32 for row in results.rows}
     assert told == {
         (0, "float32"): None,
-        (0, "int4"): Paired(2, 1, 1.0),
+        (0, "int4"): Paired(2, 1, 10, 1.0),
         (1, "float32"): None,
-        (1, "int4"): Paired(0, 0, 1.0),
+        (1, "int4"): Paired(0, 0, 10, 1.0),
     }
-    (row,) = (row.to_json() for row in results.rows if row.against_float32 == Paired(2, 1, 1.0))
-    assert row["against_float32"] == {"only_float32_right": 2, "only_this_right": 1, "p": 1.0}
+    (row,) = (row.to_json() for row in results.rows if row.against_float32 == Paired(2, 1, 10, 1.0))
+    told = row["against_float32"]
+    assert (told["only_float32_right"], told["only_this_right"], told["images"], told["p"]) == (2, 1, 10, 1.0)
+    assert told["difference"] == -0.1 and told["difference_interval"][0] < 0 < told["difference_interval"][1]
     _, summary = summarize(results)
-    assert summary.against_float32 == (Paired(2, 1, 1.0), Paired(0, 0, 1.0))
+    assert summary.against_float32 == (Paired(2, 1, 10, 1.0), Paired(0, 0, 10, 1.0))
 
 
 def test_rows_of_two_devices_are_not_compared_image_by_image() -> None:

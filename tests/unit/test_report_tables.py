@@ -91,7 +91,7 @@ def test_markdown_shows_answer_tables_and_paper() -> None:
 
     assert "vit-tiny is the most accurate: 61.2%" in text
     assert "| alexnet-tiny | dynamic-int8 | 1 | 54.70 | 53.70 to 55.70 |" in text
-    assert f"| alexnet-tiny | float32 | {LAPTOP} with LiteRT | 55.00 | AlexNet | 53.86% |" in text
+    assert f"| alexnet-tiny | float32 | {LAPTOP} with LiteRT | 55.00 | 95.00 | AlexNet | 53.86 | 89.49 |" in text
     assert "282.2 to 94.2 MB" in text
 
 

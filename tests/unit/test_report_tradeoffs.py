@@ -1,19 +1,12 @@
-"""The points of the pictures of what accuracy costs, and where their numbers stand."""
+"""The points of the charts of what accuracy costs."""
 
 from __future__ import annotations
 
-from itertools import combinations
-
-import numpy as np
-
 from orchestrator.jobs import Job
-from orchestrator.report.number_placement import Dot, dot_box, overlap, place_numbers, text_box
 from orchestrator.report.results import collect
 from orchestrator.report.summaries import Summary, summarize
 from orchestrator.report.tradeoffs import Point, against_latency, against_size, frontier, single_call
 from tests.support.report_jobs import benchmark, compress, latency
-
-ROOM = (0.0, 0.0, 320.0, 140.0)
 
 
 def summarized(*jobs: Job) -> tuple[Summary, ...]:
@@ -66,30 +59,3 @@ def test_the_frontier_is_what_nothing_cheaper_is_as_accurate_as() -> None:
 
     assert [each.method for each in frontier(points)] == ["small", "good", "best"]
     assert frontier([]) == ()
-
-
-def test_the_numbers_of_a_crowd_cover_neither_each_other_nor_a_dot() -> None:
-    places = np.random.default_rng(0).normal((160.0, 70.0), (60.0, 12.0), (18, 2)).clip(10, 130)
-    dots = [Dot(float(x), float(y), str(number)) for number, (x, y) in enumerate(places, start=1)]
-    stem = (159.0, 10.0, 161.0, 130.0)
-
-    texts = [text_box(dot, offset) for dot, offset in zip(dots, place_numbers(dots, [stem], ROOM), strict=True)]
-
-    assert all(overlap(one, other) == 0 for one, other in combinations(texts, 2))
-    assert all(overlap(text, dot_box(dot)) == 0 for text in texts for dot in dots)
-    assert all(overlap(text, stem) == 0 for text in texts)
-    assert all(
-        ROOM[0] <= left and ROOM[1] <= low and right <= ROOM[2] and high <= ROOM[3] for left, low, right, high in texts
-    )
-
-
-def test_more_numbers_than_there_is_room_for_are_placed_all_the_same() -> None:
-    dots = [Dot(50.0, 50.0, str(number)) for number in range(200)]
-
-    assert len(place_numbers(dots, [], ROOM)) == 200
-
-
-def test_a_lone_number_stands_close_above_its_dot() -> None:
-    (offset,) = place_numbers([Dot(50.0, 50.0, "1")], [], ROOM)
-
-    assert offset.is_close and offset.away[0] == 0 and offset.away[1] > 0

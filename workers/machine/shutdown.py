@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -36,10 +37,16 @@ class ShutdownNotice:
         self._enforce = enforce
         self._given = threading.Event()
         self._ended = threading.Event()
+        self._due: float | None = None
+        """When it is given by the clock, on the monotonic one."""
 
     @property
     def given(self) -> bool:
         return self._given.is_set()
+
+    def seconds_left(self) -> float | None:
+        """Until it is given by the clock; None where only a signal gives it."""
+        return None if self._due is None else max(0.0, self._due - time.monotonic())
 
     def wait(self, seconds: float) -> None:
         """Wait so long, or until notice is given."""
@@ -56,6 +63,7 @@ class ShutdownNotice:
 
         To be entered on the main thread, which alone may say what signals do.
         """
+        self._due = None if max_seconds is None else time.monotonic() + max_seconds
         heard, told = os.pipe()
         os.set_blocking(told, False)
         heeded = [number for number in _BY_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]

@@ -96,7 +96,7 @@ def _as_input(value: object) -> InputRef:
     )
 
 
-_SAID_NUMBERS = ("loss", "images_per_second")
+_SAID_NUMBERS = ("loss", "images_per_second", "seconds_left")
 _SAID_TEXTS = ("note", "shortage")
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, or_, select
@@ -30,6 +30,8 @@ class TrainingSums:
     worked_seconds: float
     running: int = 0
     """Visits that are under way at once."""
+    top1: tuple[float, ...] = ()
+    """The share of test images that the trained network gets right, for each seed whose `float32` was measured."""
 
 
 @dataclass(frozen=True)
@@ -69,17 +71,21 @@ class Overview:
     silent: tuple[Job, ...]
     """Held under a lease that has expired; the next worker that claims takes them over."""
     waiting: tuple[Waiting, ...] = ()
+    stages: Mapping[Stage, Counter[JobState]] = field(default_factory=dict)
+    """`counts` of each stage that has jobs, in the order in which a study goes through them."""
 
 
 def overview(connection: Connection, now: float) -> Overview:
+    stages = _stages(connection)
     return Overview(
         now=now,
-        counts=_counts(connection),
+        counts=sum(stages.values(), Counter()),
         trainings=tuple(_trainings(connection)),
         workers=tuple(_workers(connection)),
         troubled=tuple(_troubled(connection)),
         silent=tuple(_silent(connection, now)),
         waiting=waiting(connection, now),
+        stages=stages,
     )
 
 
@@ -99,10 +105,13 @@ _LAST_SIGN = case(
 )
 
 
-def _counts(connection: Connection) -> Counter[JobState]:
+def _stages(connection: Connection) -> dict[Stage, Counter[JobState]]:
     shown = or_(jobs.c.planned, jobs.c.state == JobState.CANCELLED)
-    rows = connection.execute(select(jobs.c.state, func.count()).where(shown).group_by(jobs.c.state))
-    return Counter({JobState(state): count for state, count in rows})
+    counted = select(jobs.c.stage, jobs.c.state, func.count()).where(shown).group_by(jobs.c.stage, jobs.c.state)
+    found: dict[Stage, Counter[JobState]] = {stage: Counter() for stage in Stage}
+    for stage, state, count in connection.execute(counted):
+        found[Stage(stage)][JobState(state)] = count
+    return {stage: states for stage, states in found.items() if states}
 
 
 def _trainings(connection: Connection) -> Iterator[TrainingSums]:
@@ -116,7 +125,7 @@ def _trainings(connection: Connection) -> Iterator[TrainingSums]:
         func.sum(jobs.c.steps).label("steps"),
         func.sum(running).label("running"),
     ).where(trains)
-    worked = _worked(connection)
+    worked, top1 = _worked(connection), _top1(connection)
     for row in connection.execute(sums.group_by(jobs.c.model).order_by(jobs.c.model)):
         steps, seconds = worked.get(row.model, (0, 0.0))
         loss = _loss(connection, row.model) if row.step else None
@@ -128,6 +137,7 @@ def _trainings(connection: Connection) -> Iterator[TrainingSums]:
             worked_steps=steps,
             worked_seconds=seconds,
             running=int(row.running),
+            top1=top1.get(row.model, ()),
         )
 
 
@@ -145,6 +155,21 @@ def _worked(connection: Connection) -> dict[str, tuple[int, float]]:
         .group_by(jobs.c.model)
     )
     return {model: (int(steps), float(seconds)) for model, steps, seconds in rows}
+
+
+def _top1(connection: Connection) -> dict[str, tuple[float, ...]]:
+    """By model; several runtimes and devices give a network one accuracy, so the first of them by name is taken."""
+    of_trained = jobs.c.name.like("%/benchmark/float32%")
+    found = select(jobs.c.model, jobs.c.spec, jobs.c.metrics).where(
+        IS_BENCHMARK, jobs.c.state == JobState.DONE, jobs.c.planned, of_trained
+    )
+    by_seed: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in connection.execute(found.order_by(jobs.c.model, jobs.c.name)):
+        spec = rows.spec_of(Stage.BENCHMARK, row.spec)
+        top1 = untrusted.mapping("a job's metrics", row.metrics).get("top1")
+        if spec["method"] == "float32" and isinstance(top1, int | float) and 0.0 <= top1 <= 1.0:
+            by_seed[row.model].setdefault(spec["seed"], float(top1))
+    return {model: tuple(seeds.values()) for model, seeds in by_seed.items()}
 
 
 def _loss(connection: Connection, model: str) -> float | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, inspect, or_, select, true, union
 
 from orchestrator import untrusted
 from orchestrator.errors import UsageError
-from orchestrator.jobs import Artifact, Attempt, Job, JobState
+from orchestrator.jobs import Artifact, Attempt, Job, JobState, Stage
 from orchestrator.jobtable.schema import rows, tables
 from orchestrator.jobtable.schema.rows import as_artifact, as_attempt, as_job
 from orchestrator.jobtable.schema.tables import checkpoints, data, jobs, outputs, study
@@ -66,6 +66,17 @@ def all_jobs(connection: Connection) -> list[Job]:
     """The jobs of the plan, in the order of their names, and those that were cancelled with it."""
     shown = or_(jobs.c.planned, jobs.c.state == JobState.CANCELLED)
     return [as_job(row) for row in connection.execute(select(jobs).where(shown).order_by(jobs.c.name, jobs.c.id))]
+
+
+def some_jobs(connection: Connection, stage: Stage | None, state: JobState | None, after: int, most: int) -> list[Job]:
+    """A page of what `all_jobs` would give, of one stage and in one state if they are named."""
+    wanted = [or_(jobs.c.planned, jobs.c.state == JobState.CANCELLED)]
+    wanted += [jobs.c.stage == stage] if stage is not None else []
+    wanted += [jobs.c.state == state] if state is not None else []
+    # By their ids first: sorting whole rows, specs and all, would take longer than the rest.
+    ids = select(jobs.c.id).where(*wanted).order_by(jobs.c.name, jobs.c.id).offset(after).limit(most)
+    found = select(jobs).where(jobs.c.id.in_(connection.execute(ids).scalars().all()))
+    return [as_job(row) for row in connection.execute(found.order_by(jobs.c.name, jobs.c.id))]
 
 
 def attempts(connection: Connection, job: str | None) -> list[Attempt]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models import datasets, predictions
-from models.measurement.evaluation import accuracy, label_ranks
+from models.measurement.evaluation import accuracy, guesses, label_ranks
 from models.measurement.latency import Latency, measure
 from models.measurement.memory import PeakMemory
 from models.measurement.onnx_runtime import MissingRuntime
@@ -73,7 +73,7 @@ def _measured(
     every = np.concatenate(logits)
     right = accuracy(every, test.labels)
     said = Path(job.directory) / "predictions.safetensors"
-    Predictions.of(test, label_ranks(every, test.labels)).save(said)
+    Predictions.of(test, label_ranks(every, test.labels), guesses(every)).save(said)
     return Finished(
         job=job.job,
         outputs={predictions.NAME: str(said)},
