@@ -55,7 +55,7 @@ def write_report(results: Results, directory: Path) -> ReportFiles:
 
 def _draw_all(charts: Sequence[Chart], directory: Path) -> tuple[Path, ...]:
     # vl-convert lets other threads run while it draws, and while it puts the runtime of the page together.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         if charts:
             pool.submit(pictures.runtime)
         return tuple(path for paths in pool.map(_draw, charts, repeat(directory)) for path in paths)

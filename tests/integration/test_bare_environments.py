@@ -117,12 +117,6 @@ def test_a_jobs_name_that_is_no_text_is_told(tmp_path: Path, command: str) -> No
     assert "is no job of this study" in refused(orch(command, os.fsdecode(b"caf\xe9"), cwd=tmp_path), 2)
 
 
-def test_a_notebooks_variable_for_its_own_pictures_does_not_stop_a_report(tmp_path: Path) -> None:
-    (tmp_path / "study.toml").write_text(SMALL)
-    assert orch("plan", cwd=tmp_path).returncode == 0
-    assert orch("report", cwd=tmp_path, MPLBACKEND="nbagg-of-another-version").returncode == 0
-
-
 def test_what_this_machine_refuses_is_a_sentence_and_with_debug_a_traceback() -> None:
     script = "import errno, os; from orchestrator.command_line import entry\n\
 def full(): raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'a file')\n\

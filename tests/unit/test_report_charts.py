@@ -65,8 +65,8 @@ def test_the_pareto_front_is_numbered_in_the_picture_and_named_beneath(charts: d
     front = [(row["model"], row["method"]) for row in sorted(
         (row for row in data(charts["size"], "place") if row["place"]), key=lambda row: row["place"]
     )]  # fmt: skip
-    named = [row["name"] for row in data(charts["size"], "line")]
-    assert named == [f"{model}, {method}" for model, method in front] and len(named) > 1
+    named = [(row["model"], row["method"]) for row in data(charts["size"], "line")]
+    assert named == front and len(named) > 1
     assert all(f"{model} as {method}" in charts["size"].description or method == "float32" for model, method in front)
 
 

@@ -239,7 +239,8 @@ def _key(front: Sequence[Point], cost: _Cost) -> Spec:
     lines = [
         {
             "line": place,
-            "name": f"{point.model}, {point.method}",
+            "model": point.model,
+            "method": point.method,
             "cost": cost.written(point.cost),
             "top1": wording.percent(point.top1),
         }
@@ -263,7 +264,8 @@ def _key(front: Sequence[Point], cost: _Cost) -> Spec:
         "height": {"step": _KEY_LINE},
         "layer": [
             column("line", 8, align="right", fontWeight="bold"),
-            column("name", 18, align="left", limit=260),
+            column("model", 18, align="left", limit=148),
+            column("method", 172, align="left", limit=124),
             column("cost", style.WIDTH - 110, align="right"),
             column("top1", style.WIDTH - 46, align="right"),
         ],
