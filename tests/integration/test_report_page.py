@@ -23,6 +23,7 @@ from orchestrator.report.charts import draw_charts, pictures
 from orchestrator.report.files import write_report
 from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
+from tests.support.processes import PATIENCE_SECONDS
 from tests.support.report_jobs import attempt, benchmark, compress, latency, small_study, train
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -343,3 +344,21 @@ def luminance(colour: str) -> float:
     channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+DRAWN_AT_ONCE = """
+from concurrent.futures import ThreadPoolExecutor
+from orchestrator.report.charts import draw_charts, pictures
+from tests.support.report_jobs import full_study
+
+charts = draw_charts(full_study())
+with ThreadPoolExecutor(4) as pool:
+    for _ in range(4):
+        pictures._drawn.cache_clear()
+        list(pool.map(lambda chart: (pictures.png(chart), pictures.svg(chart)), charts))
+"""
+
+
+def test_threads_that_draw_at_once_do_not_wait_for_each_other_for_ever() -> None:
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", DRAWN_AT_ONCE], cwd=root, check=True, timeout=PATIENCE_SECONDS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from functools import cache, lru_cache
 from typing import Any
 from xml.etree import ElementTree
@@ -22,6 +23,9 @@ _SVG = "http://www.w3.org/2000/svg"
 _LEFT_OUT = frozenset({"aria-hidden", "class", "font-family", "pointer-events"})
 """Attributes that a picture in a page does without: the page says its font, and what is read aloud is its title."""
 _LONG = re.compile(r"\d+\.\d{3,}")
+_alone = threading.Lock()
+"""vl-convert has one converter behind a lock, for which some of its functions wait with Python's own lock in their
+hands: two threads in it, as of a report or of a live page, wait for each other for ever."""
 
 
 def svg(chart: Chart) -> str:
@@ -60,7 +64,9 @@ def png(chart: Chart) -> bytes:
     """The chart as pixels, twice as many as the SVG has."""
     import vl_convert
 
-    drawn: bytes = vl_convert.svg_to_png(_drawn(json.dumps(chart.spec)), scale=_PIXELS)
+    picture = _drawn(json.dumps(chart.spec))
+    with _alone:
+        drawn: bytes = vl_convert.svg_to_png(picture, scale=_PIXELS)
     return drawn
 
 
@@ -69,7 +75,8 @@ def runtime() -> str:
     """JavaScript that defines `vegaEmbed`, with Vega and Vega-Lite, and the interpreter that needs no `eval`."""
     import vl_convert
 
-    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE)
+    with _alone:
+        bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_VEGA_LITE)
     return bundle
 
 
@@ -79,7 +86,8 @@ def _drawn(spec: str) -> str:
     import vl_convert
 
     ElementTree.register_namespace("", _SVG)
-    drawn: str = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE, allowed_base_urls=[])
+    with _alone:
+        drawn: str = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE, allowed_base_urls=[])
     return drawn
 
 
