@@ -46,7 +46,7 @@ def test_each_seed_is_a_run_with_its_parameters_curve_and_figures(any_home: Made
     assert first.data.params["recipe.optimizer"] == "adamw" and second.data.tags["orch.seed"] == "1"
     curve = MlflowClient(tracking_uri=uri).get_metric_history(first.info.run_id, "loss")
     visits = {job.id for job in home.jobs.jobs() if job.stage == "train" and job.spec["seed"] == 0}
-    ended = {round(1000 * (each.ended or 0)) for each in home.jobs.attempts() if each.job in visits}
+    ended = {round(1000 * each.last_sign) for each in home.jobs.attempts() if each.job in visits}
     assert {point.timestamp for point in curve} <= ended and [point.value for point in curve] == [1.5] * len(curve)
     assert first.info.start_time < first.info.end_time
 

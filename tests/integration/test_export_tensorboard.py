@@ -33,7 +33,7 @@ def curve(run: EventAccumulator, tag: str = "loss") -> list[tuple[int, float, fl
 def ends(home: Home, seed: int = 0) -> list[float]:
     """When the visits of a training ended, in their order."""
     visits = {job.id for job in home.jobs.jobs() if job.stage == "train" and job.spec["seed"] == seed}
-    return [each.ended for each in home.jobs.attempts() if each.job in visits and each.ended is not None]
+    return [each.last_sign for each in home.jobs.attempts() if each.job in visits]
 
 
 def test_curves_and_figures_of_each_seed_are_read_again_with_their_wall_times(any_home: Made, tmp_path: Path) -> None:
