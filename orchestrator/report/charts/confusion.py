@@ -46,12 +46,13 @@ def _chart(name: str, names: Sequence[str], model: str, networks: Sequence[Class
     if small and shown:
         views.append(_changes(names, reference, shown))
     left_out = len(others) - len(shown)
+    facts = [_fact(*each, names, reference) for each in _worst(reference)[:5]]
     return Chart(
         kind="confusion",
         name=name,
         title=f"What {model} takes for what",
         description=f"{model} as {reference.method} on {reference.bench}: "
-        + "; ".join(_fact(*each, names, reference) for each in _worst(reference)[:5])
+        + ("; ".join(facts) if facts else "no image is taken for another class")
         + ".",
         spec=style.document({"vconcat": views, "spacing": 22}),
         table=_table(names, reference),
