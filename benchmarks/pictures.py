@@ -40,6 +40,8 @@ from orchestrator.ui.site import Site
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 COLUMNS = 108
 WIDTH, HEIGHT = 1180, 1240
+_PATIENCE = 120_000
+"""Milliseconds."""
 COLOURS = 128
 """Of a picture: a page has few, and the file is a quarter of what it would be."""
 
@@ -128,7 +130,8 @@ def _take_page(browser: Browser, address: str, file: Path, *, dark: bool, of: st
     )
     page = context.new_page()
     page.goto(address)
-    page.wait_for_selector("#report section")
+    # The report of a study that is done comes a while after its status.
+    page.wait_for_selector("#report section" if of is None else "#measured", timeout=_PATIENCE)
     page.wait_for_timeout(1000)  # for the charts to be drawn
     if of is not None:
         page.evaluate("(where) => document.querySelector(where).scrollIntoView()", of)
