@@ -23,6 +23,24 @@ def integer(values: Mapping[str, Any], name: str) -> int | None:
     return None if value is None else int(value)
 
 
+def positive(values: Mapping[str, Any], name: str) -> float | None:
+    """A time, a speed or a ratio: what is measured is above zero, and a logarithmic axis has no place for the rest."""
+    value = number(values, name)
+    return value if value is not None and value > 0 else None
+
+
+def positive_integer(values: Mapping[str, Any], name: str) -> int | None:
+    """A number of bytes, parameters or images."""
+    value = integer(values, name)
+    return value if value is not None and value > 0 else None
+
+
+def share(values: Mapping[str, Any], name: str) -> float | None:
+    """A part of a whole, from 0 to 1: beyond them there is no interval around it."""
+    value = number(values, name)
+    return value if value is not None and 0 <= value <= 1 else None
+
+
 def line(values: Mapping[str, Any], name: str) -> str | None:
     """Text on one line, without what a terminal or a page would stumble over; None if it is missing or no text."""
     value = values.get(name)

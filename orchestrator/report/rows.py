@@ -15,7 +15,7 @@ from models.predictions import Predictions
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.report import paper
 from orchestrator.report.comparison import Paired, RightAnswers, paired
-from orchestrator.report.metrics import integer, interval, line, number, objects
+from orchestrator.report.metrics import interval, line, objects, positive, positive_integer, share
 from orchestrator.report.paper import PaperResult
 
 REFERENCE = "float32"
@@ -195,7 +195,7 @@ def bench_of(metrics: Mapping[str, Any]) -> Bench:
 
 def _compression(sizes: Mapping[str, Any]) -> str | None:
     """Older workers did not say what they compressed with: it was gzip."""
-    return None if integer(sizes, "compressed_bytes") is None else line(sizes, "compression") or "gzip"
+    return None if positive_integer(sizes, "compressed_bytes") is None else line(sizes, "compression") or "gzip"
 
 
 def _compared(jobs: Iterable[Job]) -> set[tuple[str, int]]:
@@ -221,29 +221,29 @@ def _rows_of(study: str, dataset: str, benchmark: Job, sizes: Mapping[str, Any],
             method=method,
             device=bench.device,
             runtime=bench.runtime,
-            batch=integer(latency, "batch"),
-            threads=integer(latency, "threads"),
-            top1=number(metrics, "top1"),
+            batch=positive_integer(latency, "batch"),
+            threads=positive_integer(latency, "threads"),
+            top1=share(metrics, "top1"),
             top1_interval=interval(metrics.get("top1_interval")),
-            top5=number(metrics, "top5"),
+            top5=share(metrics, "top5"),
             against_float32=pairs.reference,
             twin=_twin(benchmark),
             against_twin=pairs.twin,
-            latency_ms=Latency(*(number(latency, name) for name in ("p50", "p90", "p99"))),
-            speedup=number(latency, "speedup"),
+            latency_ms=Latency(*(positive(latency, name) for name in ("p50", "p90", "p99"))),
+            speedup=positive(latency, "speedup"),
             images_per_second=_images_per_second(latency),
-            peak_memory_bytes=integer(latency, "peak_memory_bytes"),
-            memory_before_bytes=integer(latency, "memory_before_bytes"),
-            parameters=integer(sizes, "parameters"),
-            parameters_bytes=integer(sizes, "parameters_bytes"),
-            multiply_adds=integer(sizes, "multiply_adds"),
-            weights_bytes=integer(sizes, "weights_bytes"),
-            file_bytes=integer(sizes, "file_bytes"),
-            compressed_bytes=integer(sizes, "compressed_bytes"),
+            peak_memory_bytes=positive_integer(latency, "peak_memory_bytes"),
+            memory_before_bytes=positive_integer(latency, "memory_before_bytes"),
+            parameters=positive_integer(sizes, "parameters"),
+            parameters_bytes=positive_integer(sizes, "parameters_bytes"),
+            multiply_adds=positive_integer(sizes, "multiply_adds"),
+            weights_bytes=positive_integer(sizes, "weights_bytes"),
+            file_bytes=positive_integer(sizes, "file_bytes"),
+            compressed_bytes=positive_integer(sizes, "compressed_bytes"),
             compression=_compression(sizes),
             packed=line(sizes, "ship") == "zst",
-            unpack_seconds=number(metrics, "unpack_seconds"),
-            sparsity=number(sizes, "sparsity"),
+            unpack_seconds=positive(metrics, "unpack_seconds"),
+            sparsity=share(sizes, "sparsity"),
             weights_sha256=line(sizes, "weights_sha256"),
             paper=paper.find(dataset, model, method),
             test_set=pairs.own.test_set if pairs.own else None,
@@ -252,5 +252,5 @@ def _rows_of(study: str, dataset: str, benchmark: Job, sizes: Mapping[str, Any],
 
 
 def _images_per_second(latency: Mapping[str, Any]) -> float | None:
-    batch, p50 = integer(latency, "batch"), number(latency, "p50")
+    batch, p50 = positive_integer(latency, "batch"), positive(latency, "p50")
     return 1000 * batch / p50 if batch and p50 else None

@@ -16,6 +16,7 @@ from models.compression import methods
 from models.predictions import Predictions
 from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.report import tables
+from orchestrator.report.charts import draw_charts
 from orchestrator.report.comparison import Paired
 from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
@@ -115,6 +116,16 @@ def test_a_figure_that_is_not_finite_becomes_null_and_is_named() -> None:
     assert [(problem.job, problem.what) for problem in results.problems] == [
         ("vit/benchmark", "Not a finite number, so left out: p50, p90, p99, speedup.")
     ]
+
+
+def test_what_no_measurement_gives_is_left_out_and_does_not_stop_the_report() -> None:
+    altered = benchmark("vit", top1=1.5, latencies=[latency(p50=-1.0, speedup=0.0)])
+
+    results = collected(altered, benchmark("cnn", top1=0.6))
+
+    row = next(row for row in results.rows if row.model == "vit")
+    assert (row.top1, row.latency_ms.p50, row.speedup, row.images_per_second) == (None,) * 4
+    assert "cnn" in render(results, draw_charts(results))
 
 
 def test_the_order_of_jobs_and_attempts_makes_no_difference() -> None:

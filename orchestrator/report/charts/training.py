@@ -18,6 +18,8 @@ _MOST_POINTS = 240
 """Of one training in the picture: more than there are pixels in its width tell nothing more."""
 _MOST_TOLD = 40
 """Of one training in the table."""
+_LEAST_SPAN = 0.02
+"""Of loss that a panel shows at least: a single point has no distance to be drawn to."""
 _MOST_DOTS = 60
 """A training of so many visits or fewer shows each of them as a dot."""
 _MOST_NAMED = 9
@@ -99,7 +101,7 @@ def _panel(
     lines = [line for run, each in of_runs for line in _stretches(run, each)]
     dotted = all(len(each) <= _MOST_DOTS for _, each in of_runs)
     deaths = [death for run, each in of_runs for death in _deaths(run, each)]
-    heights = style.span([line["loss"] for line in lines], 0.06)
+    heights = style.span([line["loss"] for line in lines], 0.06, _LEAST_SPAN)
     color = {
         "field": "worker",
         "type": "nominal",
