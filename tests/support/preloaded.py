@@ -116,7 +116,9 @@ def _load_everything() -> None:
         home = Home.open("small.orch")
         finish(home)
         home.jobs.close()
-        for arguments in (["status"], ["report"], ["gc"], ["plan"], ["cancel", "--help"]):
+        # No picture is drawn here: vl-convert draws in threads of its own, which no forked child has.
+        importlib.import_module("vl_convert")
+        for arguments in (["status"], ["report", "--json"], ["gc"], ["plan"], ["cancel", "--help"]):
             _well(arguments)
         os.chdir(begun_in)
 
