@@ -86,12 +86,12 @@ def work(
         raise CannotCompute(
             f"There is neither TensorFlow nor JAX here; install Orch's worker part: pip install '{worker}'."
         )
+    from models.gpus import visible_gpus
     from orchestrator import address, untrusted
     from orchestrator.home import Home
     from orchestrator.progress import notification
     from workers.console import Console
     from workers.crew import Crew
-    from workers.machine.gpus import visible_gpus
     from workers.machine.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
     from workers.trust import Trust
