@@ -15,6 +15,7 @@ import typer
 from orchestrator.command_line import entry
 from orchestrator.errors import ExitCode, OrchError, UsageError
 from orchestrator.installation import distribution
+from workers.machine import shutdown
 
 if TYPE_CHECKING:
     from orchestrator.home import Home
@@ -156,4 +157,5 @@ def _as_given(options: Mapping[str, str | float | bool | None]) -> list[str]:
 
 
 def main() -> None:
+    shutdown.end_at_once()
     entry.run(lambda: app(prog_name="orch-worker"))
