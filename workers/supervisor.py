@@ -53,6 +53,8 @@ _STEP_BACK_SECONDS = 10.0
 """Pause before the next claim when a job was released, so that others can take it."""
 _LOAD_SECONDS = 600.0
 """How long TensorFlow may take to load: usually seconds, a minute or two on a machine with a cold disk."""
+_SIGNALS_APART_SECONDS = 1.0
+"""How long after a runner that it ended as it began a request to end may be heard, which is sent to all processes."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
@@ -387,6 +389,9 @@ class Supervisor:
                         self._remaining.devices = MeasuringDevices(ready.processor, ready.device)
                     return True
                 case RunnerDied(reason):
+                    self._shutdown.wait(_SIGNALS_APART_SECONDS)
+                    if self._stopping():
+                        return False
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]
                     raise RunnerLost(f"No runner can be started here, {reason}: {tail[-1]}")
         return False

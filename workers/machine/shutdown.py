@@ -105,5 +105,15 @@ def end_at_once() -> None:
             signal.signal(number, lambda _number, _frame: os._exit(ExitCode.TRY_LATER))
 
 
+def leave_to_supervisor() -> None:
+    """Have this process, a runner, ignore requests to end: its supervisor asks it for a checkpoint, and ends it.
+
+    An engine may send SIGTERM to all processes of a worker, as Slurm does with a job that is cancelled, and systemd
+    with a unit that is stopped.
+    """
+    for number in _BY_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     """Python writes to the wakeup descriptor for signals that have a handler, and interrupts what waits."""
