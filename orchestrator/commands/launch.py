@@ -64,7 +64,13 @@ def _local(options: Sequence[str]) -> Engine:
     return LocalEngine(visible_gpus())
 
 
-_ENGINES: dict[EngineName, Callable[[Sequence[str]], Engine]] = {EngineName.LOCAL: _local}
+def _slurm(options: Sequence[str]) -> Engine:
+    from orchestrator.engines.slurm import SlurmEngine
+
+    return SlurmEngine(options)
+
+
+_ENGINES: dict[EngineName, Callable[[Sequence[str]], Engine]] = {EngineName.LOCAL: _local, EngineName.SLURM: _slurm}
 
 
 def _name(at: Address) -> str:

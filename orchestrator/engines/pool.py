@@ -19,6 +19,7 @@ class EngineName(StrEnum):
     """The engines as a command line names them."""
 
     LOCAL = "local"
+    SLURM = "slurm"
 
 
 class EngineError(OrchError):
