@@ -70,7 +70,17 @@ def _slurm(options: Sequence[str]) -> Engine:
     return SlurmEngine(options)
 
 
-_ENGINES: dict[EngineName, Callable[[Sequence[str]], Engine]] = {EngineName.LOCAL: _local, EngineName.SLURM: _slurm}
+def _kubernetes(options: Sequence[str]) -> Engine:
+    from orchestrator.engines.kubernetes import KubernetesEngine
+
+    return KubernetesEngine(options)
+
+
+_ENGINES: dict[EngineName, Callable[[Sequence[str]], Engine]] = {
+    EngineName.LOCAL: _local,
+    EngineName.SLURM: _slurm,
+    EngineName.KUBERNETES: _kubernetes,
+}
 
 
 def _name(at: Address) -> str:

@@ -20,6 +20,7 @@ class EngineName(StrEnum):
 
     LOCAL = "local"
     SLURM = "slurm"
+    KUBERNETES = "kubernetes"
 
 
 class EngineError(OrchError):
