@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
+from sqlalchemy import make_url
 
 from tests.support.command_lines import commands_in, parse
 from tests.support.dockerfiles import (
     Stage,
     copied,
-    environment,
     excluded,
     extras,
     instructions,
@@ -44,7 +44,10 @@ PYPROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text
 PROJECT = PYPROJECT["project"]
 COMPOSE: Mapping[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
+OWN = [name for name, service in SERVICES.items() if "build" in service]
+"""The services of this project; the others are somebody else's images."""
 EACH_SERVICE = pytest.mark.parametrize("service", SERVICES)
+EACH_OWN_SERVICE = pytest.mark.parametrize("service", OWN)
 
 INSTRUCTIONS = {
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "ONBUILD", "RUN",
@@ -197,7 +200,7 @@ def test_the_compose_file_and_its_services_have_only_keys_that_there_are() -> No
         assert service.keys() <= SERVICE_KEYS, f"{name} has {service.keys() - SERVICE_KEYS}"
 
 
-@EACH_SERVICE
+@EACH_OWN_SERVICE
 def test_the_image_of_a_service_can_be_built_from_what_there_is(service: str) -> None:
     build = build_of(service)
     assert build.context == ROOT, "what the Dockerfiles copy is named from the repository's root"
@@ -205,7 +208,7 @@ def test_the_image_of_a_service_can_be_built_from_what_there_is(service: str) ->
     assert build.target is None or build.target in stages(build.dockerfile)
 
 
-@EACH_SERVICE
+@EACH_OWN_SERVICE
 def test_the_command_of_a_service_is_accepted_by_the_real_command_line(service: str) -> None:
     started = started_by(service)
     commands = list(commands_in(started[2])) if started[:2] == ["sh", "-c"] else [started]
@@ -216,11 +219,44 @@ def test_the_command_of_a_service_is_accepted_by_the_real_command_line(service: 
 
 
 @EACH_SERVICE
-def test_the_volumes_of_a_service_are_declared_and_hold_its_home(service: str) -> None:
-    directories = [PurePosixPath(directory) for _, directory in mounts(service)]
+def test_the_volumes_of_a_service_are_declared(service: str) -> None:
     assert {volume for volume, _ in mounts(service)} <= COMPOSE["volumes"].keys()
-    home = PurePosixPath(environment(build_of(service).stage)["ORCH_HOME"])
-    assert set(directories) & set(home.parents), "a home outside of the volume is seen by no other service"
+
+
+@EACH_OWN_SERVICE
+def test_a_service_reaches_the_jobs_and_the_files_of_the_study_in_its_volumes(service: str) -> None:
+    home = make_url(SERVICES[service]["environment"]["ORCH_HOME"])
+    assert home.password is None, "the file is committed"
+    its = {directory: volume for volume, directory in mounts(service)}
+    database = dict(mounts("postgres"))
+    assert database[its[str(home.query["host"])]] == "/var/run/postgresql", "where the server's socket is"
+    files = PurePosixPath(SERVICES[service]["environment"]["ORCH_ARTIFACTS"])
+    assert any(str(parent) in its for parent in files.parents), "outside of the volume no other service sees them"
+
+
+@EACH_SERVICE
+def test_what_a_service_publishes_is_for_this_machine_alone(service: str) -> None:
+    for port in SERVICES[service].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), f"{port} is open to the network"
+
+
+@EACH_SERVICE
+def test_an_image_of_somebody_else_has_a_tag(service: str) -> None:
+    its = SERVICES[service]
+    assert ("build" in its) != ("image" in its)
+    assert re.search(r":\d[\w.-]*$", its.get("image", "own:1"))
+
+
+def test_postgresql_listens_on_no_network_because_whoever_reaches_it_may_do_everything() -> None:
+    assert SERVICES["postgres"]["environment"] == {"POSTGRES_HOST_AUTH_METHOD": "trust"}
+    assert SERVICES["postgres"]["command"][-1] == "listen_addresses="
+
+
+def test_a_worker_that_leaves_work_is_started_again_and_one_that_has_done_all_is_not() -> None:
+    workers = [name for name in OWN if started_by(name)[0] == "orch-worker"]
+    assert {SERVICES[name]["restart"] for name in workers} == {"on-failure:20"}, (
+        "for ever would be too long for jobs that failed for good"
+    )
 
 
 @EACH_SERVICE
@@ -240,7 +276,7 @@ def test_no_service_waits_for_itself() -> None:
     assert not waiting, f"{', '.join(waiting)} wait for one another"
 
 
-@EACH_SERVICE
+@EACH_OWN_SERVICE
 def test_a_worker_is_given_the_time_to_checkpoint_before_it_is_killed(service: str) -> None:
     if started_by(service)[0] == "orch-worker":
         grace = re.fullmatch(r"(\d+)s", SERVICES[service].get("stop_grace_period", "10s"))
