@@ -44,8 +44,10 @@ PYPROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text
 PROJECT = PYPROJECT["project"]
 COMPOSE: Mapping[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
-OWN = [name for name, service in SERVICES.items() if "build" in service]
-"""The services of this project; the others are somebody else's images."""
+FORWARDER = "ui-port"
+"""Runs in an image of this project, but no command of it."""
+OWN = [name for name, service in SERVICES.items() if "build" in service and name != FORWARDER]
+"""The services of this project; of the others the program is somebody else's."""
 EACH_SERVICE = pytest.mark.parametrize("service", SERVICES)
 EACH_OWN_SERVICE = pytest.mark.parametrize("service", OWN)
 
@@ -58,9 +60,9 @@ TOP_LEVEL_KEYS = {"configs", "include", "name", "networks", "secrets", "services
 SERVICE_KEYS = {
     "build", "cap_add", "cap_drop", "command", "configs", "container_name", "cpus", "depends_on", "deploy",
     "entrypoint", "env_file", "environment", "expose", "healthcheck", "hostname", "image", "init", "ipc", "labels",
-    "logging", "mem_limit", "networks", "platform", "ports", "privileged", "profiles", "pull_policy", "read_only",
-    "restart", "runtime", "secrets", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "tmpfs", "tty",
-    "ulimits", "user", "volumes", "working_dir",
+    "logging", "mem_limit", "network_mode", "networks", "platform", "ports", "privileged", "profiles", "pull_policy",
+    "read_only", "restart", "runtime", "secrets", "shm_size", "stdin_open", "stop_grace_period", "stop_signal",
+    "tmpfs", "tty", "ulimits", "user", "volumes", "working_dir",
 }  # fmt: skip
 BUILD_KEYS = {"args", "cache_from", "context", "dockerfile", "labels", "platforms", "target"}
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
@@ -250,6 +252,19 @@ def test_an_image_of_somebody_else_has_a_tag(service: str) -> None:
 def test_postgresql_listens_on_no_network_because_whoever_reaches_it_may_do_everything() -> None:
     assert SERVICES["postgres"]["environment"] == {"POSTGRES_HOST_AUTH_METHOD": "trust"}
     assert SERVICES["postgres"]["command"][-1] == "listen_addresses="
+
+
+def test_the_published_port_leads_through_the_forwarder_to_the_page_under_the_name_that_it_knows() -> None:
+    page, forwarder = SERVICES["ui"], SERVICES[FORWARDER]
+    assert forwarder["network_mode"] == "service:ui", "the page listens on the loopback of its container"
+    listens, leads = forwarder["command"]
+    ((published, inside),) = [re.findall(r":(\d+)", port) for port in page["ports"]]
+    port = page["command"][page["command"].index("--port") + 1]
+    assert f"TCP-LISTEN:{inside}," in listens
+    assert leads == f"TCP:127.0.0.1:{port}"
+    assert published == port, "a browser calls the page by it, and another name is refused"
+    stage = build_of(FORWARDER).stage
+    assert any("socat" in run for run in stage.values("RUN")) and forwarder["entrypoint"] == ["socat"]
 
 
 def test_a_worker_that_leaves_work_is_started_again_and_one_that_has_done_all_is_not() -> None:
