@@ -149,7 +149,7 @@ def launch(
     home: HomeOption = None,
     artifacts: ArtifactsOption = None,
 ) -> None:
-    """Have workers started here or on a cluster, kept up by its engine; asked again, their number is changed."""
+    """Have workers started here, or on a cluster that replaces those that end; asked again, change their number."""
     from orchestrator import address
     from orchestrator.commands import launch
 
