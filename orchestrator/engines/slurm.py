@@ -76,14 +76,12 @@ class _Element:
     """`7_3`, or `7_[4-40]`."""
     state: str
     node: str
+    directory: str
+    """From which the array was submitted."""
 
     @property
     def waits(self) -> bool:
         return self.state == "PENDING"
-
-    @property
-    def log(self) -> str:
-        return f"{self.id}.log"
 
     @property
     def place(self) -> tuple[int, int]:
@@ -120,7 +118,9 @@ class SlurmEngine:
 
     def list(self, name: str) -> Sequence[Member]:
         return [
-            Member(each.id, each.state.lower(), each.node, "" if each.waits else str(Path(name).absolute() / each.log))
+            Member(
+                each.id, each.state.lower(), each.node, "" if each.waits else f"{each.directory}/{name}/{each.id}.log"
+            )
             for each in _elements(name)
         ]
 
@@ -180,12 +180,12 @@ def _own(pool: Pool, workers: int) -> list[str]:
 
 
 def _elements(name: str) -> list[_Element]:
-    told = _run("squeue", "--me", "--noheader", f"--name={name}", "--format=%F|%i|%T|%N")
-    rows = [line.strip().split("|") for line in told.splitlines() if line.strip()]
+    told = _run("squeue", "--me", "--noheader", f"--name={name}", "--format=%F|%i|%T|%N|%Z")
+    rows = [line.split("|", 4) for line in told.splitlines() if line.strip()]
     # One that is ending has been told so already.
     return [
-        _Element(int(array), _LIMIT.sub("", id_), state, node)
-        for array, id_, state, node in rows
+        _Element(int(array), _LIMIT.sub("", id_), state, node, directory)
+        for array, id_, state, node, directory in rows
         if state != "COMPLETING"
     ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.engines.pool import EngineError, Pool
+from orchestrator.engines.pool import EngineError, Member, Pool
 from orchestrator.engines.slurm import SlurmEngine
 from orchestrator.errors import ExitCode, UsageError
 from tests.support.processes import PATIENCE_SECONDS, wait_until
@@ -91,7 +91,7 @@ class Controller:
         self._calls = place / "calls"
         self._calls.touch()
         for number, queue in enumerate(queues):
-            (place / f"queue{number}").write_text("".join(f"{line}\n" for line in queue))
+            (place / f"queue{number}").write_text("".join(f"{line}|/home/ada/lab\n" for line in queue))
         here, last = shlex.quote(str(place)), len(queues) - 1
         count = f"n=$(cat {here}/$1.count 2>/dev/null || echo 0); echo $((n + 1)) >{here}/$1.count"
         program(place / "squeue", f"set -- looks; {count}; [ $n -le {last} ] || n={last}; cat {here}/queue$n")
@@ -155,6 +155,14 @@ def test_an_element_that_begins_while_the_limit_is_changed_makes_no_difference(p
     assert controller.calls() == [
         "scontrol update JobId=7_[2-40] ArrayTaskThrottle=4",
         "scontrol update JobId=7_[3-40] ArrayTaskThrottle=4",
+    ]
+
+
+def test_the_workers_that_run_are_listed_with_node_and_log_and_those_that_wait_together(place: Path) -> None:
+    Controller(place, ["7|7_[2-40%2]|PENDING|", "7|7_1|RUNNING|n1"])
+    assert list(SlurmEngine(()).list(POOL.name)) == [
+        Member("7_[2-40]", "pending"),
+        Member("7_1", "running", "n1", f"/home/ada/lab/{POOL.name}/7_1.log"),
     ]
 
 
