@@ -6,6 +6,8 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY models models
 COPY orchestrator orchestrator
 COPY workers workers
+# What forwards a published port to `orch ui`, which listens on loopback alone.
+RUN apt-get update && apt-get install --yes --no-install-recommends socat && rm -rf /var/lib/apt/lists/*
 RUN pip install --no-cache-dir --constraint constraints.txt ".[drive,postgres]"
 
 # A study is a directory of the host's: what runs here must not own its files.

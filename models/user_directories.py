@@ -27,6 +27,11 @@ def config() -> Path | None:
     return _named("XDG_CONFIG_HOME") or _at_home(".config")
 
 
+def state() -> Path | None:
+    """For what is worth keeping and true of this machine alone, such as logs; None if there is no place for it."""
+    return _named("XDG_STATE_HOME") or _at_home(".local/state")
+
+
 def _named(variable: str) -> Path | None:
     """The specification has a relative path there ignored."""
     named = Path(os.environ.get(variable, ""))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.command_line import entry
+from orchestrator.engines.pool import EngineName
 from orchestrator.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -128,6 +129,39 @@ def worker(context: typer.Context) -> None:
     from orchestrator.installation import own_packages
 
     os.execv(sys.executable, [*own_packages.command("workers.cli"), *context.args])
+
+
+@app.command()
+def launch(
+    engine: Annotated[EngineName, typer.Argument(help="What starts the workers.")],
+    options: Annotated[list[str] | None, typer.Argument(help="Options of the engine, behind --.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="So many workers; fewer or more than run now is well.")] = 1,
+    gpus: Annotated[
+        int | None, typer.Option(min=0, help="For each worker; default: none, on this machine one if it has any.")
+    ] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0.01, help="Each worker ends in good order after so long, with no job lost.")
+    ] = None,
+    memory: Annotated[float | None, typer.Option(min=0.1, metavar="GB", help="For each worker.")] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Print what would be submitted, and do nothing.")] = False,
+    list_them: Annotated[bool, typer.Option("--list", help="List the study's workers that the engine has.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End them in good order.")] = False,
+    home: HomeOption = None,
+    artifacts: ArtifactsOption = None,
+) -> None:
+    """Have workers started here, or on a cluster that replaces those that end; asked again, change their number."""
+    from orchestrator import address
+    from orchestrator.commands import launch
+
+    if only_print + list_them + stop > 1:
+        raise UsageError("Give one of --print, --list and --stop.")
+    at, its = address.known(home, artifacts), options or ()
+    if list_them:
+        print(launch.members(engine, its, at))
+    elif stop:
+        print(launch.stop(engine, its, at))
+    else:
+        print(launch.start(engine, its, at, launch.Wish(workers, gpus, memory, hours), only_print=only_print))
 
 
 @app.command()

@@ -15,6 +15,7 @@ import typer
 from orchestrator.command_line import entry
 from orchestrator.errors import ExitCode, OrchError, UsageError
 from orchestrator.installation import distribution
+from workers.machine import shutdown
 
 if TYPE_CHECKING:
     from orchestrator.home import Home
@@ -86,12 +87,12 @@ def work(
         raise CannotCompute(
             f"There is neither TensorFlow nor JAX here; install Orch's worker part: pip install '{worker}'."
         )
+    from models.gpus import visible_gpus
     from orchestrator import address, untrusted
     from orchestrator.home import Home
     from orchestrator.progress import notification
     from workers.console import Console
     from workers.crew import Crew
-    from workers.machine.gpus import visible_gpus
     from workers.machine.hosts import fresh_worker_name, this_host
     from workers.supervisor import Settings, Supervisor
     from workers.trust import Trust
@@ -156,4 +157,5 @@ def _as_given(options: Mapping[str, str | float | bool | None]) -> list[str]:
 
 
 def main() -> None:
+    shutdown.end_at_once()
     entry.run(lambda: app(prog_name="orch-worker"))

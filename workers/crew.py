@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from models.gpus import VISIBLE_VARIABLE, Gpu
 from orchestrator.errors import ExitCode
 from orchestrator.installation import own_packages
 from workers.console import ONE_LINE_VARIABLE, Console
-from workers.machine.gpus import VISIBLE_VARIABLE, Gpu
 from workers.machine.shutdown import ShutdownNotice
 
 _GRACE_SECONDS = 3.0

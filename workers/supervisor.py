@@ -29,6 +29,7 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import LeaseLost, PlannedStudy
 from workers.checkpoint_policy import CheckpointPolicy, seconds_between_deaths
 from workers.console import Console
+from workers.idleness import Idleness
 from workers.inbox import Inbox, StopAsked
 from workers.machine.hosts import Host
 from workers.machine.scratch import Scratch
@@ -47,12 +48,12 @@ from workers.store.transfers import Threads, Transfers
 from workers.trust import Trust
 from workers.worker import Result, Worker
 
-_IDLE_SECONDS = 1.0
-"""Pause between two claims: a hundred idle workers do not burden the table, and nobody sees the delay."""
 _STEP_BACK_SECONDS = 10.0
 """Pause before the next claim when a job was released, so that others can take it."""
 _LOAD_SECONDS = 600.0
 """How long TensorFlow may take to load: usually seconds, a minute or two on a machine with a cold disk."""
+_SIGNALS_APART_SECONDS = 1.0
+"""How long after a runner that it ended as it began a request to end may be heard, which is sent to all processes."""
 _SECONDS_BETWEEN_COUNTS = 600.0
 """How often the deaths of workers are counted: their rate changes in hours."""
 
@@ -113,6 +114,7 @@ class Supervisor:
         self._kinds = frozenset({Device.CPU})
         self._remaining = RemainingWork(home.jobs, console, self._reached)
         self._load_seconds = 0.0
+        self._idleness = Idleness()
         self._excluded: frozenset[str] = frozenset()
         """The jobs that turned out not to be for this machine."""
         self._next: Lease | None = None
@@ -208,8 +210,9 @@ class Supervisor:
                 return ExitCode.TRY_LATER
             if lease is None:
                 self._remaining.say_what_is_missing(self._kinds)
-                self._idle(_IDLE_SECONDS)
+                self._idle(self._idleness.pause())
                 continue
+            self._idleness.over()
             if depends_on_threads(lease.stage, lease.spec) and lease.spec["threads"] != runner.threads:
                 # The study was planned again just now; the right runner is made before the next claim.
                 self._release(lease, "the study's threads have changed")
@@ -387,6 +390,9 @@ class Supervisor:
                         self._remaining.devices = MeasuringDevices(ready.processor, ready.device)
                     return True
                 case RunnerDied(reason):
+                    self._shutdown.wait(_SIGNALS_APART_SECONDS)
+                    if self._stopping():
+                        return False
                     tail = runner.log_tail().strip().splitlines() or ["it printed nothing"]
                     raise RunnerLost(f"No runner can be started here, {reason}: {tail[-1]}")
         return False

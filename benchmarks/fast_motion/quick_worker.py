@@ -36,7 +36,7 @@ PRELOADED = [
 """Modules that the process has from which workers are forked."""
 
 PAUSES: Mapping[tuple[str, str], float] = {
-    ("workers.supervisor", "_IDLE_SECONDS"): 0.3,
+    ("workers.idleness", "_LEAST_SECONDS"): 0.3,
     ("workers.supervisor", "_STEP_BACK_SECONDS"): 0.5,
     ("workers.outage", "_FIRST_PAUSE_SECONDS"): 0.5,
     ("workers.outage", "_LONGEST_PAUSE_SECONDS"): 4.0,

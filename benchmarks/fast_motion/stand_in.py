@@ -21,6 +21,7 @@ from typing import Any
 from fast_motion import states
 from fast_motion.states import Damaged, State, chained, content_digest
 from orchestrator.jobs import LOG
+from workers.machine import shutdown
 from workers.runner import faults
 from workers.runner.connection import Connection
 from workers.runner.messages import (
@@ -52,6 +53,7 @@ _in_memory: dict[str, State] = {}
 
 def main() -> None:
     """Serve jobs until the pipe closes."""
+    shutdown.leave_to_supervisor()
     parser = argparse.ArgumentParser(prog="python -m fast_motion.stand_in", description=__doc__)
     parser.add_argument("--threads", type=int, required=True)
     parser.parse_args()

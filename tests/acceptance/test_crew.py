@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from models.gpus import VISIBLE_VARIABLE
 from orchestrator.errors import ExitCode
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
@@ -20,7 +21,6 @@ from tests.support.gpus import imitate_gpus
 from tests.support.processes import Worker, alive, wait_until, workers
 from tests.support.runners import STAND_IN, Runner
 from workers.console import ONE_LINE_VARIABLE
-from workers.machine.gpus import VISIBLE_VARIABLE
 
 TEXT = """
 name = "crew"

@@ -192,6 +192,19 @@ def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_withi
     assert "is left to its lease" in with_locked_table.log.read_text()
 
 
+def test_a_request_to_end_that_reaches_the_runner_too_costs_the_job_nothing(runner: Runner, tmp_path: Path) -> None:
+    home = planned(tmp_path, ENDLESS)
+    with workers(home.url, tmp_path, *OFTEN, runner=runner) as start:
+        worker = start()
+        wait_until(lambda: computing(home), "the first steps")
+        for process in (worker.runner_pid(), worker.process.pid):
+            os.kill(process, signal.SIGTERM)
+        worker.wait(ExitCode.TRY_LATER)
+    (job,) = home.jobs.jobs()
+    (attempt,) = home.jobs.attempts()
+    assert (attempt.outcome, job.failures) == (Ending.RELEASED, 0)
+
+
 HURRIED = """
 import sys
 import time

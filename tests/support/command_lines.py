@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,8 @@ def unknown_words(words: Sequence[str]) -> list[str]:
     if command is None:
         return [*words[1:2]]
     known = {option for parameter in command.params for option in parameter.opts} | {"--help", entry.DEBUG_OPTION}
-    options = [word.partition("=")[0] for word in rest if re.match(r"--?[A-Za-z]", word)]
+    own = itertools.takewhile(lambda word: word != "--", rest)  # what follows is for another program
+    options = [word.partition("=")[0] for word in own if re.match(r"--?[A-Za-z]", word)]
     return [option for option in options if option not in known]
 
 

@@ -88,11 +88,6 @@ def last(stage: Stage, instruction: str) -> list[str]:
     return _words(values[-1]) if values else []
 
 
-def environment(stage: Stage) -> dict[str, str]:
-    pairs = [pair.partition("=") for value in stage.values("ENV") for pair in shlex.split(value)]
-    return {name: value for name, _, value in pairs}
-
-
 def excluded(path: str, ignore_file: Path) -> bool:
     """Whether a `.dockerignore` keeps a path of the context from the engine: the last pattern that fits decides."""
     parents = [path, *map(str, PurePosixPath(path).parents)][:-1]

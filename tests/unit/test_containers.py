@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
+from sqlalchemy import make_url
 
 from tests.support.command_lines import commands_in, parse
 from tests.support.dockerfiles import (
     Stage,
     copied,
-    environment,
     excluded,
     extras,
     instructions,
@@ -44,7 +44,12 @@ PYPROJECT: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text
 PROJECT = PYPROJECT["project"]
 COMPOSE: Mapping[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text(encoding="utf-8"))
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
+FORWARDER = "ui-port"
+"""Runs in an image of this project, but no command of it."""
+OWN = [name for name, service in SERVICES.items() if "build" in service and name != FORWARDER]
+"""The services of this project; of the others the program is somebody else's."""
 EACH_SERVICE = pytest.mark.parametrize("service", SERVICES)
+EACH_OWN_SERVICE = pytest.mark.parametrize("service", OWN)
 
 INSTRUCTIONS = {
     "ADD", "ARG", "CMD", "COPY", "ENTRYPOINT", "ENV", "EXPOSE", "FROM", "HEALTHCHECK", "LABEL", "ONBUILD", "RUN",
@@ -55,9 +60,9 @@ TOP_LEVEL_KEYS = {"configs", "include", "name", "networks", "secrets", "services
 SERVICE_KEYS = {
     "build", "cap_add", "cap_drop", "command", "configs", "container_name", "cpus", "depends_on", "deploy",
     "entrypoint", "env_file", "environment", "expose", "healthcheck", "hostname", "image", "init", "ipc", "labels",
-    "logging", "mem_limit", "networks", "platform", "ports", "privileged", "profiles", "pull_policy", "read_only",
-    "restart", "runtime", "secrets", "shm_size", "stdin_open", "stop_grace_period", "stop_signal", "tmpfs", "tty",
-    "ulimits", "user", "volumes", "working_dir",
+    "logging", "mem_limit", "network_mode", "networks", "platform", "ports", "privileged", "profiles", "pull_policy",
+    "read_only", "restart", "runtime", "secrets", "shm_size", "stdin_open", "stop_grace_period", "stop_signal",
+    "tmpfs", "tty", "ulimits", "user", "volumes", "working_dir",
 }  # fmt: skip
 BUILD_KEYS = {"args", "cache_from", "context", "dockerfile", "labels", "platforms", "target"}
 CONDITIONS = {"service_started", "service_healthy", "service_completed_successfully"}
@@ -197,7 +202,7 @@ def test_the_compose_file_and_its_services_have_only_keys_that_there_are() -> No
         assert service.keys() <= SERVICE_KEYS, f"{name} has {service.keys() - SERVICE_KEYS}"
 
 
-@EACH_SERVICE
+@EACH_OWN_SERVICE
 def test_the_image_of_a_service_can_be_built_from_what_there_is(service: str) -> None:
     build = build_of(service)
     assert build.context == ROOT, "what the Dockerfiles copy is named from the repository's root"
@@ -205,7 +210,7 @@ def test_the_image_of_a_service_can_be_built_from_what_there_is(service: str) ->
     assert build.target is None or build.target in stages(build.dockerfile)
 
 
-@EACH_SERVICE
+@EACH_OWN_SERVICE
 def test_the_command_of_a_service_is_accepted_by_the_real_command_line(service: str) -> None:
     started = started_by(service)
     commands = list(commands_in(started[2])) if started[:2] == ["sh", "-c"] else [started]
@@ -216,11 +221,57 @@ def test_the_command_of_a_service_is_accepted_by_the_real_command_line(service: 
 
 
 @EACH_SERVICE
-def test_the_volumes_of_a_service_are_declared_and_hold_its_home(service: str) -> None:
-    directories = [PurePosixPath(directory) for _, directory in mounts(service)]
+def test_the_volumes_of_a_service_are_declared(service: str) -> None:
     assert {volume for volume, _ in mounts(service)} <= COMPOSE["volumes"].keys()
-    home = PurePosixPath(environment(build_of(service).stage)["ORCH_HOME"])
-    assert set(directories) & set(home.parents), "a home outside of the volume is seen by no other service"
+
+
+@EACH_OWN_SERVICE
+def test_a_service_reaches_the_jobs_and_the_files_of_the_study_in_its_volumes(service: str) -> None:
+    home = make_url(SERVICES[service]["environment"]["ORCH_HOME"])
+    assert home.password is None, "the file is committed"
+    its = {directory: volume for volume, directory in mounts(service)}
+    database = dict(mounts("postgres"))
+    assert database[its[str(home.query["host"])]] == "/var/run/postgresql", "where the server's socket is"
+    files = PurePosixPath(SERVICES[service]["environment"]["ORCH_ARTIFACTS"])
+    assert any(str(parent) in its for parent in files.parents), "outside of the volume no other service sees them"
+
+
+@EACH_SERVICE
+def test_what_a_service_publishes_is_for_this_machine_alone(service: str) -> None:
+    for port in SERVICES[service].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), f"{port} is open to the network"
+
+
+@EACH_SERVICE
+def test_an_image_of_somebody_else_has_a_tag(service: str) -> None:
+    its = SERVICES[service]
+    assert ("build" in its) != ("image" in its)
+    assert re.search(r":\d[\w.-]*$", its.get("image", "own:1"))
+
+
+def test_postgresql_listens_on_no_network_because_whoever_reaches_it_may_do_everything() -> None:
+    assert SERVICES["postgres"]["environment"] == {"POSTGRES_HOST_AUTH_METHOD": "trust"}
+    assert SERVICES["postgres"]["command"][-1] == "listen_addresses="
+
+
+def test_the_published_port_leads_through_the_forwarder_to_the_page_under_the_name_that_it_knows() -> None:
+    page, forwarder = SERVICES["ui"], SERVICES[FORWARDER]
+    assert forwarder["network_mode"] == "service:ui", "the page listens on the loopback of its container"
+    listens, leads = forwarder["command"]
+    ((published, inside),) = [re.findall(r":(\d+)", port) for port in page["ports"]]
+    port = page["command"][page["command"].index("--port") + 1]
+    assert f"TCP-LISTEN:{inside}," in listens
+    assert leads == f"TCP:127.0.0.1:{port}"
+    assert published == port, "a browser calls the page by it, and another name is refused"
+    stage = build_of(FORWARDER).stage
+    assert any("socat" in run for run in stage.values("RUN")) and forwarder["entrypoint"] == ["socat"]
+
+
+def test_a_worker_that_leaves_work_is_started_again_and_one_that_has_done_all_is_not() -> None:
+    workers = [name for name in OWN if started_by(name)[0] == "orch-worker"]
+    assert {SERVICES[name]["restart"] for name in workers} == {"on-failure:20"}, (
+        "for ever would be too long for jobs that failed for good"
+    )
 
 
 @EACH_SERVICE
@@ -240,7 +291,7 @@ def test_no_service_waits_for_itself() -> None:
     assert not waiting, f"{', '.join(waiting)} wait for one another"
 
 
-@EACH_SERVICE
+@EACH_OWN_SERVICE
 def test_a_worker_is_given_the_time_to_checkpoint_before_it_is_killed(service: str) -> None:
     if started_by(service)[0] == "orch-worker":
         grace = re.fullmatch(r"(\d+)s", SERVICES[service].get("stop_grace_period", "10s"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.gpus import VISIBLE_VARIABLE, visible_gpus
 from tests.support.gpus import imitate_gpus
-from workers.machine.gpus import VISIBLE_VARIABLE, visible_gpus
 
 
 @pytest.fixture

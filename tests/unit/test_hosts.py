@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from models.gpus import VISIBLE_VARIABLE
 from tests.support.gpus import imitate_gpus
-from workers.machine.gpus import VISIBLE_VARIABLE
 from workers.machine.hosts import Host, fresh_worker_name, this_host
 
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import ExitCode
 from tests.support.processes import PATIENCE_SECONDS, heed_signals, wait_until
 from workers.machine import shutdown
 from workers.machine.shutdown import ShutdownNotice
@@ -28,6 +29,13 @@ with shutdown.ShutdownNotice(begun, lambda: os._exit({BY_FORCE})).listening(None
     sqlite3.connect(sys.argv[1], timeout=60).execute("BEGIN IMMEDIATE")
 """
 
+
+STARTING = """
+import sys
+from workers import cli
+cli.app = lambda prog_name: (print("loading", flush=True), sys.stdin.read())
+cli.main()
+"""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -97,3 +105,14 @@ def test_a_signal_is_named_as_the_reason() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         wait_until(lambda: given.given, "the notice")
     assert given.reason == "SIGTERM"
+
+
+@pytest.mark.parametrize("request_to_end", SIGNALS)
+def test_a_worker_that_is_asked_to_end_while_it_loads_leaves_the_work_for_later(request_to_end: signal.Signals) -> None:
+    command = [sys.executable, "-P", "-c", STARTING]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, preexec_fn=heed_signals) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(request_to_end)
+        assert process.wait(PATIENCE_SECONDS) == ExitCode.TRY_LATER

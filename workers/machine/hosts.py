@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.machine.gpus import visible_gpus
+from models.gpus import visible_gpus
 
 _HOURS = 3600.0
 

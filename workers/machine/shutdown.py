@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from orchestrator.errors import ExitCode
+
 NOTICE_SECONDS = 25.0
 """How long a worker has: a notebook service gives 30 seconds, the last of which a busy machine needs to end it."""
 
@@ -90,6 +92,27 @@ class ShutdownNotice:
         self.give(signal.Signals(number[0]).name if number else "the session's time is up")
         if not self._ended.wait(NOTICE_SECONDS):
             self._enforce()
+
+
+def end_at_once() -> None:
+    """From now on a request to end ends this process with TRY_LATER, until notice is listened for.
+
+    A worker that has claimed nothing has nothing to save; but that of a signal it dies, whoever starts workers would
+    take for a failure.
+    """
+    for number in _BY_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: os._exit(ExitCode.TRY_LATER))
+
+
+def leave_to_supervisor() -> None:
+    """Have this process, a runner, ignore requests to end: its supervisor asks it for a checkpoint, and ends it.
+
+    An engine may send SIGTERM to all processes of a worker, as Slurm does with a job that is cancelled, and systemd
+    with a unit that is stopped.
+    """
+    for number in _BY_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

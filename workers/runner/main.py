@@ -18,6 +18,7 @@ from models.architectures.catalog import UnknownArchitecture
 from models.own_code import importing
 from orchestrator import job_code
 from orchestrator.jobs import LOG
+from workers.machine import shutdown
 from workers.runner import faults
 from workers.runner.connection import Connection
 from workers.runner.messages import LOG_NAME, Ending, Finished, Message, Ready, RunJob, Stopped, Unsuitable
@@ -26,6 +27,7 @@ from workers.runner.stages import Later, Outcome, UnknownStage, stage
 
 def main() -> None:
     """Serve jobs until the pipe closes."""
+    shutdown.leave_to_supervisor()
     threads = _arguments().threads
     # Last, so that it hides nothing: architectures of the person's own are imported from where they work.
     with suppress(OSError):  # which may be gone
