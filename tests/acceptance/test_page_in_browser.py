@@ -10,7 +10,7 @@ import pytest
 from orchestrator.report.charts import draw_charts
 from orchestrator.report.files import write_report
 from orchestrator.report.results import Results
-from tests.support.browser import Opened, opened
+from tests.support.browser import Opened, opened, until_so
 from tests.support.report_jobs import METHODS, full_study
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_all(page: Page) -> None:
     """Every chart is drawn as it comes near the window."""
     for figure in page.locator("figure.chart").all():
         figure.scroll_into_view_if_needed()
-    page.wait_for_function("[...document.querySelectorAll('figure.chart')].every(each => 'drawn' in each.dataset)")
+    until_so(page, "[...document.querySelectorAll('figure.chart')].every(each => 'drawn' in each.dataset)")
 
 
 def mark(page: Page, chart: str, **datum: str) -> ElementHandle:
@@ -82,10 +82,10 @@ def test_a_click_into_the_legend_leaves_the_others_faint_and_a_second_one_shows_
         chosen, other = (mark(seen.page, "speed", model=model, method="slim") for model in ("vit", "cct"))
         entry = seen.page.locator("#chart-speed .alive .role-legend-label text", has_text="vit")
         entry.click()
-        seen.page.wait_for_function("each => each.getAttribute('opacity') === '0.12'", arg=other)
+        until_so(seen.page, "each => each.getAttribute('opacity') === '0.12'", other)
         assert chosen.get_attribute("opacity") in (None, "1")
         entry.click()
-        seen.page.wait_for_function("each => each.getAttribute('opacity') !== '0.12'", arg=other)
+        until_so(seen.page, "each => each.getAttribute('opacity') !== '0.12'", other)
 
 
 def test_pictures_and_charts_follow_the_readers_scheme_while_they_are_open(chromium: Browser, address: str) -> None:

@@ -11,7 +11,7 @@ from orchestrator.report import page_tables, table_formats
 from orchestrator.report.files import write_report
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import on_bench, summarize
-from tests.support.browser import opened
+from tests.support.browser import opened, until_so
 from tests.support.report_jobs import benchmark, compress, full_study
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def test_where_the_clipboard_is_refused_the_text_is_selected(chromium: Browser, 
     with opened(chromium, address) as seen:
         seen.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('refused')) }")
         seen.page.locator(f"{ACCURACY} .copies button", has_text="LaTeX").click()
-        seen.page.wait_for_function("getSelection().toString().includes('tabular')")
+        until_so(seen.page, "getSelection().toString().includes('tabular')")
 
 
 def test_what_is_put_in_newly_is_sorted_and_copied_too_and_nothing_twice(chromium: Browser, address: str) -> None:

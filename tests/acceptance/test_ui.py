@@ -15,7 +15,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
-from tests.support.browser import Opened, opened
+from tests.support.browser import Opened, opened, until_so
 from tests.support.done_jobs import finish
 from tests.support.live_page import LivePage, orch_ui
 from tests.support.processes import wait_until, workers
@@ -49,8 +49,6 @@ seconds = 4
 tries = 3
 """
 FIRST = "alexnet-tiny/seed0/train/r00.s0"
-PATIENCE = 120_000
-"""Milliseconds."""
 NOTE_WHAT_IS_SHOWN = """() => {
     window.shown = [];
     document.addEventListener("orch:shown", (event) => window.shown.push(event.target.localName));
@@ -71,10 +69,10 @@ def page(home: Home, tmp_path: Path) -> Iterator[LivePage]:
 
 
 def until_told(seen: Opened, text: str, where: str = "#status") -> None:
-    seen.page.wait_for_function(
+    until_so(
+        seen.page,
         "([where, text]) => document.querySelector(where)?.innerText.replace(/\\s+/g, ' ').includes(text)",
-        arg=[where, text],
-        timeout=PATIENCE,
+        [where, text],
     )
 
 

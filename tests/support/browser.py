@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.lacking import lacking
+from tests.support.processes import wait_until
 
 if TYPE_CHECKING:  # half a second that only tests with a browser pay for
     from playwright.sync_api import Browser, ConsoleMessage, Page, Route
@@ -39,6 +40,14 @@ class Opened:
 
     def scrolls_sideways(self) -> bool:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def until_so(page: Page, script: str, argument: object = None) -> None:
+    """Wait until a script says so.
+
+    Playwright's own `wait_for_function` evaluates text within the page, which the page's policy forbids.
+    """
+    wait_until(lambda: bool(page.evaluate(script, argument)), f"in the page {script}")
 
 
 @pytest.fixture(scope="session")
