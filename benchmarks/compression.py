@@ -13,6 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def main() -> None:
     home = options.out.resolve() / "home"
     _run("orch", "plan", options.out / "study.toml", "--home", home, "--yes")
     _run("orch-worker", "--home", home)
-    _show(json.loads(_run("orch", "report", "--home", home, "--json", said=True))["rows"])
+    print(table(json.loads(_run("orch", "report", "--home", home, "--json", said=True))["rows"]))
 
 
 def _with_length(entry: str, epochs: int, learning_rate: float) -> str:
@@ -88,20 +89,22 @@ def _run(*command: str | Path, said: bool = False) -> str:
     return ended.stdout or ""
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
-    reference = next(row for row in rows if row["method"] == "float32")
-    top1 = {row["method"]: row["top1"] for row in rows}
-    print(f"\n{reference['device']}, {reference['runtime']}")
-    print(f"{'method':28} {'top-1':>7} {'twin':>7} {'points':>7} {'p':>8} {'file':>7} {'zstd':>7} {'speed':>7}")
-    for row in rows:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows at batch 1 on one thread; without fine-tuning the columns of the twin are empty."""
+    shown = [row for row in rows if (row["batch"], row["threads"]) == (1, 1)]
+    reference = next(row for row in shown if row["method"] == "float32")
+    top1 = {row["method"]: row["top1"] for row in shown}
+    lines = [f"{'method':28} {'top-1':>7} {'twin':>7} {'points':>7} {'p':>8} {'file':>7} {'zstd':>7} {'speed':>7}"]
+    for row in shown:
         smaller, compressed = (reference["file_bytes"] / row[of] for of in ("file_bytes", "compressed_bytes"))
-        print(
+        lines.append(
             f"{row['method']:28} {row['top1']:7.2%} {_beside_twin(row, top1)} "
             f"{smaller:6.1f}x {compressed:6.1f}x {row['speedup'] or 1.0:6.1f}x"
         )
+    return "\n".join(lines)
 
 
-def _beside_twin(row: dict[str, Any], top1: dict[str, float]) -> str:
+def _beside_twin(row: Mapping[str, Any], top1: Mapping[str, float]) -> str:
     if row["twin"] is None or row["against_twin"] is None:
         return " " * 24
     twin = top1[row["twin"]]

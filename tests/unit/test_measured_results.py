@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import compression
 import gpu_tables
 import paper_tables
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.study import Study
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 FILES = sorted((DOCUMENTS / "results").glob("*.jsonl"))
+COMPRESSION = sorted((DOCUMENTS / "results").glob("compression-*.json"))
 PAPER = sorted((DOCUMENTS / "results").glob("paper-*.json"))
 
 
@@ -41,6 +43,16 @@ def test_the_study_that_is_kept_is_the_one_whose_results_are_kept(file: Path) ->
     measured = {(row["model"], row["method"]) for row in report["rows"]}
     assert measured >= {(model.name, entry.name) for model in study.models for entry in model.compress}
     assert len(report["history"]["deaths"]) >= 3
+
+
+@pytest.mark.parametrize("file", COMPRESSION, ids=lambda file: file.stem)
+def test_the_table_of_what_compression_gave_stands_in_the_results(file: Path) -> None:
+    told = (DOCUMENTS / "results.md").read_text(encoding="utf-8")
+    report = paper_tables.read(file)
+    assert file.name in told and file.with_suffix(".toml").name in told
+    assert compression.table(report["rows"]) in told
+    (model,) = Study.load(file.with_suffix(".toml")).models
+    assert {row["method"] for row in report["rows"]} >= {entry.name for entry in model.compress}
 
 
 def test_a_failure_and_a_training_that_was_cut_off_are_told() -> None:
