@@ -210,7 +210,7 @@ def test_a_rejected_job_is_told_with_the_reason_until_another_takes_it(
     publish(table, [planned_job("job")])
     table.release(claimed(table, IDLE), "it needs 9 GB and there are 4", rejected=True)
     (problem,) = problems(backend)
-    assert problem == "job waits for another worker: idle cannot do it: it needs 9 GB and there are 4"
+    assert problem == "job waits for another worker: idle cannot do it: it needs 9 GB and there are 4."
     job = table.job("job")
     assert (job.state, job.failures) == (JobState.READY, 0)
     lease = claimed(table, THIRD)
