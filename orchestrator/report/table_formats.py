@@ -115,4 +115,8 @@ def _values(column: Column, cell: Cell) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    if not isinstance(value, str):
+        return value
+    # Before Python 3.13 csv does not quote a carriage return, which ends a row for whoever reads it.
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if _FORMULA.match(text) else text
