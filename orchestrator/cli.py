@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from orchestrator.command_line import entry
+from orchestrator.command_line.options import (
+    ArtifactsOption,
+    DataOption,
+    HomeOption,
+    JobArgument,
+    JsonOption,
+    YesOption,
+    open_home,
+)
 from orchestrator.engines.pool import EngineName
 from orchestrator.errors import ExitCode, UsageError
-
-if TYPE_CHECKING:
-    from orchestrator.home import Home
 
 app = typer.Typer(
     add_completion=False,
@@ -33,38 +39,6 @@ app = typer.Typer(
 
 export_app = typer.Typer(help="Carry what a study found to another tool: TensorBoard, MLflow, or an archive.")
 app.add_typer(export_app, name="export", no_args_is_help=True)
-
-HomeOption = Annotated[
-    str | None,
-    typer.Option("--home", help="Where the study lives; default: ORCH_HOME, or what `orch plan` noted here."),
-]
-ArtifactsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--artifacts",
-        help="Directory with the files of a home on PostgreSQL; default: ORCH_ARTIFACTS, or what `orch plan` noted.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Directory with the data set's official files; default: ORCH_DATA, Keras' cache."),
-]
-YesOption = Annotated[
-    bool, typer.Option("--yes", help="Do not ask, though it undoes what is under way or sets aside what is done.")
-]
-
-
-def _job_named(text: str) -> str:
-    """What a shell passes on need not be text, and no job's name is anything else."""
-    if not text.isascii():
-        raise UsageError(f"{text!r} is no job of this study; `orch status --jobs` lists their names.")
-    return text
-
-
-JobArgument = Annotated[
-    str, typer.Argument(callback=_job_named, help="The job's name as `orch status --jobs` shows it, or its id.")
-]
 
 
 @app.callback()
@@ -190,7 +164,7 @@ def status(
     from orchestrator.commands import status
 
     status.run(
-        lambda: _open(home, artifacts),
+        lambda: open_home(home, artifacts),
         watch=watch,
         jobs=jobs,
         as_json=as_json,
@@ -255,7 +229,7 @@ def export_tensorboard(
     """Write curves, hyperparameters and figures for TensorBoard: a run for each model and seed."""
     from orchestrator.commands import export
 
-    export.to_tensorboard(_open(home, artifacts), directory)
+    export.to_tensorboard(open_home(home, artifacts), directory)
 
 
 @export_app.command("mlflow")
@@ -269,7 +243,7 @@ def export_mlflow(
     """Log a run for each model and seed in MLflow; a second export brings the runs up to date."""
     from orchestrator.commands import export
 
-    export.to_mlflow(_open(home, artifacts), uri)
+    export.to_mlflow(open_home(home, artifacts), uri)
 
 
 @export_app.command("bundle")
@@ -281,7 +255,7 @@ def export_bundle(
     """Write study, results, charts, networks and checksums as one archive, to put beside a paper."""
     from orchestrator.commands import export
 
-    export.to_bundle(_open(home, artifacts), file)
+    export.to_bundle(open_home(home, artifacts), file)
 
 
 @app.command()
@@ -289,13 +263,13 @@ def logs(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption =
     """Print a job's attempts, and what its last run printed."""
     from orchestrator.commands import logs
 
-    print(logs.text(_open(home, artifacts), job))
+    print(logs.text(open_home(home, artifacts), job))
 
 
 @app.command()
 def retry(job: JobArgument, home: HomeOption = None, artifacts: ArtifactsOption = None) -> None:
     """Give a quarantined job another chance."""
-    again = _open(home, artifacts).jobs.retry(job)
+    again = open_home(home, artifacts).jobs.retry(job)
     print(f"{again.name} is {again.state} again.")
 
 
@@ -306,7 +280,7 @@ def cancel(
     """Take a job, and all that waits for it, out of the study; `orch plan` brings them back."""
     from orchestrator.commands import cancel
 
-    cancel.run(_open(home, artifacts), job, yes=yes)
+    cancel.run(open_home(home, artifacts), job, yes=yes)
 
 
 @app.command()
@@ -324,7 +298,7 @@ def gc(
     """Delete files that no job names: what dead workers left behind.  On Drive every account deletes its own."""
     from orchestrator.commands import gc
 
-    gc.run(_open(home, artifacts), older_than_hours, dry_run=dry_run, only_home=only_home)
+    gc.run(open_home(home, artifacts), older_than_hours, dry_run=dry_run, only_home=only_home)
 
 
 @app.command()
@@ -366,7 +340,7 @@ def snippet(
     from orchestrator.commands import snippet
 
     kind = snippet.kind_of(colab=colab, kaggle=kaggle, shell=shell)
-    snippet.run(_open(home, None), kind, notebook)
+    snippet.run(open_home(home, None), kind, notebook)
 
 
 @app.command()
@@ -392,14 +366,6 @@ def demo(
     from orchestrator.commands import demo
 
     demo.run(directory, data)
-
-
-def _open(home: str | None, artifacts: str | None) -> Home:
-    from orchestrator import address
-    from orchestrator.home import Home
-
-    at = address.known(home, artifacts)
-    return Home.open(at.url, at.artifacts)
 
 
 def main() -> None:
