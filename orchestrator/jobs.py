@@ -6,7 +6,8 @@ What moves a job from state to state lives in `orchestrator.jobtable`; what a jo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -301,3 +302,20 @@ class Attempt:
         """
         of_its_own = self.ended is not None and self.outcome not in (Ending.EXPIRED, Ending.SUPERSEDED)
         return max(self.started, self.ended if of_its_own and self.ended is not None else self.seen)
+
+
+def attempts_by_job(attempts: Iterable[Attempt]) -> dict[str, list[Attempt]]:
+    """The attempts at each job, first to last, by its id; a job without any has no entry."""
+    found: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in sorted(attempts, key=lambda each: each.number):
+        found[attempt.job].append(attempt)
+    return dict(found)
+
+
+def jobs_by_training(jobs: Iterable[Job]) -> dict[tuple[str, int], list[Job]]:
+    """The jobs of each model and seed, cancelled ones aside, in the order in which they came."""
+    found: dict[tuple[str, int], list[Job]] = defaultdict(list)
+    for job in jobs:
+        if job.state is not JobState.CANCELLED:
+            found[job.spec["model"], job.spec["seed"]].append(job)
+    return dict(found)

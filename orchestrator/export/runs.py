@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.foreign_text import single_line
-from orchestrator.jobs import Attempt, Ending, Job, JobState, Stage
+from orchestrator.jobs import Attempt, Ending, Job, JobState, Stage, attempts_by_job, jobs_by_training
 from orchestrator.jobtable import PlannedStudy
 from orchestrator.report.metrics import integer, number
 from orchestrator.report.rows import Bench, Row, bench_of
@@ -83,13 +83,7 @@ def runs(study: PlannedStudy, jobs: Iterable[Job], attempts: Iterable[Attempt], 
     Args:
         rows: those of the same jobs.
     """
-    by_job: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts:
-        by_job[attempt.job].append(attempt)
-    of_run: dict[tuple[str, int], list[Job]] = defaultdict(list)
-    for job in jobs:
-        if job.state is not JobState.CANCELLED:
-            of_run[job.spec["model"], job.spec["seed"]].append(job)
+    by_job, of_run = attempts_by_job(attempts), jobs_by_training(jobs)
     measured: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         measured[row.model, row.seed].append(row)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.foreign_text import single_line
-from orchestrator.jobs import Attempt, Ending, Job, Stage
+from orchestrator.jobs import Attempt, Ending, Job, Stage, attempts_by_job
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,8 @@ class History:
 
 def trace(jobs: Iterable[Job], attempts: Iterable[Attempt]) -> History:
     """The history of `jobs`; attempts at other jobs (of an earlier plan) are left out."""
-    by_job: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts:
-        by_job[attempt.job].append(attempt)
-    turns = [turn for job in jobs for turn in _turns(job, sorted(by_job[job.id], key=lambda each: each.number))]
+    by_job = attempts_by_job(attempts)
+    turns = [turn for job in jobs for turn in _turns(job, by_job.get(job.id, []))]
     return History(tuple(sorted(turns, key=lambda turn: (turn.started, turn.job, turn.number))))
 
 

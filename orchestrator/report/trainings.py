@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from orchestrator.foreign_text import single_line
-from orchestrator.jobs import Attempt, Ending, Job, JobState
+from orchestrator.jobs import Attempt, Ending, Job, JobState, attempts_by_job, jobs_by_training
 from orchestrator.report.metrics import integer, line, number
 
 
@@ -51,13 +51,7 @@ def trainings(jobs: Iterable[Job], attempts: Iterable[Attempt] = ()) -> tuple[Tr
     Args:
         attempts: at these and other jobs, in any order.
     """
-    by_job: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in attempts:
-        by_job[attempt.job].append(attempt)
-    visits: dict[tuple[str, int], list[Job]] = defaultdict(list)
-    for job in jobs:
-        if job.state is not JobState.CANCELLED:
-            visits[job.spec["model"], job.spec["seed"]].append(job)
+    by_job, visits = attempts_by_job(attempts), jobs_by_training(jobs)
     return tuple(_training(model, seed, visits[model, seed], by_job) for model, seed in sorted(visits))
 
 
