@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.command_line import entry
 from orchestrator.command_line.options import (
+    LONGEST_HOURS,
     ArtifactsOption,
     DataOption,
     HomeOption,
@@ -114,7 +115,10 @@ def launch(
         int | None, typer.Option(min=0, help="For each worker; default: none, on this machine one if it has any.")
     ] = None,
     hours: Annotated[
-        float | None, typer.Option(min=0.01, help="Each worker ends in good order after so long, with no job lost.")
+        float | None,
+        typer.Option(
+            min=0.01, max=LONGEST_HOURS, help="Each worker ends in good order after so long, with no job lost."
+        ),
     ] = None,
     memory: Annotated[float | None, typer.Option(min=0.1, metavar="GB", help="For each worker.")] = None,
     only_print: Annotated[bool, typer.Option("--print", help="Print what would be submitted, and do nothing.")] = False,

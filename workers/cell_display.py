@@ -6,6 +6,7 @@ nothing beyond the standard library and IPython is imported here.  What a worker
 
 from __future__ import annotations
 
+import codecs
 import html
 import json
 import sys
@@ -63,18 +64,26 @@ class CellDisplay:
     def __init__(self, show: Show | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._show = show or _in_notebook()
         self._clock = clock
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._unread = ""
+        self._held_back = False
+        """Whether something came after the last update."""
         self._bars: dict[str, _Bar] = {}
         self._lines: deque[str] = deque(maxlen=_LINES_SHOWN)
         self._left_out = 0
         self._shown = -_SECONDS_BETWEEN_UPDATES
 
     def feed(self, told: bytes) -> None:
-        """Whatever becomes of the display, this returns: the worker goes on."""
-        *lines, self._unread = (self._unread + told.decode(errors="replace")).split("\n")
+        """Whatever becomes of the display, this returns: the worker goes on.
+
+        Args:
+            told: nothing, if nothing was said for a while: what came too soon after the last update is shown then.
+        """
+        *lines, self._unread = (self._unread + self._decoder.decode(told)).split("\n")
         for line in lines:
             self._heard(line)
-        if self._clock() - self._shown >= _SECONDS_BETWEEN_UPDATES:
+        self._held_back = self._held_back or bool(told)
+        if self._held_back and self._clock() - self._shown >= _SECONDS_BETWEEN_UPDATES:
             self._update()
 
     def close(self) -> None:
@@ -96,7 +105,7 @@ class CellDisplay:
             self._bars[said["worker"]] = bar.heard(said, self._clock())
 
     def _update(self) -> None:
-        self._shown = self._clock()
+        self._shown, self._held_back = self._clock(), False
         try:
             self._show(self._as_html(), self._as_text())
         except Exception as error:

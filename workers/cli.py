@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.command_line import entry
+from orchestrator.command_line.options import LONGEST_HOURS
 from orchestrator.errors import ExitCode, OrchError, UsageError
 from orchestrator.installation import distribution
 from workers.machine import shutdown
@@ -48,7 +49,11 @@ def work(
     name: Annotated[str | None, typer.Option(help="What the worker is called in status and report.")] = None,
     max_hours: Annotated[
         float | None,
-        typer.Option(min=0, help="Stop in good order after so many hours; default: before a notebook's session ends."),
+        typer.Option(
+            min=0,
+            max=LONGEST_HOURS,
+            help="Stop in good order after so many hours; default: before a notebook's session ends.",
+        ),
     ] = None,
     vouched: Annotated[
         list[str] | None,

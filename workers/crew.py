@@ -53,7 +53,7 @@ class Crew:
                 self._terminate()  # one may have been started as it was given
             codes = self._wait()
         self._console.flush()
-        # One that was asked to end before it could hear it has died of the signal.
+        # One that was asked to end while Python had just begun has died of the signal.
         return _together([*codes, ExitCode.TRY_LATER] if self._notice.given else codes)
 
     def _start(self, name: str, gpu: Gpu) -> subprocess.Popen[bytes]:

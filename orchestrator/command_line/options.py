@@ -26,6 +26,9 @@ ArtifactsOption = Annotated[
         help="Directory with the files of a home on PostgreSQL; default: ORCH_ARTIFACTS, or what `orch plan` noted.",
     ),
 ]
+LONGEST_HOURS = 87_600.0
+"""Ten years: what a person can mean, and what select(2), which waits for the end of a worker's time, can take."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 DataOption = Annotated[
     Path | None,

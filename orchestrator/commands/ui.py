@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import threading
 import webbrowser
@@ -28,7 +29,9 @@ _USUAL_PORT = 8642
 
 
 def run(at: Address, port: int | None, *, browser: bool) -> NoReturn:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, or until it is asked to end otherwise, as by a terminal that closes.
+
+    To be called on the main thread, which alone may say what signals do.
 
     Args:
         port: None takes the usual one, or any that is free.
@@ -41,6 +44,9 @@ def run(at: Address, port: int | None, *, browser: bool) -> NoReturn:
     def open_home() -> Home:
         return Home.open(at.url, at.artifacts)
 
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     home = open_home()
     watching.look(home)
     site = Site(open_home, home, report)

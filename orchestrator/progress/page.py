@@ -20,7 +20,7 @@ from orchestrator.jobs import Job, JobState, Stage
 from orchestrator.progress import wording
 from orchestrator.progress.durations import duration
 from orchestrator.progress.job_details import JobDetails, Printed
-from orchestrator.progress.summary import Snapshot, WorkerProgress
+from orchestrator.progress.summary import Snapshot
 from orchestrator.report import page as report_page
 from orchestrator.report import theme
 from orchestrator.report import wording as report_wording
@@ -84,7 +84,6 @@ def status(view: StatusView) -> Markup:
     """The status part: one `<section id="status">`."""
     seen, wanted = view.snapshot, view.wanted
     count = wanted.count(seen)
-    here = [worker for worker in seen.workers if worker.job or not worker.is_lost]
     return _rendered(
         "status.html.j2",
         seen=seen,
@@ -92,9 +91,9 @@ def status(view: StatusView) -> Markup:
         trouble=view.trouble,
         title=_title(view),
         most_problems=_MOST_PROBLEMS,
-        here=sorted(here, key=_by_interest),
-        gone=sorted((worker for worker in seen.workers if worker not in here), key=lambda each: each.last_seen_seconds),
-        any_ends=any(worker.seconds_left is not None for worker in here),
+        here=seen.here,
+        gone=seen.gone,
+        any_ends=any(worker.seconds_left is not None for worker in seen.here),
         wanted=wanted,
         states=list(JobState),
         shown_counts=of_stage(seen, wanted.stage),
@@ -153,15 +152,6 @@ def _title(view: StatusView) -> str:
     return f"{'! ' if seen.problems or view.trouble else ''}{told} - {seen.study}"
 
 
-def _by_interest(worker: WorkerProgress) -> tuple[bool, bool, str]:
-    return worker.job is None, worker.is_lost, worker.name
-
-
-def _asked(counts: Counter[JobState]) -> int:
-    """Jobs of a stage that somebody waits for."""
-    return counts.total() - counts[JobState.CANCELLED]
-
-
 def _job_line(each: Job) -> str:
     """What a job's line says beside its name and its state."""
     attempts = report_wording.counted(each.attempts, "attempt") if each.attempts > 1 else ""
@@ -195,7 +185,7 @@ def _environment() -> Environment:
         *(wording.done, wording.open_counts, wording.left, duration, wording.rests_on, wording.accuracy),
         *(wording.loss, wording.time_left, wording.rate, wording.job_progress, wording.parts),
         *(report_wording.counted, report_wording.whole, report_wording.moment, printable, single_line),
-        *(_asked, _job_line, _first_line),
+        *(wording.asked, _job_line, _first_line),
     ):
         environment.filters[show.__name__.lstrip("_")] = show
     environment.globals["palette"] = Markup(theme.stylesheet())

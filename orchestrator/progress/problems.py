@@ -6,21 +6,19 @@ A command in a sentence stands between backticks, by which terminal and page tel
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from orchestrator.foreign_text import printable, single_line
 from orchestrator.jobs import Device, Job, JobState
 from orchestrator.jobtable.transactions.overview import Overview, Waiting, WorkerSeen
 from orchestrator.progress.durations import duration
-from orchestrator.report.wording import counted, listed
+from orchestrator.report.wording import counted, named
 
 STALLED_SECONDS = 900.0
 """Workers are heard of at least every five minutes, on Google Drive; two heartbeats may have failed."""
 
 _MOST_LETTERS = 240
 """Of a reason, which may be a page long."""
-
-_NAMES_SHOWN = 3
 
 
 def problems(seen: Overview, shortage: str | None = None) -> tuple[str, ...]:
@@ -51,14 +49,14 @@ def waiting_copies(seen: Overview) -> int:
 def _quarantined(jobs: Iterable[Job]) -> Iterator[str]:
     """Jobs that failed alike are told together: what is wrong is one thing."""
     for reason, names in _by_reason(jobs).items():
-        what = f"{names[0]} is quarantined" if len(names) == 1 else f"{_several(names)} are quarantined"
+        what = f"{names[0]} is quarantined" if len(names) == 1 else f"{named(names, 'job')} are quarantined"
         again = f"`orch retry {names[0]}`" if len(names) == 1 else "`orch retry` with each of them"
         yield f"{what}: {reason} See `orch logs {names[0]}`, then {again}."
 
 
 def _rejected(jobs: Iterable[Job]) -> Iterator[str]:
     for reason, names in _by_reason(jobs).items():
-        what = f"{names[0]} waits" if len(names) == 1 else f"{_several(names)} wait"
+        what = f"{names[0]} waits" if len(names) == 1 else f"{named(names, 'job')} wait"
         yield f"{what} for another worker: {reason}"
 
 
@@ -67,11 +65,6 @@ def _by_reason(jobs: Iterable[Job]) -> dict[str, list[str]]:
     for job in jobs:
         names[_reason(job)].append(job.name)
     return names
-
-
-def _several(names: Sequence[str]) -> str:
-    more = [f"{len(names) - _NAMES_SHOWN:,} more"] if len(names) > _NAMES_SHOWN else []
-    return f"{counted(len(names), 'job')} ({listed([*names[:_NAMES_SHOWN], *more])})"
 
 
 def _failed(job: Job) -> str:

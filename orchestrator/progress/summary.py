@@ -72,6 +72,10 @@ class WorkerProgress:
         """Whether nothing was heard of it for so long that its session has probably ended."""
         return self.last_seen_seconds > STALLED_SECONDS
 
+    @property
+    def is_here(self) -> bool:
+        return self.job is not None or not self.is_lost
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -104,6 +108,18 @@ class Snapshot:
         """Whether nothing is left that anybody waits for; a job that failed for good is not waited for."""
         left = sum(self.counts[state] for state in (JobState.READY, JobState.RUNNING, JobState.BLOCKED))
         return left <= self.waiting_copies
+
+    @property
+    def here(self) -> tuple[WorkerProgress, ...]:
+        """Workers that hold a job or were heard of lately; those at work first."""
+        found = (worker for worker in self.workers if worker.is_here)
+        return tuple(sorted(found, key=lambda each: (each.job is None, each.is_lost, each.name)))
+
+    @property
+    def gone(self) -> tuple[WorkerProgress, ...]:
+        """The other workers, the last to be heard of first."""
+        found = (worker for worker in self.workers if not worker.is_here)
+        return tuple(sorted(found, key=lambda each: each.last_seen_seconds))
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `orch status --json`, which docs/status.schema.json describes."""

@@ -55,7 +55,7 @@ class StatusView:
         yield from above
         if not seen.workers:
             return
-        here = sorted((worker for worker in seen.workers if worker.job or not worker.is_lost), key=_by_interest)
+        here = seen.here
         lines = None if height is None else height - _lines(Group(*above), console, options)
         yield ""
         yield from _workers(here, len(seen.workers) - len(here), lines, console, options)
@@ -233,12 +233,8 @@ def _stages(snapshot: Snapshot, width: int) -> RenderableType:
 
 
 def _done_of_stage(counts: Counter[JobState]) -> Text:
-    asked = counts.total() - counts[JobState.CANCELLED]
+    asked = wording.asked(counts)
     return Text(f"{counts[JobState.DONE]:,} of {asked:,}", style="green" if counts[JobState.DONE] == asked else "")
-
-
-def _by_interest(worker: WorkerProgress) -> tuple[bool, bool, str]:
-    return worker.job is None, worker.is_lost, worker.name
 
 
 def _workers(

@@ -28,6 +28,11 @@ def open_counts(counts: Counter[JobState]) -> Iterator[tuple[JobState, str]]:
             yield state, f"{counts[state]:,} {state}"
 
 
+def asked(counts: Counter[JobState]) -> int:
+    """Jobs that somebody waits for."""
+    return counts.total() - counts[JobState.CANCELLED]
+
+
 def left(snapshot: Snapshot) -> str:
     """How long it takes still, or that it is over; empty where nobody can tell."""
     if snapshot.is_over:

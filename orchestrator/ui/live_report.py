@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import time
+import traceback
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any, cast
 from markupsafe import Markup
 
 from orchestrator.artifacts import ArtifactStore
-from orchestrator.errors import OrchError
+from orchestrator.errors import DiskError, OrchError
 from orchestrator.foreign_text import single_line
 from orchestrator.home import Home
 from orchestrator.jobs import Artifact
@@ -76,6 +77,10 @@ class LiveReport:
         except OrchError as error:
             # What was there before says more than a sentence does; and it is tried again.
             self._report = Report.of(_lacking(error)) if self._of is None else self._report
+        except Exception:
+            traceback.print_exc()  # nobody asks this thread for its result
+            told = pending("This is a fault in Orch; please report what orch ui has printed.")
+            self._report = Report.of(told) if self._of is None else self._report
         finally:
             self._due = time.monotonic() + max(_FEWEST_SECONDS, (time.monotonic() - began) / _SHARE)
 
@@ -104,7 +109,10 @@ class FetchedOnce:
         kept = self._directory / artifact.sha256
         if not kept.exists():
             self._store.fetch(artifact, kept)
-        shutil.copyfile(kept, to)
+        try:
+            shutil.copyfile(kept, to)
+        except OSError as error:
+            raise DiskError(f"{to} could not be written: {error.strerror or error}.") from error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, TimeoutError
 from dataclasses import dataclass
 from typing import TypeVar
@@ -28,6 +28,9 @@ _PAUSE_SECONDS = 5.0
 """Between two tries to reach a home that is away."""
 _PATIENCE_SECONDS = 4.0
 """How long a request waits for a reading; a home that takes longer is told of, and what was seen last is shown."""
+
+_MOST_LISTED = 20
+"""Lists of jobs that are kept for a home that is away."""
 
 T = TypeVar("T")
 
@@ -53,6 +56,8 @@ class SharedReading:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._seen = Seen(None)
+        self._listed: dict[Wanted, Sequence[Job]] = {}
+        """What was read last of the lists that pages show."""
         self._due = 0.0
         self._looking: Future[None] | None = None
 
@@ -75,9 +80,11 @@ class SharedReading:
         if seen.snapshot is None:
             return None
         try:
-            return StatusView(seen.snapshot, self._jobs(wanted) if not seen.trouble else (), wanted, seen.trouble)
+            jobs = self._jobs(wanted) if not seen.trouble else self._listed.get(wanted, ())
+            return StatusView(seen.snapshot, jobs, wanted, seen.trouble)
         except (HomeError, TimeoutError) as error:
-            return StatusView(seen.snapshot, (), wanted, single_line(str(error) or "The home does not answer."))
+            trouble = single_line(str(error) or "The home does not answer.")
+            return StatusView(seen.snapshot, self._listed.get(wanted, ()), wanted, trouble)
 
     def fetched(self, operation: Callable[[Home], T]) -> T:
         """What an operation on the home gives, however long it takes.  Raises what it raises, and HomeError."""
@@ -99,9 +106,11 @@ class SharedReading:
 
     def _jobs(self, wanted: Wanted) -> list[Job]:
         after = (wanted.page - 1) * JOBS_A_PAGE
-        return self._reader.submit(
+        found = self._reader.submit(
             lambda: self.home().jobs.some_jobs(wanted.stage, wanted.state, after=after, most=JOBS_A_PAGE)
         ).result(_PATIENCE_SECONDS)
+        self._listed = {**dict(list(self._listed.items())[-_MOST_LISTED:]), wanted: found}
+        return found
 
     def _look(self) -> None:
         pause = _PAUSE_SECONDS

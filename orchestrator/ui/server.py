@@ -99,7 +99,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> Answer:
         if not self._is_meant():
             return Answer("Open this page by the address that orch ui tells.\n", HTTPStatus.FORBIDDEN, "text/plain")
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            return Answer("That is no address.\n", HTTPStatus.BAD_REQUEST, "text/plain")
         route = self.server.routes.get(parts.path)
         if route is None:
             return Answer("There is no such page.\n", HTTPStatus.NOT_FOUND, "text/plain")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from markupsafe import Markup
 from sqlalchemy import make_url
 
 from orchestrator.google_drive import signin
@@ -18,6 +19,7 @@ from orchestrator.jobs import WorkerInfo
 from orchestrator.jobtable.transactions.overview import Overview
 from orchestrator.planning.planner import make_plan
 from orchestrator.planning.publishing import publish
+from orchestrator.progress import watching
 from orchestrator.study import Study
 from orchestrator.ui import live_report, reading
 from tests.conftest import SMALL
@@ -102,6 +104,12 @@ def test_an_address_that_there_is_not_is_refused_and_quotes_nothing_as_markup(
     assert answer.status == 200 or answer.headers["Content-Type"].startswith("text/plain")
 
 
+def test_an_address_that_is_none_is_refused(page: LivePage) -> None:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=5) as connection:
+        connection.sendall(f"GET http://[ HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
 def test_the_page_is_for_this_machine_alone(page: LivePage) -> None:
     addresses = {str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
     for address in addresses - {"127.0.0.1", "127.0.1.1"}:
@@ -182,6 +190,19 @@ def test_a_report_fetches_no_file_twice(home: Home, tmp_path: Path) -> None:
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
 
 
+def test_a_fault_in_the_report_is_told_on_the_page_and_where_the_command_runs(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def faulty() -> Markup:
+        raise ZeroDivisionError("of the report")
+
+    made = live_report.LiveReport(faulty)
+    seen = watching.look(home)
+    wait_until(lambda: "This is a fault in Orch" in made.newest(seen).body, "the fault on the page")
+    made.close()
+    assert "ZeroDivisionError: of the report" in capsys.readouterr().err
+
+
 # --- homes that go away, and homes elsewhere ---
 
 
@@ -192,6 +213,8 @@ def test_a_home_that_goes_away_is_said_and_goes_on_when_it_is_back(home: Home, p
     home.directory.rename(tmp_path / "elsewhere")
     away = page.ask("/status")
     assert away.status == 200 and "The home cannot be read" in away.text and "0 of 8 jobs done" in away.text
+    assert JOB in away.text and "There is no such job" not in away.text, "the list stays as it was seen last"
+    assert away.headers["Orch-Home-Time"] == page.ask("/status").headers["Orch-Home-Time"], "by which ages go on"
     assert "The home cannot be read" in page.ask("/").text
     shutil.copytree(tmp_path / "elsewhere", home.directory)  # another file of the same name
     finish(Home.open(home.url), 1)
@@ -264,13 +287,19 @@ def test_ten_thousand_jobs_are_shown_page_by_page(tmp_path: Path) -> None:
 # --- the command ---
 
 
-def test_ctrl_c_ends_the_command_calmly_and_the_page_is_gone(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_ends_the_command_ends_it_calmly_and_nothing_is_left(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     with orch_ui("--home", home.url, "--port", "0", cwd=tmp_path) as (page, process):
         assert page.ask("/status").status == 200
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         assert process.wait(PATIENCE_SECONDS) == 0
         assert process.stderr is not None and process.stderr.read() == ""
         assert process.stdout is not None and "the study goes on without it" in process.stdout.read()
+    assert list((tmp_path / "temporary").glob("orch-ui-*")) == []
 
 
 def test_a_port_that_is_taken_is_one_sentence(home: Home, tmp_path: Path) -> None:

@@ -74,6 +74,16 @@ def test_the_display_is_not_written_over_more_than_once_a_second(shown: Shown) -
     assert shown.times == 2
 
 
+def test_what_came_too_soon_is_shown_once_when_nothing_more_is_said(shown: Shown) -> None:
+    shown.display.feed(b"works on the study\n")
+    shown.display.feed("lädt TensorFlow\n".encode())
+    assert "TensorFlow" not in shown.html
+    for _ in range(3):
+        shown.now += 1.0
+        shown.display.feed(b"")
+    assert "lädt TensorFlow" in shown.html and shown.times == 2
+
+
 def test_what_comes_in_pieces_is_read_whole(shown: Shown) -> None:
     record = f"{RECORD}{json.dumps({'worker': 'w1', 'job': 'vit/a', 'step': 5, 'steps': 10})}\n".encode()
     for byte in record:

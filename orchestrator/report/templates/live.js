@@ -7,10 +7,10 @@
   const OWN = new Set(["open", "data-fetched"]);  // attributes that are the page's own and not the server's
   const byId = (id) => document.getElementById(id);
   const shown = { status: "", report: "" };  // ETags
-  let query = location.search, behind = 0, answered = Date.now();
+  let query = location.search, behind = 0, homeTime = 0, answered = Date.now();
   let waitingStatus = null, waitingReport = null, polling = false, timer = 0;
 
-  // --- times, in the words of orchestrator/progress/wording.py ---
+  // --- times, in the words of orchestrator/progress/durations.py ---
 
   const duration = (seconds) =>
     seconds < 120 ? `${seconds.toFixed(0)} s`
@@ -188,7 +188,9 @@
     const of = query;
     try {
       const answer = await asked(`status${of}`, shown.status);
-      behind = Number(answer.headers.get("Orch-Home-Time")) - Date.now() / 1000;
+      const told = Number(answer.headers.get("Orch-Home-Time"));
+      // A time that is told again is of a home that is away: its clock goes on, and so do the ages.
+      if (told > homeTime) [homeTime, behind] = [told, told - Date.now() / 1000];
       if (answer.status === 200 && of === query) {
         waitingStatus = parsed(await answer.text()).querySelector("#status");
         shown.status = answer.headers.get("ETag");
