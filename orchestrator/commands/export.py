@@ -16,6 +16,7 @@ from orchestrator.installation import distribution
 from orchestrator.jobs import Attempt, Job
 from orchestrator.jobtable import PlannedStudy
 from orchestrator.report import wording
+from orchestrator.report.rows import benchmark_rows
 
 
 def to_tensorboard(home: Home, directory: Path) -> None:
@@ -58,7 +59,8 @@ def _read(home: Home) -> tuple[PlannedStudy, list[Job], list[Attempt]]:
 def _runs(home: Home) -> tuple[Run, ...]:
     """Raises UsageError if no training has begun."""
     study, jobs, attempts = _read(home)
-    found = runs(study, jobs, attempts, report.results_of(home, study, jobs, attempts).rows)
+    # No figure of a run is made from predictions: their files stay where they are.
+    found = runs(study, jobs, attempts, benchmark_rows(study.name, study.dataset, jobs, {}))
     if not found:
         raise UsageError(f"No training of {study.name} has begun, so there is nothing to export yet; start a worker.")
     return found

@@ -49,7 +49,7 @@ class Archive:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Write the checksums, in the order of the names, and the archive's directory; after a failure, neither."""
+        """Write the checksums, in the order of the names, and the archive's directory; after a failure no checksums."""
         if kind is not None:
             with suppress(OSError, ValueError):
                 self._zip.close()

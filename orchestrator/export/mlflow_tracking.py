@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from orchestrator.errors import UsageError
 from orchestrator.export import libraries
 from orchestrator.export.names import allowed
 from orchestrator.export.runs import Run, RunState
+from orchestrator.foreign_text import single_line
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric
@@ -58,9 +61,9 @@ def log(runs: Iterable[Run], uri: str) -> None:
         client = MlflowClient(tracking_uri=uri)
         for run in runs:
             _log(client, run)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
         # The URI may hold a password.
-        told = error.message.replace(uri, "the URI").splitlines()[0]
+        told = single_line(str(error).replace(uri, "the URI").partition("\n")[0]) or type(error).__name__
         raise UsageError(f"MLflow refuses the export: {told}") from error
 
 
@@ -116,12 +119,13 @@ def _missing_of_curve(client: MlflowClient, tracked: TrackedRun, run: Run) -> Se
     missing = []
     for name in ("loss", "images_per_second"):
         logged = client.get_metric_history(tracked.info.run_id, name) if name in tracked.data.metrics else []
-        steps = {each.step for each in logged}
-        points = ((sample, getattr(sample, name)) for sample in run.curve if sample.step not in steps)
+        # A mean over visits that end at one step is another when more of them are done.
+        known = {(each.step, each.value) for each in logged}
+        points = ((sample, getattr(sample, name)) for sample in run.curve)
         missing += [
             Metric(name, value, _milliseconds(sample.time), sample.step)
             for sample, value in points
-            if value is not None
+            if value is not None and (sample.step, value) not in known
         ]
     return missing
 

@@ -21,9 +21,6 @@ _REFUSED = re.compile(r"[^-/\w.]")
 """What tensorboardX takes in no tag."""
 _LONGEST_NAME = 240
 
-if TYPE_CHECKING:
-    pass
-
 _FILE = "events.out.tfevents.0.orch"
 """One name, so that an export takes the place of the one before: TensorBoard knows a file by `tfevents` in its name."""
 

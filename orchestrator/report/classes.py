@@ -1,6 +1,6 @@
 """What networks made of each class of the test images: counts from their predictions, taken once and small.
 
-Pictures of it are `orchestrator.report.charts.classes`.
+Pictures of it are `orchestrator.report.charts.confusion`.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class ClassCounts:
     """[C, C]: of the images of the class of a row, how many were taken for the class of a column."""
     images: NDArray[np.int64]
     """[C]: of each class, those that were taken for none included."""
+    seeds: tuple[int, ...]
+    """Those that the counts are the sums of, in their order."""
     changes: tuple[ClassChange, ...]
     """Of each class, against float32 over the same seeds; empty for float32 and where it is not known."""
 
@@ -84,6 +86,7 @@ def count_classes(dataset: str, benchmarks: Iterable[Job], predictions: Mapping[
             *key,
             counts=sum((_confusion(each, count) for each in seeds.values()), np.zeros((count, count), np.int64)),
             images=sum((_images(each, count) for each in seeds.values()), np.zeros(count, np.int64)),
+            seeds=tuple(sorted(seeds)),
             changes=_changes(groups.get((key[0], key[1], REFERENCE), {}), seeds, count) if key[2] != REFERENCE else (),
         )
         for key, seeds in groups.items()

@@ -71,7 +71,10 @@ class Row:
     """Image by image, as with float32."""
     latency_ms: Latency
     speedup: float | None
-    """The float32 reference's p50 divided by this p50, both taken in the same process; None without a reference."""
+    """The 10th percentile of float32's calls over that of its own, in one process; None without a reference.
+
+    Older workers divided the medians.
+    """
     images_per_second: float | None
     """The batch over p50."""
     peak_memory_bytes: int | None

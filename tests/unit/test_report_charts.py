@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
+from models.predictions import Predictions
 from orchestrator.jobs import Attempt, Ending, Job
 from orchestrator.report import theme
 from orchestrator.report.charts import Chart, draw_charts
@@ -196,3 +198,22 @@ def test_a_network_that_is_always_right_is_said_to_be_so() -> None:
     job = benchmark("vit")
     results = collect("study", "cifar10", [job], [], predictions={job.id: guessed(wrong=0.0, seed=0)})
     assert drawn(results)["confusion"].description.endswith("no image is taken for another class.")
+
+
+def test_a_method_that_is_measured_for_fewer_seeds_is_not_held_against_float32_of_all() -> None:
+    jobs = [benchmark("vit", seed) for seed in (0, 1)] + [benchmark("vit", 0, "int8")]
+    predictions = {job.id: guessed(wrong=0.3, seed=job.spec["seed"]) for job in jobs}
+    preliminary = drawn(collect("study", "cifar10", jobs, [], predictions=predictions))["confusion"]
+    assert len(preliminary.spec["vconcat"]) == 1, "the matrix of float32 alone"
+    jobs.append(benchmark("vit", 1, "int8"))
+    predictions[jobs[-1].id] = guessed(wrong=0.3, seed=1)
+    complete = drawn(collect("study", "cifar10", jobs, [], predictions=predictions))["confusion"]
+    assert len(complete.spec["vconcat"]) == 2
+
+
+def test_many_classes_of_which_none_is_taken_for_another_have_no_list() -> None:
+    job = benchmark("vit")
+    labels = np.arange(90, dtype=np.uint16) % 30
+    kept = Predictions(np.zeros(90, np.uint16), "ab" * 32, labels=labels, guesses=labels)
+    charts = drawn(collect("study", "folder", [job], [], predictions={job.id: kept}))
+    assert "confusion" not in charts and "accuracy" in charts

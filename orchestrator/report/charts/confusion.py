@@ -31,14 +31,17 @@ def confusions(classes: Classes, colours: Mapping[str, str]) -> Iterator[Chart]:
     models: dict[str, list[ClassCounts]] = {}
     for _, group in groupby(classes.networks, key=lambda each: (each.bench, each.model)):
         networks = list(group)
-        models.setdefault(networks[0].model, networks)
+        if len(classes.names) <= _MOST_CLASSES or _worst(networks[0]):
+            models.setdefault(networks[0].model, networks)
     for number, (model, networks) in enumerate(models.items(), start=1):
         name = f"confusion-{number}" if len(models) > 1 else "confusion"
         yield _chart(name, classes.names, model, networks, colours[model])
 
 
 def _chart(name: str, names: Sequence[str], model: str, networks: Sequence[ClassCounts], colour: str) -> Chart:
-    reference, others = networks[0], networks[1:]
+    reference = networks[0]
+    # Counts are sums: those of other seeds cannot be held against each other.
+    others = [each for each in networks[1:] if each.seeds == reference.seeds]
     changed = sorted(others, key=lambda each: -_moved(each, reference))[:_MOST_METHODS]
     shown = [each for each in others if each in changed]
     small = len(names) <= _MOST_CLASSES

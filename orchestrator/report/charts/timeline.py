@@ -95,7 +95,7 @@ def _bars(turns: Iterable[Turn], length: float) -> list[_Bar]:
     """Each turn; where they are too many, those of a kind are joined over gaps that grow until few enough are left."""
     bars = [_bar(turn) for turn in turns]
     gap = length / 2000
-    while len(bars) > _MOST_BARS and gap <= length:
+    while len(bars) > _MOST_BARS and 0 < gap <= length:
         bars = _joined(bars, gap)
         gap *= 2
     return bars
