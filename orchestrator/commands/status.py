@@ -13,7 +13,7 @@ from orchestrator.command_line import strict_json
 from orchestrator.errors import UsageError
 from orchestrator.home import Home
 from orchestrator.jobs import Job
-from orchestrator.progress import notification, terminal, watching
+from orchestrator.progress import terminal, watching
 from orchestrator.progress.summary import Snapshot
 
 
@@ -50,6 +50,8 @@ def run(
 
 def _check(*, watch: bool, jobs: bool, as_json: bool, html: Path | None, notify: str | None) -> None:
     if notify is not None:
+        from orchestrator.progress import notification  # the HTTP client is loaded for it alone
+
         notification.check(notify)
         if not watch:
             raise UsageError("--notify tells what happens while one watches; add --watch.")
@@ -77,6 +79,8 @@ def _nobody(_seen: Snapshot) -> str:
 
 def _teller(url: str, stalled_minutes: float) -> watching.Tell:
     """Posts what is new; a service that takes nothing is complained of, and the watching goes on."""
+    from orchestrator.progress import notification
+
     news, complaint = notification.News(60 * stalled_minutes), ""
 
     def tell(seen: Snapshot) -> str:

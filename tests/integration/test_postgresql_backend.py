@@ -21,6 +21,7 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends import postgresql
 from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
+from orchestrator.jobtable.schema.tables import metadata
 from orchestrator.planning.planner import Plan
 from tests.support.jobtable_backends import artifact
 from tests.support.postgres_server import fresh_database
@@ -133,6 +134,15 @@ def test_what_others_hold_for_long_is_told_and_can_be_used_afterwards(
             table.claim(WorkerInfo("w1"))
         other.let_go()
         claimed(table)
+
+
+@pytest.mark.usefixtures("table")
+def test_what_sqlite_indexes_in_part_is_indexed_in_part(database: str) -> None:
+    indexes = (index for table in metadata.tables.values() for index in table.indexes)
+    partial = {index.name for index in indexes if index.dialect_options["sqlite"]["where"] is not None}
+    with psycopg.connect(database) as connection:
+        told = connection.execute("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '% WHERE %'")
+        assert {name for (name,) in told} == partial != set()
 
 
 INTERRUPTED = """

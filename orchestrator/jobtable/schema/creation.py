@@ -19,8 +19,16 @@ def create_tables(connection: Connection, where: str) -> None:
     if not there.has_table(study.name):
         if any(map(there.has_table, metadata.tables)):
             raise _of_another_program(where)
+        _give_conditions_to(connection.dialect.name)
         metadata.create_all(connection)
         connection.execute(insert(study).values(id=1, schema_version=VERSION, notes=[]))
+
+
+def _give_conditions_to(dialect: str) -> None:
+    """Make the partial indexes, whose conditions are declared for SQLite, partial in this dialect, too."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.dialect_options[dialect]["where"] = index.dialect_options["sqlite"]["where"]
 
 
 def is_current(connection: Connection, where: str) -> bool:

@@ -139,7 +139,9 @@ jobs = Table(
     CheckConstraint("(state = 'done') = (metrics IS NOT NULL)", name="done_has_metrics"),
 )
 
-# Partial indexes are used only by statements that say the same words: a bound parameter could be another state.
+# Partial indexes are used only by statements that say the same words: a bound parameter could be another state.  Their
+# condition stands here as SQLite's, and `creation` gives it to PostgreSQL: if it were named here, SQLAlchemy would load
+# that dialect for every command on SQLite.
 IS_READY = text("state = 'ready'")
 IS_RUNNING = text("state = 'running'")
 
@@ -151,7 +153,6 @@ Index(
     jobs.c.remaining_path.desc(),
     jobs.c.id,
     sqlite_where=IS_READY,
-    postgresql_where=IS_READY,
 )
 # ... and the best one among those whose inputs a worker holds; the others need not be written here.
 _IS_OWN = text("state = 'ready' AND affinity IS NOT NULL")
@@ -162,20 +163,14 @@ Index(
     jobs.c.remaining_path.desc(),
     jobs.c.id,
     sqlite_where=_IS_OWN,
-    postgresql_where=_IS_OWN,
 )
 # Reaping looks at the leases that could have expired, not at every job.
-Index(
-    "running_by_expiry",
-    jobs.c.lease_expires,
-    sqlite_where=IS_RUNNING,
-    postgresql_where=IS_RUNNING,
-)
+Index("running_by_expiry", jobs.c.lease_expires, sqlite_where=IS_RUNNING)
 # Benchmarks by what they are copies of, the others first: a worker with nothing to do looks for what it could copy.
 IS_BENCHMARK = text("stage = 'benchmark'")
-Index("benchmarks", jobs.c.copy_of, sqlite_where=IS_BENCHMARK, postgresql_where=IS_BENCHMARK)
+Index("benchmarks", jobs.c.copy_of, sqlite_where=IS_BENCHMARK)
 # Two planned jobs of one name would make `orch logs NAME` ambiguous.
-Index("planned_names", jobs.c.name, unique=True, sqlite_where=text("planned"), postgresql_where=text("planned"))
+Index("planned_names", jobs.c.name, unique=True, sqlite_where=text("planned"))
 
 # Tables that are read by their keys alone are kept in the order of the keys (`WITHOUT ROWID`): half the pages to write.
 edges = Table(
@@ -216,7 +211,6 @@ Index(
     attempts.c.twin,
     unique=True,
     sqlite_where=text("ended IS NULL"),
-    postgresql_where=text("ended IS NULL"),
 )
 
 # Integers of SQLite have 64 bits, of PostgreSQL 32 unless they are asked for more: a file may be larger than 2 GiB.
