@@ -156,8 +156,17 @@ def default_directory(home: Home, study: str) -> Path:
 
 
 def write_and_show(results: Results, directory: Path) -> ReportFiles:
-    """Write the report's files and print its table and the path of its page."""
-    written = write_report(results, directory)
+    """Write the report's files and print its table and the path of its page.
+
+    Raises:
+        UsageError: the directory cannot be written to.
+    """
+    try:
+        written = write_report(results, directory)
+    except OSError as error:
+        raise UsageError(
+            f"The report cannot be written to {directory} ({error.strerror}); choose another directory with --out."
+        ) from error
     console = Console()
     console.print(tables.terminal(results))
     console.print(f"\nThe page: {written.page.absolute()}", soft_wrap=True)

@@ -61,7 +61,7 @@ def log(runs: Iterable[Run], uri: str) -> None:
         client = MlflowClient(tracking_uri=uri)
         for run in runs:
             _log(client, run)
-    except (MlflowException, SQLAlchemyError, ImportError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         # The URI may hold a password.
         told = single_line(str(error).replace(uri, "the URI").partition("\n")[0]) or type(error).__name__
         raise UsageError(f"MLflow refuses the export: {told}") from error

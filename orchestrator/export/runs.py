@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator.foreign_text import single_line
 from orchestrator.jobs import Attempt, Ending, Job, JobState, Stage, attempts_by_job, jobs_by_training
 from orchestrator.jobtable import PlannedStudy
+from orchestrator.report import wording
 from orchestrator.report.metrics import integer, number
 from orchestrator.report.rows import Bench, Row, bench_of
 
@@ -196,7 +197,7 @@ def _figures(row: Row) -> Iterator[tuple[str, float | None]]:
     if row.top1_interval:
         yield from zip(("top1_low", "top1_high"), row.top1_interval, strict=True)
     if row.batch and row.threads:
-        way = f"batch {row.batch}, {row.threads} thread{'s' if row.threads != 1 else ''}"
+        way = wording.way_of_calling(row.batch, row.threads)
         for name in ("p50", "p90", "p99"):
             yield f"latency_{name}_ms, {way}", getattr(row.latency_ms, name)
         for name in _OF_A_CALL:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 from models.files import replace_file
-from orchestrator.errors import UsageError
 from orchestrator.report import tables
 from orchestrator.report.charts import Chart, draw_charts, pictures
 from orchestrator.report.page import render
@@ -32,33 +29,24 @@ class ReportFiles:
 def write_report(results: Results, directory: Path) -> ReportFiles:
     """Write into `directory` the page, the tables, every attempt and each chart as `figures/NAME.svg` and `.png`.
 
-    Each file appears whole or not at all; a report that was there before is replaced.  Raises UsageError if
+    Each file appears whole or not at all; a report that was there before is replaced.  Raises OSError if
     the directory cannot be written to.
     """
     charts = draw_charts(results)
-    try:
-        (directory / "figures").mkdir(parents=True, exist_ok=True)
-        return ReportFiles(
-            figures=_draw_all(charts, directory / "figures"),
-            csv=_write(directory / "results.csv", tables.to_csv(results)),
-            attempts=_write(directory / "attempts.csv", tables.attempts_csv(results)),
-            markdown=_write(directory / "results.md", tables.to_markdown(results)),
-            json=_write(directory / "results.json", json.dumps(results.to_json(), indent=1, allow_nan=False) + "\n"),
-            # Last: whoever sees a new page finds everything else new as well.
-            page=_write(directory / "report.html", render(results, charts)),
-        )
-    except OSError as error:
-        raise UsageError(
-            f"The report cannot be written to {directory} ({error.strerror}); choose another directory with --out."
-        ) from error
+    (directory / "figures").mkdir(parents=True, exist_ok=True)
+    return ReportFiles(
+        figures=_draw_all(charts, directory / "figures"),
+        csv=_write(directory / "results.csv", tables.to_csv(results)),
+        attempts=_write(directory / "attempts.csv", tables.attempts_csv(results)),
+        markdown=_write(directory / "results.md", tables.to_markdown(results)),
+        json=_write(directory / "results.json", json.dumps(results.to_json(), indent=1, allow_nan=False) + "\n"),
+        # Last: whoever sees a new page finds everything else new as well.
+        page=_write(directory / "report.html", render(results, charts)),
+    )
 
 
 def _draw_all(charts: Sequence[Chart], directory: Path) -> tuple[Path, ...]:
-    # vl-convert lets other threads run while it draws, and while it puts the runtime of the page together.
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        if charts:
-            pool.submit(pictures.runtime)
-        return tuple(path for paths in pool.map(_draw, charts, repeat(directory)) for path in paths)
+    return tuple(path for chart in charts for path in _draw(chart, directory))
 
 
 def _draw(chart: Chart, directory: Path) -> tuple[Path, Path]:

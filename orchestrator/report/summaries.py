@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
+from orchestrator.report import wording
 from orchestrator.report.comparison import (
     Estimate,
     Paired,
@@ -48,7 +49,7 @@ class Timing:
 
     @property
     def label(self) -> str:
-        return f"batch {self.batch}, {self.threads} thread{'s' if self.threads != 1 else ''}"
+        return wording.way_of_calling(self.batch, self.threads)
 
 
 @dataclass(frozen=True)

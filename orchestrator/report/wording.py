@@ -61,6 +61,11 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def way_of_calling(batch: int, threads: int) -> str:
+    """How many images a call of a model has, and how many threads work on it."""
+    return f"batch {batch}, {counted(threads, 'thread')}"
+
+
 def named(names: Sequence[str], noun: str, plural: str | None = None) -> str:
     """`1 job (a)`, `12 jobs (a, b, c and 9 more)`."""
     shown = [*names[:_NAMES_SHOWN], *([f"{len(names) - _NAMES_SHOWN:,} more"] if len(names) > _NAMES_SHOWN else [])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,9 @@ from mlflow.tracking import MlflowClient
 
 from orchestrator.commands import export
 from orchestrator.errors import UsageError
+from orchestrator.export import mlflow_tracking
+from orchestrator.export.runs import Run as Training
+from orchestrator.export.runs import RunState, Sample
 from orchestrator.home import Home
 from orchestrator.study import Study
 from tests.conftest import SMALL
@@ -83,6 +86,33 @@ def test_the_same_study_run_in_another_home_is_another_run(tmp_path: Path, small
 
     first, second = logged(uri)
     assert first.info.run_id != second.info.run_id
+
+
+def test_a_mean_that_another_visit_changed_is_the_step_s_last_value(uri: str) -> None:
+    (early,) = runs_of(losses=(2.0,))
+    (late,) = runs_of(losses=(1.5,))
+
+    mlflow_tracking.log([early], uri)
+    mlflow_tracking.log([late], uri)
+    mlflow_tracking.log([late], uri)
+
+    (run,) = logged(uri)
+    history = MlflowClient(tracking_uri=uri).get_metric_history(run.info.run_id, "loss")
+    assert [point.value for point in history] == [2.0, 1.5] and run.data.metrics["loss"] == 1.5
+
+
+def runs_of(losses: Sequence[float]) -> list[Training]:
+    """One training that is under way, whose visits of the first step have these losses."""
+    samples = tuple(Sample(step=1, time=10.0 - loss, loss=loss, images_per_second=None) for loss in losses)
+    identity = "0" * 32
+    return [Training("small", "alexnet-tiny", 0, identity, RunState.UNDER_WAY, 1.0, None, {}, samples, ())]
+
+
+def test_a_database_that_cannot_be_opened_is_told_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+
+    with pytest.raises(UsageError, match=r"^MLflow refuses the export: [^\n]+$"):
+        mlflow_tracking.log(runs_of(losses=(1.0,)), f"sqlite:///{tmp_path}/taken/mlflow.db")
 
 
 def test_an_experiment_that_was_deleted_is_told(

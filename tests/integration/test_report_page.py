@@ -16,6 +16,7 @@ import pytest
 
 from models import datasets
 from models.predictions import Predictions
+from orchestrator.commands.report import write_and_show
 from orchestrator.errors import UsageError
 from orchestrator.jobs import Ending, JobState
 from orchestrator.report import theme
@@ -305,7 +306,7 @@ def test_a_directory_that_is_a_file_is_refused_in_one_sentence(results: Results,
     (tmp_path / "taken").write_text("")
 
     with pytest.raises(UsageError, match=r"cannot be written to .*taken.*--out"):
-        write_report(results, tmp_path / "taken")
+        write_and_show(results, tmp_path / "taken")
 
 
 def test_ten_thousand_attempts_and_long_trainings_still_make_a_small_page_with_every_death() -> None:

@@ -152,6 +152,8 @@ def test_a_thinned_curve_keeps_its_ends_and_its_extremes() -> None:
 def test_classes_are_counted_for_each_model_and_their_changes_for_each_method(charts: dict[str, Chart]) -> None:
     matrix = data(charts["confusion-1"], "strong")
     assert len(matrix) == 100 and {row["is"] for row in matrix} >= {"airplane", "truck"}
+    changed = data(charts["confusion-1"], "sign")
+    assert changed and all(row["sign"] == ("+" if row["better"] else "\N{MINUS SIGN}") for row in changed)
     changes = data(charts["classes"], "change")
     assert {row["method"] for row in changes} >= {"slim"} and len(changes) == 3 * 5 * 10
     assert all(row["opacity"] == 0 for row in changes if row["method"] == "float32")

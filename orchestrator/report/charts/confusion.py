@@ -62,7 +62,7 @@ def _chart(name: str, names: Sequence[str], model: str, networks: Sequence[Class
         bench=reference.bench,
         note=f"A line is a class, a column what {reference.method} took its images for, in percent of the class."
         + (
-            " Below, what each method changed: blue is better, red is worse, paler is fewer images."
+            " Below, what each method changed: + and blue are better, − and red are worse, paler is fewer images."
             + (f" The {left_out} methods that changed least are left out." if left_out else "")
             if small and shown
             else ""
@@ -163,7 +163,8 @@ def _change(names: Sequence[str], reference: ClassCounts, network: ClassCounts, 
         {
             "is": names[row],
             "taken": names[column],
-            "better": bool((change[row, column] > 0) == (row == column)),
+            "better": bool(better := (change[row, column] > 0) == (row == column)),
+            "sign": "+" if better else "\N{MINUS SIGN}",
             "opacity": round(0.15 + 0.85 * abs(int(change[row, column])) / most, 3),
             "said": f"{network.counts[row, column]:,}, was {reference.counts[row, column]:,}",
         }
@@ -183,20 +184,33 @@ def _change(names: Sequence[str], reference: ClassCounts, network: ClassCounts, 
         "width": side,
         "height": side,
         "view": {"stroke": theme.RULE.light},
-        "mark": "rect",
         "encoding": {
             "y": {"field": "is", "type": "nominal", "scale": {"domain": domain}, "axis": None},
             "x": {"field": "taken", "type": "nominal", "scale": {"domain": domain}, "axis": None},
-            "fill": {
-                "condition": {"test": "datum.better", "value": theme.SERIES[0].light},
-                "value": theme.ALARM.light,
-            },
-            "fillOpacity": {"field": "opacity", "type": "quantitative", "scale": None},
-            "tooltip": [
-                {"field": "is", "type": "nominal", "title": "Class"},
-                *style.hover(taken="Taken for", said="Images"),
-            ],
         },
+        "layer": [
+            {
+                "mark": "rect",
+                "encoding": {
+                    "fill": {
+                        "condition": {"test": "datum.better", "value": theme.SERIES[0].light},
+                        "value": theme.ALARM.light,
+                    },
+                    "fillOpacity": {"field": "opacity", "type": "quantitative", "scale": None},
+                    "tooltip": [
+                        {"field": "is", "type": "nominal", "title": "Class"},
+                        *style.hover(taken="Taken for", said="Images"),
+                    ],
+                },
+            },
+            {
+                "mark": {"type": "text", "fontSize": 9},
+                "encoding": {
+                    "text": {"field": "sign", "type": "nominal"},
+                    "color": {"value": theme.INK.light},
+                },
+            },
+        ],
     }
 
 
