@@ -349,14 +349,19 @@ def snippet(
 
 @app.command()
 def share(
-    accounts: Annotated[list[str], typer.Argument(help="E-mail addresses of Google accounts.")],
+    accounts: Annotated[list[str] | None, typer.Argument(help="E-mail addresses of Google accounts.")] = None,
+    readers: Annotated[
+        bool | None,
+        typer.Option("--readers/--no-readers", help="Let whoever has the folder's address read it; end that."),
+    ] = None,
     home: HomeOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, though readers see everything.")] = False,
 ) -> None:
-    """Let other accounts work on a study on Google Drive."""
+    """Let other accounts work on a study on Google Drive, or whoever has its address look at it."""
     from orchestrator import address
     from orchestrator.commands import drive_account
 
-    print(drive_account.share(address.known(home, None).url, accounts))
+    print(drive_account.share(address.known(home, None).url, accounts or (), readers=readers, yes=yes))
 
 
 @app.command()

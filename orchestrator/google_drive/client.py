@@ -31,6 +31,9 @@ NO_NOTES: Mapping[str, str] = {}
 _CHUNK_BYTES = 8 << 20
 _IDS_AT_ONCE = 20
 
+_OF_READERS = "anyoneWithLink"
+"""What Drive calls the permission of whoever has an address: a file has one of this id, or none."""
+
 _META = "id,name,parents,size,md5Checksum,sha256Checksum,properties,ownedByMe,owners(emailAddress),trashed,modifiedTime"
 
 
@@ -195,6 +198,26 @@ class DriveClient:
                 fileId=folder, body=body, sendNotificationEmail=False, supportsAllDrives=True, fields="id"
             )
         )
+
+    def open_to_readers(self, folder: str) -> None:
+        """Let whoever has the folder's address read all that is in it, now and later."""
+        body = {"type": "anyone", "role": "reader", "allowFileDiscovery": False}
+        self._connection.told(
+            self._connection.v3.permissions().create(fileId=folder, body=body, supportsAllDrives=True, fields="id")
+        )
+
+    def close_to_readers(self, folder: str) -> bool:
+        """Take that back; False if it was not so.  Accounts that the folder is shared with by name keep it."""
+        request = self._connection.v3.permissions().delete(
+            fileId=folder, permissionId=_OF_READERS, supportsAllDrives=True
+        )
+        try:
+            self._connection.insist(request.execute)
+        except DriveRefused as refused:
+            if refused.reason is not Reason.MISSING:
+                raise
+            return False
+        return True
 
     def account(self) -> Account:
         told = self._connection.told(

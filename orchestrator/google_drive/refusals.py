@@ -22,6 +22,7 @@ class Reason(Enum):
     FORBIDDEN = "this account may not do that"
     BUSY = "too many requests"
     UNREACHABLE = "it cannot be reached, or is in trouble"
+    KEPT_INSIDE = "the account's organisation lets nobody outside it read its files"
     SWITCHED_OFF = "its API is switched off for this sign-in"
     OTHER = "it refuses"
 
@@ -35,6 +36,7 @@ _ADVICE = {
     Reason.FORBIDDEN: "ask the folder's owner to share it for writing: orch share ACCOUNT",
     Reason.BUSY: "wait a minute; with many workers, longer leases ask less often",
     Reason.UNREACHABLE: "check the network, and try again",
+    Reason.KEPT_INSIDE: "name the accounts that shall see it, if it allows those: orch share ACCOUNT",
     Reason.SWITCHED_OFF: (
         "enable the Google Drive API in the project of the OAuth client, at "
         "console.cloud.google.com/apis/library/drive.googleapis.com (docs/google-drive.md)"
@@ -69,6 +71,8 @@ _BY_REASON = {
     "forbidden": Reason.FORBIDDEN,
     "fileIdInUse": Reason.EXISTS,
     "conditionNotMet": Reason.STALE,
+    "publishOutNotPermitted": Reason.KEPT_INSIDE,
+    "cannotShareTeamDriveTopFolderWithAnyoneOrDomains": Reason.KEPT_INSIDE,
     "accessNotConfigured": Reason.SWITCHED_OFF,
 }
 _BY_STATUS: dict[int, Reason] = {

@@ -269,6 +269,62 @@ def test_another_account_sees_the_study_once_it_is_shared(place: Path, drive: Dr
     assert "no Google account" in refused(orch("share", "nobody@example.org", cwd=place), ExitCode.FAILED)
 
 
+@pytest.fixture
+def eve(place: Path, drive: DriveServer) -> dict[str, str]:
+    """The environment of somebody whom nothing is shared with by name."""
+    account = drive.account("eve@example.org")
+    return {signin.TOKEN_FILE_VARIABLE: str(account.token_file(place / "eve"))}
+
+
+def test_whoever_has_the_address_reads_a_folder_that_is_open_to_readers_and_changes_nothing(
+    place: Path, planned: str, drive: DriveServer, eve: dict[str, str]
+) -> None:
+    told(orch("share", "--readers", "--yes", cwd=place))
+    elsewhere = place / "elsewhere"
+    elsewhere.mkdir()
+    before = [(file.id, file.version) for file in drive.files()]
+    assert "small" in told(orch("status", "--home", planned, cwd=elsewhere, **eve))
+    told(orch("report", "--home", planned, cwd=elsewhere, **eve))
+    assert (elsewhere / "small.orch" / "report" / "report.html").is_file()
+    first = "alexnet-tiny/seed0/train/r00.s0"
+    assert first in told(orch("logs", first, "--home", planned, cwd=elsewhere, **eve))
+    assert "orch share ACCOUNT" in refused(
+        orch("cancel", first, "--home", planned, cwd=elsewhere, **eve), ExitCode.UNREACHABLE
+    )
+    assert "orch share ACCOUNT" in refused(
+        orch("share", "--no-readers", "--home", planned, cwd=place, **eve), ExitCode.FAILED
+    )
+    assert [(file.id, file.version) for file in drive.files()] == before
+
+
+def test_a_folder_is_closed_to_readers_again_and_stays_open_to_those_who_are_named(
+    place: Path, planned: str, drive: DriveServer, eve: dict[str, str]
+) -> None:
+    ben = drive.account("ben@example.org")
+    his = {signin.TOKEN_FILE_VARIABLE: str(ben.token_file(place / "ben"))}
+    assert "was not open" in told(orch("share", "--no-readers", cwd=place))
+    shared = told(orch("share", "--readers", "--yes", "ben@example.org", cwd=place))
+    assert "ben@example.org may work" in shared and "--no-readers ends that" in shared
+    assert "Only accounts" in told(orch("share", "--no-readers", cwd=place))
+    assert "that this account may see" in refused(
+        orch("status", "--home", planned, cwd=place, **eve), ExitCode.UNREACHABLE
+    )
+    assert "small" in told(orch("status", cwd=place, **his))
+
+
+@pytest.mark.usefixtures("planned")
+def test_a_folder_is_opened_to_readers_only_by_who_agrees_that_all_of_it_is_seen(
+    place: Path, drive: DriveServer
+) -> None:
+    asked = refused(orch("share", "--readers", cwd=place), ExitCode.USAGE)
+    assert "training images" in asked and "Nothing was changed; give --yes" in asked
+    assert "--readers" in refused(orch("share", cwd=place), ExitCode.USAGE)
+    assert {file.link_role for file in drive.files()} == {None}
+    drive.state.publishes = False
+    forbidden = refused(orch("share", "--readers", "--yes", cwd=place), ExitCode.FAILED)
+    assert "organisation lets nobody outside" in forbidden and "orch share ACCOUNT" in forbidden
+
+
 @pytest.mark.usefixtures("planned")
 def test_a_request_that_was_tried_again_is_not_told(place: Path, drive: DriveServer) -> None:
     drive.faults.at(1, Fault.RATE_LIMIT)

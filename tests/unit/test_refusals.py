@@ -28,6 +28,7 @@ def body(reason: str) -> bytes:
         (412, "conditionNotMet", Reason.STALE, "read it again"),
         (500, "internalError", Reason.UNREACHABLE, "check the network"),
         (403, "accessNotConfigured", Reason.SWITCHED_OFF, "enable the Google Drive API in the project"),
+        (400, "publishOutNotPermitted", Reason.KEPT_INSIDE, "name the accounts"),
         (403, "somethingNew", Reason.OTHER, "orch doctor"),
     ],
 )

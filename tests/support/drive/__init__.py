@@ -11,6 +11,9 @@ imitates, and where they stand:
 - what a request costs: https://developers.google.com/workspace/drive/api/guides/limits
 - who owns, pays for, and may delete a file: https://developers.google.com/workspace/drive/api/guides/about-files
 - who sees what is in a bin: https://developers.google.com/workspace/drive/api/guides/delete#trash
+- who has a folder's address reads what is in it, and what an organisation forbids:
+  https://developers.google.com/workspace/drive/api/guides/manage-sharing
+- that this is the permission `anyoneWithLink`, and 404 where there is none: seen in https://github.com/CSSS/csss-site/issues/644
 - that service accounts own no storage: https://developers.google.com/workspace/drive/api/guides/about-shareddrives
 """
 

@@ -233,9 +233,16 @@ class _Handler(BaseHTTPRequestHandler):
         return 204, {}, b""
 
     def share(self, account: Account, file: str) -> tuple[int, dict[str, str], bytes]:
-        asked = json.loads(self.body)
-        self.drive.state.share(account, self.drive.state.get(account, file), asked["emailAddress"], asked["role"])
+        asked, found = json.loads(self.body), self.drive.state.get(account, file)
+        if asked["type"] == "anyone":
+            self.drive.state.open_to_everybody(account, found, asked["role"])
+            return _json({"id": "anyoneWithLink"})
+        self.drive.state.share(account, found, asked["emailAddress"], asked["role"])
         return _json({"id": secrets.token_hex(8)})
+
+    def unshare(self, account: Account, file: str) -> tuple[int, dict[str, str], bytes]:
+        self.drive.state.close_to_everybody(account, self.drive.state.get(account, file))
+        return 204, {}, b""
 
     def upload(self, account: Account) -> tuple[int, dict[str, str], bytes]:
         """A new file with content: in one request, or the beginning of a session."""
@@ -412,6 +419,7 @@ _ROUTES: list[tuple[str, str, Callable[..., tuple[int, dict[str, str], bytes]]]]
     ("PATCH", _FILE % 3, _Handler.update_file),
     ("DELETE", _FILE % 3, _Handler.delete_file),
     ("POST", _FILE % 3 + "/permissions", _Handler.share),
+    ("DELETE", _FILE % 3 + "/permissions/anyoneWithLink", _Handler.unshare),
     ("POST", "/upload/drive/v3/files", _Handler.upload),
     ("PATCH", "/upload" + _FILE % 3, _Handler.upload_again),
     ("PUT", "/upload/session/([^/]+)", _Handler.go_on),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_RANKS = (None, "reader", "writer")
 FOLDER = "application/vnd.google-apps.folder"
 
 
@@ -66,6 +67,8 @@ class File:
     trashed: bool = False
     shared_with: dict[str, str] = field(default_factory=dict)
     """Roles by e-mail address."""
+    link_role: str | None = None
+    """The role of whoever has the address: of the permission `anyoneWithLink`."""
     deleted: float | None = None
 
     @property
@@ -89,6 +92,8 @@ class State:
         self.accounts: dict[str, Account] = {}
         self.lag_seconds = 0.0
         """How long after a file was made or deleted a list still shows what was before."""
+        self.publishes = True
+        """Whether accounts may open files to everybody: an organisation can forbid it."""
         self._files: dict[str, File] = {}
         self._ids: dict[str, str] = {}
         """Ids that were made beforehand, and for whom."""
@@ -192,6 +197,18 @@ class State:
             raise Refused(400, "invalidSharingRequest", "There is no Google account of this address.")
         file.shared_with[email] = role
 
+    def open_to_everybody(self, account: Account, file: File, role: str) -> None:
+        self._need_writer(account, file)
+        if not self.publishes:
+            raise Refused(400, "publishOutNotPermitted", 'Bad Request. User message: ""')
+        file.link_role = role
+
+    def close_to_everybody(self, account: Account, file: File) -> None:
+        self._need_writer(account, file)
+        if file.link_role is None:
+            raise Refused(404, "notFound", "Permission not found: anyoneWithLink.")
+        file.link_role = None
+
     def _need_reader(self, account: Account, file: File) -> None:
         self.get(account, file.id)
 
@@ -208,7 +225,8 @@ class State:
             return file.shared_with[account.email]
         around = [self._files[parent] for parent in file.parents if parent in self._files]
         roles = [role for folder in around if (role := self._role(account, folder)) is not None]
-        return ("writer" if "owner" in roles else roles[0]) if roles else None
+        by_name = "writer" if "owner" in roles else next(iter(roles), None)
+        return max(by_name, file.link_role, key=_RANKS.index)
 
 
 def _file(file: str, name: str, owner: str, parents: list[str], mime: str, properties: dict[str, str]) -> File:
