@@ -5,13 +5,11 @@ What the cell does stands in `cells/worker.py.txt`, to be read as the person who
 
 from __future__ import annotations
 
-import json
 from enum import Enum
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 
 from orchestrator.installation import distribution
+from orchestrator.worker_package import cell_text, notebook_file
+from orchestrator.worker_package.notebook_file import Cell
 from orchestrator.worker_package.publication import Travelling
 
 
@@ -40,7 +38,7 @@ run; Kaggle allows one account a person. Paid Colab, Kaggle, a campus's and your
 SECRET = "ORCH_GOOGLE"
 """What a Kaggle secret is called that holds a sign-in: the file that `orch login` keeps."""
 
-_SIGN_IN = {
+SIGN_IN = {
     Notebook.COLAB: """\
 from google.colab import auth
 auth.authenticate_user()
@@ -61,47 +59,26 @@ if stored.exists():  # as orch login has kept it; else what gcloud auth applicat
     os.environ["GOOGLE_APPLICATION_CREDENTIALS"] = str(stored)
 """,
 }
+"""How one signs in to Google there; `place` is a directory of the cell's own."""
 
 
 def cell(travelling: Travelling, notebook: Notebook) -> str:
     """The text to paste: Python for a notebook, for a shell a command around it."""
-    text = files("orchestrator.worker_package").joinpath("cells", "worker.py.txt").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    # Every value was checked against its pattern, and is quoted all the same: what is pasted runs before anything else.
-    environment.filters["literal"] = repr
-    python = environment.from_string(text).render(
+    python = cell_text.render(
+        "worker.py.txt",
         study=travelling.study,
         home=travelling.home,
         wheel=travelling.wheel,
         sha256=travelling.sha256,
         code=sorted(travelling.code),
         requirement=distribution.requirement("notebook"),
-        sign_in=_SIGN_IN[notebook],
+        sign_in=SIGN_IN[notebook],
     )
     return python if notebook is not Notebook.SHELL else f"python3 - <<'ORCH'\n{python}ORCH\n"
 
 
 def as_notebook(travelling: Travelling, notebook: Notebook) -> str:
-    """A notebook (nbformat 4.5) with the cell, and what a person should know before they run it."""
+    """A notebook with the cell, and what a person should know before they run it."""
     told = EXPLANATION.format(study=travelling.study) + "\n" + TERMS
-    document = {
-        "cells": [
-            {"cell_type": "markdown", "id": "about", "metadata": {}, "source": told.splitlines(keepends=True)},
-            {
-                "cell_type": "code",
-                "id": "worker",
-                "metadata": {},
-                "execution_count": None,
-                "outputs": [],
-                "source": cell(travelling, notebook).splitlines(keepends=True),
-            },
-        ],
-        "metadata": {
-            "accelerator": "GPU",
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        },
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    return json.dumps(document, indent=1) + "\n"
+    cells = Cell("about", told, is_code=False), Cell("worker", cell(travelling, notebook))
+    return notebook_file.text(cells, with_gpu=True)
