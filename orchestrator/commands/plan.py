@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator import address
@@ -31,25 +32,51 @@ def run(
     if dry_run:
         planned = publishing.dry_run(study, data, at, folder=file.parent)
     else:
-        planned = _published(study, file.parent, at, data, accept_rollback=accept_rollback, yes=yes)
-        _note(study, Address(planned.home, at.artifacts), planned.code, asked_for=home)
+        planned = publish(
+            study,
+            file.parent,
+            at,
+            data,
+            accept_rollback=accept_rollback,
+            agree=lambda consequence: consent.ask(consequence, yes=yes),
+            asked_for=home,
+        )
     for warning in planned.warnings:
         print(f"Warning: {warning}", file=sys.stderr)
     print(strict_json.text(planned.to_json()) if as_json else planned.sentence())
+    if not dry_run and not as_json:
+        print("Next: orch worker (as many as you have machines), orch status, orch report.")
 
 
-def _published(
-    study: Study, folder: Path, at: Address, data: Path | None, *, accept_rollback: bool, yes: bool
+def publish(
+    study: Study,
+    folder: Path,
+    at: Address,
+    data: Path | None,
+    *,
+    accept_rollback: bool = False,
+    agree: Callable[[str], None],
+    asked_for: str | None,
 ) -> Planned:
-    return publishing.publish(
+    """Publish a study, and note where it lives for the next commands in this directory.
+
+    Args:
+        folder: where the study file lies, and beside it the person's own code.
+        agree: is told the consequence of a plan that disturbs what somebody has computed, a sentence; what it raises
+            ends the planning.
+        asked_for: the home as the person has given it, if they have.
+    """
+    planned = publishing.publish(
         study,
         at.url,
         data,
         artifacts=at.artifacts,
         folder=folder,
         accept_rollback=accept_rollback,
-        consent=lambda change: consent.ask(publishing.disturbance(change), yes=yes),
+        consent=lambda change: agree(publishing.disturbance(change)),
     )
+    _note(study, Address(planned.home, at.artifacts), planned.code, asked_for=asked_for)
+    return planned
 
 
 def _note(study: Study, at: Address, code: tuple[str, ...], *, asked_for: str | None) -> None:

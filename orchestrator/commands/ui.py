@@ -71,13 +71,17 @@ def report(home: Home) -> Markup:
     return render_body(results, draw_charts(results))
 
 
-def write(home: Home, file: Path) -> None:
-    """Write the page once, as a file that needs nothing else.  Raises UsageError if it cannot be written."""
+def whole_page(home: Home) -> str:
+    """Status and report of now, as one page that needs nothing else."""
     seen = watching.look(home)
     jobs = home.jobs.some_jobs(most=MOST_JOBS_WRITTEN)
-    whole = page.whole(StatusView(seen, jobs, live=False), report(home))
+    return page.whole(StatusView(seen, jobs, live=False), report(home))
+
+
+def write(home: Home, file: Path) -> None:
+    """Write the page once, as a file that needs nothing else.  Raises UsageError if it cannot be written."""
     try:
-        replace_file(file, whole.encode())
+        replace_file(file, whole_page(home).encode())
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror}; name another file after --html.") from error
     print(f"The page: {file.absolute()}")

@@ -67,12 +67,8 @@ class Planned:
         graph += f" ({', '.join(_parts(self.change))})"
         if self.dry:
             return f"{self.study} in {self.home} would be {graph}; nothing was changed."
-        again = f"Put again, because their files were missing or damaged: {', '.join(self.repaired)}.\n"
-        return (
-            f"Planned {self.study} in {self.home}: {graph}.\n"
-            f"{again if self.repaired else ''}"
-            "Next: orch worker (as many as you have machines), orch status, orch report."
-        )
+        again = f"\nPut again, because their files were missing or damaged: {', '.join(self.repaired)}."
+        return f"Planned {self.study} in {self.home}: {graph}.{again if self.repaired else ''}"
 
 
 def _parts(change: PlanChange) -> list[str]:
