@@ -338,13 +338,20 @@ def snippet(
     colab: Annotated[bool, typer.Option("--colab", help="For Google Colab (the default).")] = False,
     kaggle: Annotated[bool, typer.Option("--kaggle", help="For a Kaggle notebook.")] = False,
     shell: Annotated[bool, typer.Option("--shell", help="For a shell with Python.")] = False,
-    notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with the cell there.")] = None,
+    coordinator: Annotated[
+        bool,
+        typer.Option("--coordinator", help="The notebook that plans and watches a study, with Orch in it."),
+    ] = False,
+    notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with it there.")] = None,
 ) -> None:
-    """Print the cell that starts a worker in somebody's notebook; the study must be on Google Drive."""
+    """Print the cell that starts a worker in somebody's notebook, for a study on Google Drive."""
     from orchestrator.commands import snippet
 
     kind = snippet.kind_of(colab=colab, kaggle=kaggle, shell=shell)
-    snippet.run(open_home(home, None), kind, notebook)
+    if coordinator:
+        snippet.run_coordinator(home, kind, notebook)
+    else:
+        snippet.run(open_home(home, None), kind, notebook)
 
 
 @app.command()

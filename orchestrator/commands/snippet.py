@@ -1,4 +1,4 @@
-"""What `orch snippet` does: print the cell that starts a worker, or write it as a notebook."""
+"""What `orch snippet` does: the cell that starts a worker, or a notebook with it; the coordinator's notebook."""
 
 from __future__ import annotations
 
@@ -37,8 +37,35 @@ def run(home: Home, kind: Notebook, notebook: Path | None) -> None:
         return
     if kind is Notebook.SHELL:
         raise UsageError("A notebook is for --colab or --kaggle.")
+    _write(notebook, cells.as_notebook(orch, kind))
+    print(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")
+
+
+def run_coordinator(home: str | None, kind: Notebook, notebook: Path | None) -> None:
+    """Print the notebook from which a study is planned and watched, or write it to `notebook`.
+
+    Args:
+        home: where its study shall live; by default in a new folder on Google Drive.
+
+    Raises:
+        UsageError: no notebook can plan there, or the file cannot be written.
+    """
+    from orchestrator.coordinator_notebook import document, home_choice
+
+    if kind is Notebook.SHELL:
+        raise UsageError("The coordinator's notebook is for --colab or --kaggle; in a shell there is orch plan.")
+    text = document.text(kind, home_choice.checked(home or home_choice.NEW_FOLDER))
+    size = f"{len(text.encode()) / 1e6:.1f} MB, with this Orch in it"
+    if notebook is None:
+        print(f"A notebook of {size}.", file=sys.stderr)
+        print(text, end="")
+        return
+    _write(notebook, text)
+    print(f"Wrote {notebook} ({size}). Open it in the notebook service, and run its three cells.")
+
+
+def _write(notebook: Path, text: str) -> None:
     try:
-        replace_file(notebook, cells.as_notebook(orch, kind).encode(), parents=False)
+        replace_file(notebook, text.encode(), parents=False)
     except OSError as error:
         raise UsageError(f"{notebook} cannot be written: {error.strerror}.") from None
-    print(f"Wrote {notebook}. Open it in the notebook service, and run its cell.")

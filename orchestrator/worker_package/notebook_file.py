@@ -23,7 +23,7 @@ class Cell:
     def to_json(self) -> dict[str, Any]:
         kind = "code" if self.is_code else "markdown"
         common = {"cell_type": kind, "id": self.id, "metadata": dict(self.metadata)}
-        run = {"execution_count": None, "outputs": []} if self.is_code else {}
+        run: dict[str, Any] = {"execution_count": None, "outputs": []} if self.is_code else {}
         return {**common, **run, "source": self.source.splitlines(keepends=True)}
 
 

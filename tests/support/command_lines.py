@@ -30,7 +30,10 @@ def unknown_words(words: Sequence[str]) -> list[str]:
     command, rest = _command(words)
     if command is None:
         return [*words[1:2]]
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help", entry.DEBUG_OPTION}
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help",
+        entry.DEBUG_OPTION,
+    }
     own = itertools.takewhile(lambda word: word != "--", rest)  # what follows is for another program
     options = [word.partition("=")[0] for word in own if re.match(r"--?[A-Za-z]", word)]
     return [option for option in options if option not in known]
