@@ -14,6 +14,7 @@ from orchestrator.planning.data_source import DataError
 from orchestrator.study import CompressSection
 
 
+@pytest.mark.slow
 def test_the_demo_kills_a_worker_and_ends_with_the_bits_of_an_undisturbed_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,6 +44,7 @@ STUDY = Study.parse(TEXT)
 FINE_TUNINGS = ("fine-tune/slim", "fine-tune/twin")
 
 
+@pytest.mark.slow
 def test_a_fine_tuning_that_is_killed_ends_in_the_same_bits(tmp_path: Path) -> None:
     undisturbed, disturbed = (planned(tmp_path / name) for name in ("undisturbed", "disturbed"))
     with workers(undisturbed.url, tmp_path / "undisturbed") as start:

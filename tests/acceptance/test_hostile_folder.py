@@ -32,6 +32,7 @@ from tests.conftest import SMALL
 from tests.support.drive import Account, DriveServer
 from tests.support.drive.state import File
 from tests.support.hostile import CODE, MARKER
+from tests.support.repetitions import repetitions
 from workers.store.cache import InputCache
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
@@ -213,7 +214,18 @@ def work(scene: Scene) -> None:
             home.artifacts.delete(artifact)
 
 
-@pytest.fixture(params=HOSTILE)
+OFTEN = (
+    "a wheel's id that is code",
+    "a table that is Ann's empty file",
+    "files that are Ann's own",
+    "an error that is escapes",
+    "a trigger",
+    "a bomb",
+)
+"""One of each kind: a note, an id, a row, a text, a schema, a size."""
+
+
+@pytest.fixture(params=repetitions(HOSTILE, often=OFTEN))
 def planted(request: pytest.FixtureRequest, scene: Scene) -> Iterator[Scene]:
     """The scene with one hostile thing in it; at the end, Ann's own files are as they were."""
     kept = [(file.id, file.content, file.version, file.deleted) for file in scene.private]

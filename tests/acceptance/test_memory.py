@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.home import Home
 from orchestrator.jobs import JobState
 from orchestrator.planning.publishing import publish
@@ -31,6 +33,7 @@ LARGEST_GROWTH = 16 << 20
 """Bytes over 100 jobs.  One state of this network more for each of them would be 100 MB."""
 
 
+@pytest.mark.slow
 def test_a_hundred_jobs_leave_no_memory_behind(tmp_path: Path) -> None:
     home = Home.open(publish(STUDY, tmp_path / "home", None).home)
     with workers(home.url, tmp_path) as start:

@@ -11,6 +11,7 @@ from orchestrator.report.charts import draw_charts
 from orchestrator.report.files import write_report
 from orchestrator.report.results import Results
 from tests.support.browser import Opened, opened, until_so
+from tests.support.repetitions import repetitions
 from tests.support.report_jobs import METHODS, full_study
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def test_without_javascript_every_picture_and_every_table_is_there(
         seen.assert_calm()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", repetitions([False, True], often=[True]), ids=["light", "dark"])
 def test_axe_finds_no_serious_barrier(chromium: Browser, address: str, dark: bool) -> None:
     with opened(chromium, address, dark=dark) as seen:
         draw_all(seen.page)

@@ -12,6 +12,7 @@ from orchestrator.report.files import write_report
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import on_bench, summarize
 from tests.support.browser import opened, until_so
+from tests.support.repetitions import repetitions
 from tests.support.report_jobs import benchmark, compress, full_study
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def test_without_a_script_a_table_is_whole_and_its_texts_can_be_opened(chromium:
     assert shown.startswith("| Model | Method |")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("dark", repetitions([False, True], often=[True]), ids=["light", "dark"])
 def test_opened_and_sorted_tables_have_no_serious_barrier(chromium: Browser, address: str, dark: bool) -> None:
     with opened(chromium, address, dark=dark) as seen:
         press(seen.page, "Top-1, %")

@@ -19,6 +19,7 @@ from tests.support.browser import Opened, opened, until_so
 from tests.support.done_jobs import finish
 from tests.support.live_page import LivePage, orch_ui
 from tests.support.processes import wait_until, workers
+from tests.support.repetitions import repetitions
 from tests.support.runners import STAND_IN
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def test_details_that_are_open_in_the_report_stay_open_when_it_is_new(
         seen.assert_calm()
 
 
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", repetitions([False, True], often=[True]))
 def test_dark_and_light_are_without_serious_violations(
     home: Home, page: LivePage, chromium: Browser, *, dark: bool
 ) -> None:

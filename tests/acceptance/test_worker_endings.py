@@ -302,6 +302,7 @@ def build(keras, image_shape=(32, 32, 3), classes=10):
 """
 
 
+@pytest.mark.slow
 def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_found_where_one_works(
     usual: Home, tmp_path: Path
 ) -> None:

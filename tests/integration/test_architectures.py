@@ -19,6 +19,7 @@ from models.datasets import Split
 from models.measurement.litert import LiteRTClassifier
 from models.recipes import Training, Visit
 from models.training.trainer import Trainer, fresh_network, inference_weights, load_weights, network_weights
+from tests.support.repetitions import repetitions
 
 TINY = ("alexnet-tiny", "vit-tiny")
 PARAMETERS = {
@@ -40,6 +41,7 @@ PARAMETERS = {
 }
 """Trainable and fixed weights, for ten classes."""
 EVERY = pytest.mark.parametrize("name", catalog.names())
+FULL_WIDTHS = {name for name in catalog.names() if f"{name}-small" in catalog.names()}
 EACH_KIND = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name in TINY else pytest.mark.slow) for name in catalog.names()]
 )
@@ -72,7 +74,7 @@ def trained() -> Any:
     return network
 
 
-@EVERY
+@pytest.mark.parametrize("name", repetitions(catalog.names(), often=set(catalog.names()) - FULL_WIDTHS))
 def test_a_network_has_exactly_the_parameters_of_its_definition(name: str) -> None:
     network = catalog.get(name).build(keras)
 
@@ -86,7 +88,7 @@ def test_a_docstring_that_tells_the_parameters_tells_them_right(name: str) -> No
     assert told == ([f"{PARAMETERS[name][0]:,}"] if name not in TINY else [])
 
 
-@EACH_KIND
+@pytest.mark.parametrize("name", repetitions(catalog.names(), often=["vit-tiny"]))
 def test_a_trained_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(
     trained: Any, name: str, tmp_path: Path
 ) -> None:

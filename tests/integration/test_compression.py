@@ -17,6 +17,7 @@ from models.pruning import Pruning
 from models.recipes import Augmentation, Training
 from models.training.trainer import Trainer
 from tests.support import exact_training
+from tests.support.repetitions import repetitions
 
 CLASSES = 4
 
@@ -89,7 +90,7 @@ def test_a_method_that_needs_images_writes_nothing_without_them(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("method", repetitions(methods.names(), often=["dynamic-int8"]))
 def test_the_same_network_gives_the_same_file(method: str, tmp_path: Path) -> None:
     network, images = dense_network(inputs=64, units=16), np.random.default_rng(0).random((20, 64), np.float32)
     files = [compress(method, network, tmp_path / f"{name}.tflite", images) for name in ("once", "twice")]

@@ -19,6 +19,7 @@ from tests.conftest import SMALL
 from tests.support.done_jobs import finish
 from tests.support.drive import Account, DriveServer
 from tests.support.postgres_server import fresh_database
+from tests.support.repetitions import repetitions
 
 Damage = Callable[[bytes], bytes | None]
 DAMAGES: dict[str, Damage] = {
@@ -33,7 +34,7 @@ def study() -> Study:
     return Study.parse(SMALL)
 
 
-@pytest.fixture(params=DAMAGES)
+@pytest.fixture(params=repetitions(DAMAGES, often=["lost", "altered"]))
 def damage(request: pytest.FixtureRequest) -> Damage:
     return DAMAGES[request.param]
 

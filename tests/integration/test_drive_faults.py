@@ -99,7 +99,7 @@ def again(operation: Callable[[], T]) -> T:
 
 
 # Each fault begins at another request, so that together they meet all of them.
-SOME_OF_THEM = pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
+SOME_OF_THEM = pytest.mark.parametrize("every", [11, pytest.param(1, marks=pytest.mark.slow)])
 
 
 def first_of(fault: Fault, every: int) -> int:

@@ -70,12 +70,19 @@ def raised_by(does: Callable[[], None]) -> Exception:
         (images_too_small, "ValueError: Computed output size would be zero", "(in MaxPooling2D.call())"),
         (an_own_layer, "InvalidArgumentError: Matrix size-incompatible: In[0]: [1,2]", "(in Multiplied.call())"),
         (an_own_layer_in_a_compiled_step, "ValueError: Dimensions must be equal, but", "(in Multiplied.call())"),
-        (a_compiled_step, "InvalidArgumentError: Matrix size-incompatible: In[0]: [1,2], In[1]: [1,2]", "0 0"),
+        # On some processors TensorFlow has a kernel that says which of the two was to be transposed.
+        (
+            a_compiled_step,
+            "InvalidArgumentError: Matrix size-incompatible: In[0]: [1,2], In[1]: [1,2]",
+            ("[1,2]", "0 0"),
+        ),
         (a_wrong_option, "ValueError: Unrecognized keyword arguments passed to Dense: {'activaton'", "'relu'}"),
         (an_assertion_without_a_message, "AssertionError: raise AssertionError (test_faults.py:", ")"),
     ],
 )
-def test_the_line_that_is_shown_says_what_is_wrong(does: Callable[[], None], begins: str, ends: str) -> None:
+def test_the_line_that_is_shown_says_what_is_wrong(
+    does: Callable[[], None], begins: str, ends: str | tuple[str, ...]
+) -> None:
     told = faults.in_one_line(raised_by(does))
     assert told.startswith(begins) and told.endswith(ends)
     assert "\n" not in told and "\x1b" not in told

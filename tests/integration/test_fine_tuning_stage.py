@@ -80,6 +80,7 @@ def test_what_was_pruned_is_zero_in_the_file(given: Path, tmp_path: Path) -> Non
     assert exported.metrics["sparsity"] == pytest.approx(pruned / exported.metrics["parameters"], abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_pattern_is_kept_through_the_fine_tuning(given: Path, tmp_path: Path) -> None:
     state, _ = done('{ method = "prune-2:4+dynamic-int8", epochs = 1 }', given, tmp_path)
     for kernel in dense(state):
@@ -87,6 +88,7 @@ def test_the_pattern_is_kept_through_the_fine_tuning(given: Path, tmp_path: Path
         assert (np.count_nonzero(fours, axis=-1) <= 2).all()
 
 
+@pytest.mark.slow
 def test_a_slimmed_network_is_pruned_and_quantized_as_narrow_as_it_is(given: Path, tmp_path: Path) -> None:
     entry = '{ method = "slim+prune+dynamic-int8", keep_parameters = 0.5, epochs = 1 }'
     state, exported = done(entry, given, tmp_path)
@@ -97,6 +99,7 @@ def test_a_slimmed_network_is_pruned_and_quantized_as_narrow_as_it_is(given: Pat
     assert LiteRTClassifier(Path(exported.outputs["model"]), batch=10).predict(pixels).shape == (10, 10)
 
 
+@pytest.mark.slow
 def test_how_much_a_teacher_counts_decides_where_its_pupil_ends(given: Path, tmp_path: Path) -> None:
     pupil, _ = done('{ method = "distil", teacher = "alexnet-tiny", epochs = 1 }', given, tmp_path / "pupil")
     louder, _ = done(

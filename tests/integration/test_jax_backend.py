@@ -21,8 +21,8 @@ from tests.support import jax_training
 from tests.support.backends import new_process
 
 HERE = Path(__file__).parent
-OFTEN = ("test_training_step.py",)
 HOLDS_UNDER_BOTH = (
+    "test_training_step.py",
     "test_training.py",
     "test_masks.py",
     "test_distillation.py",
@@ -33,7 +33,8 @@ HOLDS_UNDER_BOTH = (
 """Minutes each, for JAX compiles every network anew."""
 
 
-@pytest.mark.parametrize("file", [*OFTEN, *(pytest.param(file, marks=pytest.mark.slow) for file in HOLDS_UNDER_BOTH)])
+@pytest.mark.slow
+@pytest.mark.parametrize("file", HOLDS_UNDER_BOTH)
 def test_with_jax_the_same_holds(file: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     environment = {
         **os.environ,

@@ -72,7 +72,7 @@ picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
 
 
-@pytest.mark.parametrize("share", [2, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("share", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf, share: int) -> None:
     names = (f"example{number}" for number in itertools.count())
     run_state_machine_as_test(

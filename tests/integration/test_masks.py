@@ -67,7 +67,9 @@ def test_masks_that_are_due_at_the_last_step_are_applied_to_what_was_trained() -
     assert zeros(end, "model/" + PRUNED) == round(0.8 * end.arrays["model/" + PRUNED].size)
 
 
-@pytest.mark.parametrize("pruning", [PRUNING, Pruning(pattern="2:4")], ids=["prune", "prune-2:4"])
+@pytest.mark.parametrize(
+    "pruning", [PRUNING, pytest.param(Pruning(pattern="2:4"), marks=pytest.mark.slow)], ids=["prune", "prune-2:4"]
+)
 def test_a_state_with_masks_comes_back_bit_for_bit(pruning: Pruning) -> None:
     state = run(trainer(pruning), 5)
     restored, fresh = trainer(pruning), trainer(pruning)

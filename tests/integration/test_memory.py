@@ -34,21 +34,25 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_a_network_takes_at_least_its_weights_and_not_what_the_process_had_before(wide: Path) -> None:
     peak = measured(wide / "float32.tflite")
     assert 33 * MB < peak.network < 200 * MB
     assert peak.peak == peak.before + peak.network and peak.before > 10 * MB
 
 
+@pytest.mark.slow
 def test_fewer_bits_take_less_memory(wide: Path) -> None:
     assert measured(wide / "dynamic-int8.tflite").network < measured(wide / "float32.tflite").network / 2
 
 
+@pytest.mark.slow
 def test_a_larger_batch_takes_more_memory(wide: Path) -> None:
     one, many = (measured(wide / "dynamic-int8.tflite", batch).network for batch in (1, 1000))
     assert many - one > 1000 * 32 * 32 * 3 * 4
 
 
+@pytest.mark.slow
 def test_a_network_in_onnx_runtime_takes_at_least_its_weights(wide: Path) -> None:
     onnx_runtime.export(wide_network.build(keras), wide / "float32.onnx")
     assert 33 * MB < measured(wide / "float32.onnx").network < 200 * MB

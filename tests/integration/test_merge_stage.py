@@ -105,6 +105,7 @@ def files(first_round: Round, tmp_path: Path, connection: Connection) -> Files:
     return Files(tmp_path, connection)
 
 
+@pytest.mark.slow
 def test_the_order_in_which_a_process_did_the_jobs_of_a_round_changes_no_bit(
     first_round: Round, files: Files, tmp_path_factory: pytest.TempPathFactory, connection: Connection
 ) -> None:

@@ -360,6 +360,7 @@ with ThreadPoolExecutor(4) as pool:
 """
 
 
+@pytest.mark.slow
 def test_threads_that_draw_at_once_do_not_wait_for_each_other_for_ever() -> None:
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", DRAWN_AT_ONCE], cwd=root, check=True, timeout=PATIENCE_SECONDS)

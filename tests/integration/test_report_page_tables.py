@@ -95,7 +95,7 @@ def test_of_many_findings_the_lead_ones_stand_first_and_the_rest_can_be_opened()
     assert html.count("it runs at ") == 19
 
 
-@pytest.mark.parametrize(("models", "methods"), [(1, 1), (20, 10)])
+@pytest.mark.parametrize(("models", "methods"), [(1, 1), pytest.param(20, 10, marks=pytest.mark.slow)])
 def test_one_row_and_two_hundred_are_a_page(models: int, methods: int) -> None:
     page, html = page_of(many(models, methods))
 

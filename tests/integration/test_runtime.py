@@ -13,6 +13,7 @@ import pytest
 from models.training import backends
 from models.training.backends import Accelerator
 from models.training.backends import tensorflow as tensorflow_backend
+from tests.support.repetitions import repetitions
 
 T4 = Accelerator("GPU", "Tesla T4", (7, 5))
 P100 = Accelerator("GPU", "Tesla P100-PCIE-16GB", (6, 0))
@@ -26,7 +27,7 @@ def run(code: str, backend: str = "tensorflow") -> subprocess.CompletedProcess[s
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
 
 
-@pytest.fixture(scope="module", params=backends.NAMES)
+@pytest.fixture(scope="module", params=repetitions(backends.NAMES, often=["tensorflow"]))
 def told(request: pytest.FixtureRequest) -> dict[str, Any]:
     """What a process with three threads says of itself; asked once for all tests, because it takes seconds to start."""
     program = PROGRAM + OF_TENSORFLOW if request.param == "tensorflow" else PROGRAM + OF_JAX
@@ -58,7 +59,10 @@ told["precisions"] = list(map(jax.precision_of, {DEVICES}))
 print(json.dumps(told))
 """
 CIRCUMSTANCES = {"tensorflow": {"onednn_max_cpu_isa", "tensorflow"}, "jax": {"xla_flags", "jax"}}
-OF = {name: pytest.mark.parametrize("told", [name], indirect=True, scope="module") for name in backends.NAMES}
+OF = {
+    name: pytest.mark.parametrize("told", repetitions([name], often=often), indirect=True, scope="module")
+    for name, often in (("tensorflow", ["tensorflow"]), ("jax", []))
+}
 
 
 def test_what_the_bits_depend_on_stands_in_the_description_of_the_device(told: dict[str, Any]) -> None:
@@ -108,7 +112,7 @@ def test_a_keras_on_a_backend_that_orch_does_not_know_is_told_what_to_set() -> N
     assert "set KERAS_BACKEND to one of tensorflow, jax" in finished.stderr
 
 
-@pytest.mark.parametrize("backend", backends.NAMES)
+@pytest.mark.parametrize("backend", repetitions(backends.NAMES, often=["tensorflow"]))
 def test_threads_cannot_change_once_something_was_computed(backend: str) -> None:
     finished = run(
         "import keras; from models.runtime import configure_runtime;"

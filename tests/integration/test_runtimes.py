@@ -31,6 +31,7 @@ from orchestrator.installation import distribution
 from orchestrator.planning.planner import make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
+from tests.support.repetitions import repetitions
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.connection import Connection
 from workers.runner.messages import CheckpointDiscarded, Finished, RunJob, Unsuitable
@@ -71,7 +72,10 @@ def run(job: RunJob) -> Any:
     return benchmark.run(job, Connection(os.fdopen(reading), io.StringIO()))
 
 
-@pytest.mark.parametrize(("runtime", "title"), [("tensorflow", "TensorFlow"), ("onnxruntime", "ONNX Runtime")])
+@pytest.mark.parametrize(
+    ("runtime", "title"),
+    [pytest.param("tensorflow", "TensorFlow", marks=pytest.mark.slow), ("onnxruntime", "ONNX Runtime")],
+)
 def test_a_benchmark_of_another_runtime_gives_the_answers_of_litert(
     given: Path, tmp_path: Path, runtime: str, title: str
 ) -> None:
@@ -134,7 +138,7 @@ def classifiers(network: Any, directory: Path, batch: int) -> list[Classifier]:
     ]
 
 
-@pytest.mark.parametrize("architecture", ["alexnet-tiny", "vit-tiny"])
+@pytest.mark.parametrize("architecture", repetitions(["alexnet-tiny", "vit-tiny"], often=["alexnet-tiny"]))
 def test_every_runtime_gives_the_same_logits_and_fills_up_the_last_batch(tmp_path: Path, architecture: str) -> None:
     network = catalog.get(architecture).build(keras)
     expected = np.asarray(network(IMAGES.astype(np.float32)))

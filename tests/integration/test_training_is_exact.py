@@ -1,8 +1,8 @@
 """A training that stops anywhere, any number of times, ends in the same bits as one that never stopped.
 
 With convolutions and batch norm and with attention, dropout, everything that changes images, a moving average of the
-weights, masks and a teacher.  JAX compiles every network in every process anew, for many seconds: with it, each proof
-is made of one of the two networks, and among the slow tests of the other.  More moments at which workers die:
+weights, masks and a teacher.  JAX compiles every network in every process anew, for many seconds: with it, all
+but one proof are among the slow tests.  More moments at which workers die:
 ORCH_TEST_SEEDS=20 pytest -n0 -m "" tests/integration/test_training_is_exact.py
 """
 
@@ -18,6 +18,7 @@ import pytest
 from models.training import backends
 from tests.support import exact_training, mortal_training
 from tests.support.backends import new_process
+from tests.support.repetitions import repetitions
 
 NETWORKS = list(exact_training.NETWORKS)
 SEEDS = range(int(os.environ.get("ORCH_TEST_SEEDS", "2")))
@@ -59,7 +60,7 @@ def undisturbed(process: ProcessPoolExecutor, network: str) -> str:
     return process.submit(exact_training.weights_after, network).result()
 
 
-@often((TENSORFLOW, "convolutional"), (TENSORFLOW, "attention"), (JAX, "convolutional"))
+@often((TENSORFLOW, "convolutional"), (TENSORFLOW, "attention"))
 @pytest.mark.parametrize("steps_per_call", [1, 7])
 def test_the_weights_do_not_depend_on_where_calls_are_cut(
     process: ProcessPoolExecutor, undisturbed: str, network: str, steps_per_call: int
@@ -78,7 +79,7 @@ def test_a_training_that_stopped_three_times_ends_in_the_same_weights(
     assert stopped == undisturbed
 
 
-@often((TENSORFLOW, "attention"), (JAX, "convolutional"))
+@often((TENSORFLOW, "attention"))
 def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
     process: ProcessPoolExecutor, other_process: ProcessPoolExecutor, undisturbed: str, network: str, tmp_path: Path
 ) -> None:
@@ -90,7 +91,7 @@ def test_another_process_goes_on_from_a_checkpoint_to_the_same_weights(
     assert resumed == undisturbed
 
 
-@often((TENSORFLOW, "convolutional"), (JAX, "convolutional"))
+@often((TENSORFLOW, "convolutional"))
 def test_a_training_with_masks_and_a_teacher_that_stopped_three_times_ends_in_the_same_weights(
     process: ProcessPoolExecutor, undisturbed: str, network: str
 ) -> None:
@@ -103,7 +104,7 @@ def test_a_training_with_masks_and_a_teacher_that_stopped_three_times_ends_in_th
     assert stopped == whole != undisturbed
 
 
-@often((TENSORFLOW, "convolutional"))
+@often()
 def test_another_process_goes_on_from_masks_to_the_same_weights(
     process: ProcessPoolExecutor, other_process: ProcessPoolExecutor, network: str, tmp_path: Path
 ) -> None:
@@ -116,7 +117,7 @@ def test_another_process_goes_on_from_masks_to_the_same_weights(
     assert resumed == whole
 
 
-@pytest.mark.parametrize("backend", backends.NAMES, indirect=True, scope="module")
+@pytest.mark.parametrize("backend", repetitions(backends.NAMES, often=[TENSORFLOW]), indirect=True, scope="module")
 @pytest.mark.parametrize(
     ("precision", "optimizer", "schedule"),
     [

@@ -28,6 +28,7 @@ from tests.support.drive import Account, DriveServer
 from tests.support.live_page import LivePage, orch_ui, served
 from tests.support.postgres_server import fresh_database
 from tests.support.processes import PATIENCE_SECONDS, orch, refused, wait_until
+from tests.support.repetitions import repetitions
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 EVIL = "<script>alert(1)</script>"
@@ -287,7 +288,7 @@ def test_ten_thousand_jobs_are_shown_page_by_page(tmp_path: Path) -> None:
 # --- the command ---
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("how", repetitions([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], often=[signal.SIGINT]))
 def test_whoever_ends_the_command_ends_it_calmly_and_nothing_is_left(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: signal.Signals
 ) -> None:

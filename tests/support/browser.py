@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.lacking import lacking
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:  # half a second that only tests with a browser pay for
     from playwright.sync_api import Browser, ConsoleMessage, Page, Route
@@ -81,6 +81,7 @@ def opened(
         color_scheme="dark" if dark else "light",
         java_script_enabled=scripts,
     )
+    context.set_default_timeout(1000 * PATIENCE_SECONDS)
     seen = Opened(context.new_page())
 
     def answer(route: Route) -> None:

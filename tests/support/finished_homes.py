@@ -23,6 +23,7 @@ from tests.support import done_jobs
 from tests.support.drive.server import DriveServer
 from tests.support.jobtable_backends import complete
 from tests.support.postgres_server import fresh_database
+from tests.support.repetitions import repetitions
 
 KINDS = ("directory", "gdrive", "postgresql")
 TEST = datasets.subset(datasets.load("synthetic").test, 30, 0)
@@ -38,7 +39,7 @@ class Made:
     options: Callable[[Home], tuple[str, ...]]
 
 
-@pytest.fixture(params=KINDS, name="any_home")
+@pytest.fixture(params=repetitions(KINDS, often=["directory"]), name="any_home")
 def fixture_any_home(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
     """A way to plan a study into a fresh home, of each kind in turn."""
     with ExitStack() as open_until_then:
