@@ -47,6 +47,12 @@ class HomeClosed(HomeError):
     """The home lets nobody in until a person does something: signs in, shares it again, restores it, makes room."""
 
 
+class SignInNeeded(HomeClosed):
+    """Nobody is signed in to the service, or not any more; or the keys to it are missing, or not taken."""
+
+    exit_code = ExitCode.SIGN_IN
+
+
 class StoreError(OrchError):
     """An artifact could not be written, read or believed: the store's trouble, which will pass or be mended."""
 

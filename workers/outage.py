@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable
 
 from orchestrator.backoff import longest_pause
-from orchestrator.errors import HomeClosed, HomeError
-from orchestrator.google_drive.refusals import SignInNeeded
+from orchestrator.errors import HomeClosed, HomeError, SignInNeeded
 from workers.console import Console
 
 _FIRST_PAUSE_SECONDS = 2.0

@@ -15,9 +15,9 @@ from typing import BinaryIO
 from models.files import incoming_file
 from orchestrator import untrusted
 from orchestrator.artifacts.store import ArtifactDamaged, Stored, StoreFull
-from orchestrator.errors import DiskError, OrchError, StoreError
+from orchestrator.errors import DiskError, OrchError, SignInNeeded, StoreError
 from orchestrator.google_drive.client import Account, DriveClient, Metadata
-from orchestrator.google_drive.refusals import DriveRefused, Reason, SignInNeeded
+from orchestrator.google_drive.refusals import DriveRefused, Reason
 from orchestrator.jobs import Artifact
 
 _SECONDS_BETWEEN_LOOKS = 600.0

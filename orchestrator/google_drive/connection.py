@@ -23,8 +23,9 @@ from googleapiclient.errors import HttpError
 from googleapiclient.http import build_http
 
 from orchestrator.backoff import random_pause
-from orchestrator.google_drive.clock import ServiceClock
-from orchestrator.google_drive.refusals import DriveRefused, Reason, SignInNeeded, not_signed_in, refusal
+from orchestrator.errors import SignInNeeded
+from orchestrator.google_drive.refusals import DriveRefused, Reason, not_signed_in, refusal
+from orchestrator.service_clock import ServiceClock
 
 ROOT_URL_VARIABLE = "ORCH_DRIVE_ROOT_URL"
 """Where Drive's API is, if not at Google's own address: for tests and proxies."""

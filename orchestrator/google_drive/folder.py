@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import untrusted
+from orchestrator.errors import SignInNeeded
 from orchestrator.google_drive.client import DriveClient, Metadata, md5
-from orchestrator.google_drive.refusals import DriveRefused, Reason, SignInNeeded
+from orchestrator.google_drive.refusals import DriveRefused, Reason
 from orchestrator.untrusted import Altered
 
 _JOBS = "orch_jobs"

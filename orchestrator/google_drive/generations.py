@@ -6,19 +6,13 @@ learns from the newest files that the table it is shown has been put back.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 
-from models.files import replace_file
 from orchestrator.errors import HomeError
 from orchestrator.google_drive.client import DriveClient
 from orchestrator.google_drive.refusals import DriveRefused
-
-SEEN_FILE = Path(".orch.seen.json")
-"""Beside the note of `orch plan`: the highest generation of each home that a command here was shown."""
+from orchestrator.jobtable.backends.sightings import SeenHere
 
 _PROPERTY = "orch_generation"
 _DIGITS = re.compile(r"[0-9]{1,15}")
@@ -33,9 +27,7 @@ class SeenGenerations:
         self.accept_rollback = accept_rollback
         self._client = client
         self._artifacts = artifacts
-        self._url = url
-        self._kept = False
-        """Whether what this process was shown first is kept for the next one."""
+        self._here = SeenHere(url)
 
     def highest(self) -> int:
         """Raises HomeError if Drive cannot be asked."""
@@ -43,13 +35,11 @@ class SeenGenerations:
             newest = self._client.newest(self._artifacts, _NEWEST_FILES)
         except DriveRefused as refused:
             raise HomeError(str(refused)) from refused
-        return max(_kept().get(self._url, 0), *(_generation(file.properties) for file in newest), 0)
+        return max(self._here.highest(), *(_generation(file.properties) for file in newest), 0)
 
     def note(self, generation: int) -> None:
-        """Once a process, which every command is: a worker's own changes are noted with what it uploads."""
-        if not self._kept:
-            self._kept = True
-            _keep(self._url, generation)
+        """In this directory; a worker's own changes are noted with what it uploads."""
+        self._here.note(generation)
 
 
 def notes_of(generation: Callable[[], int]) -> Callable[[], Mapping[str, str]]:
@@ -60,16 +50,3 @@ def notes_of(generation: Callable[[], int]) -> Callable[[], Mapping[str, str]]:
 def _generation(properties: Mapping[str, str]) -> int:
     told = properties.get(_PROPERTY, "")
     return int(told) if _DIGITS.fullmatch(told) else 0
-
-
-def _kept() -> dict[str, int]:
-    with suppress(OSError, ValueError):
-        kept = json.loads(SEEN_FILE.read_text(encoding="utf-8"))
-        return {url: seen for url, seen in kept.items() if isinstance(seen, int)} if isinstance(kept, dict) else {}
-    return {}
-
-
-def _keep(url: str, generation: int) -> None:
-    """Where a command may write; elsewhere the artifacts' notes have to do."""
-    with suppress(OSError):
-        replace_file(SEEN_FILE, (json.dumps({**_kept(), url: generation}) + "\n").encode(), parents=False)

@@ -10,7 +10,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
-from orchestrator.errors import ExitCode, HomeClosed, OrchError
+from orchestrator.errors import OrchError, SignInNeeded
 
 
 class Reason(Enum):
@@ -51,12 +51,6 @@ class DriveRefused(OrchError):
     def __init__(self, reason: Reason, said: str) -> None:
         super().__init__(f"Google Drive: {reason.value} ({said}); {_ADVICE[reason]}.")
         self.reason = reason
-
-
-class SignInNeeded(HomeClosed):
-    """Nobody is signed in, or not any more."""
-
-    exit_code = ExitCode.SIGN_IN
 
 
 _BY_REASON = {

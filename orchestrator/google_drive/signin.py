@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 from models import user_directories
 from models.files import replace_file
-from orchestrator.errors import DiskError, UsageError
-from orchestrator.google_drive.refusals import SignInNeeded, not_signed_in
+from orchestrator.errors import DiskError, SignInNeeded, UsageError
+from orchestrator.google_drive.refusals import not_signed_in
 
 SCOPES = ("https://www.googleapis.com/auth/drive",)
 """All of Drive: `drive.file` would hide the files that other accounts put into the study's folder."""

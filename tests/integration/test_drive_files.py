@@ -11,12 +11,12 @@ from google.auth.exceptions import RefreshError
 from google.oauth2.credentials import Credentials
 
 from orchestrator.artifacts import ArtifactDamaged, StoreFull
-from orchestrator.errors import HomeClosed, HomeError, StoreError
+from orchestrator.errors import HomeClosed, HomeError, SignInNeeded, StoreError
 from orchestrator.google_drive import client as drive_client
 from orchestrator.google_drive import connection, folder
 from orchestrator.google_drive.artifact_store import DriveStore
 from orchestrator.google_drive.client import DriveClient
-from orchestrator.google_drive.refusals import DriveRefused, SignInNeeded
+from orchestrator.google_drive.refusals import DriveRefused
 from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.jobs import Artifact
 from orchestrator.jobtable.backends.conditional_file import Conflict

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ExitCode
-from orchestrator.google_drive.generations import SEEN_FILE
+from orchestrator.jobtable.backends.sightings import SEEN_FILE
 from tests.conftest import SMALL
 from tests.support.drive import Account, DriveServer
 from tests.support.drive.state import File

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from orchestrator.errors import ExitCode
-from orchestrator.google_drive.refusals import DriveRefused, Reason, SignInNeeded, refusal
+from orchestrator.errors import ExitCode, SignInNeeded
+from orchestrator.google_drive.refusals import DriveRefused, Reason, refusal
 
 
 def body(reason: str) -> bytes:
