@@ -22,6 +22,7 @@ from models.files import replace_file
 from orchestrator import untrusted
 from orchestrator.errors import HomeError, UsageError
 from orchestrator.jobtable.backends import postgresql_url
+from orchestrator.object_stores import places
 
 NOTE_FILE = Path(".orch.toml")
 """Where `orch plan` notes the address, so that the next commands in this directory find it.  Holds no password."""
@@ -61,11 +62,13 @@ def drive_folder(url: str) -> str:
 def without_password(url: str) -> str:
     """A home's URL as anybody may see it; of an unknown kind only the kind, for any part may be a password.
 
-    Raises UsageError if it is PostgreSQL's and cannot be understood.
+    Raises UsageError if it is PostgreSQL's or an object store's, and cannot be understood.
     """
     kind = scheme(url)
     if kind in postgresql_url.SCHEMES:
         return postgresql_url.shown(url)
+    if kind in places.SCHEMES:
+        return places.parsed(url).url
     return url if kind in (None, "gdrive") else f"{kind}://..."
 
 

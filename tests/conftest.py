@@ -16,6 +16,7 @@ from tests.support.postgres_server import postgres_server
 pytest_plugins = [
     "tests.support.browser",
     *("tests.support.drive.signed_in", "tests.support.jobtable_backends", "tests.support.late_trainings"),
+    "tests.support.object_store.signed_in",
     *("tests.support.runners", "tests.support.finished_homes"),
 ]
 """Where further fixtures are defined, beside what they are made of."""

@@ -1,4 +1,4 @@
-"""Stores of immutable files: `store` is the contract, `local` a directory, `drive` a folder of Google Drive."""
+"""Stores of immutable files: `store` is the contract, `local` a directory; services have theirs in their own rooms."""
 
 from orchestrator.artifacts.local import LocalStore
 from orchestrator.artifacts.store import ArtifactDamaged, ArtifactStore, Stored, StoreFull

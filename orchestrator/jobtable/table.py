@@ -300,8 +300,8 @@ class JobTable:
 
     # --- reads ---
     #
-    # Of a snapshot a read may show a state that is some seconds old (`home.READS_GOOD_FOR_SECONDS`); what this process
-    # has changed itself, it shows.
+    # Of a snapshot a read may show a state that is some seconds old (`homes.kind.READS_GOOD_FOR_SECONDS`); what this
+    # process has changed itself, it shows.
 
     def refresh(self) -> None:
         """Have the next read show the newest state."""

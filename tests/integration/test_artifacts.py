@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +24,10 @@ from orchestrator.google_drive import folder, signin
 from orchestrator.google_drive.artifact_store import DriveStore
 from orchestrator.google_drive.client import DriveClient
 from orchestrator.jobs import Artifact
+from orchestrator.object_stores.artifact_store import ObjectArtifacts
 from tests.support.drive import DriveServer
+from tests.support.object_store import Dialect, ObjectServer
+from tests.support.object_store.signed_in import client_of, environment_of
 
 BYTES = 3_000_000
 
@@ -68,6 +72,19 @@ class KeptOnDrive:
         file.content = change(file.content)
 
 
+class KeptInObjectStore:
+    def __init__(self, server: ObjectServer) -> None:
+        self._server = server
+        self.store = ObjectArtifacts(client_of(server), "the study's bucket")
+
+    def contents(self) -> list[bytes]:
+        return [found.content for found in self._server.objects().values()]
+
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        (key,) = self._server.objects()
+        self._server.change(key, change)
+
+
 @contextmanager
 def _in_directory(place: Path) -> Iterator[Kept]:
     yield KeptInDirectory(place / "store")
@@ -79,9 +96,21 @@ def _on_drive(place: Path) -> Iterator[Kept]:
         yield KeptOnDrive(drive, place / "token")
 
 
+@contextmanager
+def _in_object_store(dialect: Dialect, _: Path, *, opaque_etags: bool = False) -> Iterator[Kept]:
+    with ObjectServer(dialect) as server, pytest.MonkeyPatch.context() as environment:
+        server.state.opaque_etags = opaque_etags
+        for name, value in environment_of(server).items():
+            environment.setenv(name, value)
+        yield KeptInObjectStore(server)
+
+
 STORES: Mapping[str, Callable[[Path], AbstractContextManager[Kept]]] = {
     "directory": _in_directory,
     "drive": _on_drive,
+    "s3": partial(_in_object_store, Dialect.S3),
+    "s3, encrypted with a customer's key": partial(_in_object_store, Dialect.S3, opaque_etags=True),
+    "gcs": partial(_in_object_store, Dialect.GCS),
 }
 """Every kind of store: a new one joins the contract by one entry here."""
 

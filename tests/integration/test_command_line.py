@@ -227,7 +227,7 @@ def test_a_home_of_a_newer_schema_is_refused_and_left_alone(place: Path) -> None
 
 
 def test_a_home_on_a_service_of_a_later_version_is_told(place: Path) -> None:
-    assert "s3" in refused(orch("plan", "--home", "s3://bucket/study", cwd=place), 2)
+    assert "azure" in refused(orch("plan", "--home", "azure://bucket/study", cwd=place), 2)
 
 
 def test_a_plan_that_was_killed_before_its_tables_were_made_is_planned_again(place: Path) -> None:

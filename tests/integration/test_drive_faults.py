@@ -5,97 +5,40 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from models import datasets
 from orchestrator import google_drive
 from orchestrator.address import drive_folder
-from orchestrator.errors import HomeError, OrchError, StoreError
+from orchestrator.errors import OrchError
 from orchestrator.google_drive import folder, signin
 from orchestrator.google_drive.artifact_store import DriveStore
 from orchestrator.google_drive.client import DriveClient
 from orchestrator.google_drive.table_file import DriveFile
 from orchestrator.home import Home
 from orchestrator.jobs import (
-    Artifact,
-    Ending,
-    JobState,
-    Lease,
     PlannedJob,
-    Stage,
     WorkerInfo,
 )
-from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.drive import Account, DriveServer, Fault
 from tests.support.drive.faults import Predicate
-from tests.support.jobtable_backends import (
-    SettableSnapshotBackend,
-    complete,
-    output_names,
-    plan_of,
-    planned_job,
-)
-
-LEASE_SECONDS = 5.0
-T = TypeVar("T")
+from tests.support.jobtable_backends import plan_of
+from tests.support.played_worker import LEASE_SECONDS, PlayedWorker, assert_all_is_done_once, chain_of_two
 
 
 @pytest.fixture
 def chain() -> list[PlannedJob]:
-    first = planned_job("a", Stage.TRAIN)
-    return [first, planned_job("b", Stage.TRAIN, [first])]
+    return chain_of_two()
 
 
-class PlayedWorker:
-    """Claims, fetches, computes what follows from its inputs, uploads and commits; tries again what failed."""
-
-    def __init__(self, client: DriveClient, home: folder.StudyFolder, place: Path) -> None:
-        self.place = SettableSnapshotBackend(DriveFile(client, home.jobs, "the study"), pause=lambda _: None)
-        self.table = JobTable(self.place, "the study")
-        self._store = DriveStore(client, home.artifacts, "the study's folder")
-        self._directory = place
-
-    def work_everything_off(self) -> None:
-        while again(self.table.unfinished):
-            lease = again(lambda: self.table.claim(WorkerInfo("w1")))
-            if lease is None:
-                self.place.clock += LEASE_SECONDS + 1
-            else:
-                self._work(lease)
-
-    def _work(self, lease: Lease) -> None:
-        known = {name: again(lambda one=one: self._fetched(one)) for name, one in lease.inputs.items()}  # type: ignore[misc]
-        outputs = {name: again(lambda name=name: self._put(lease, name, known)) for name in output_names(lease.stage)}  # type: ignore[misc]
-        try:
-            again(lambda: complete(self.table, lease, outputs, {"read": known}))
-        except LeaseLost:
-            return
-
-    def _fetched(self, artifact: Artifact) -> str:
-        self._store.fetch(artifact, self._directory / "input")
-        return (self._directory / "input").read_text()
-
-    def _put(self, lease: Lease, name: str, known: dict[str, str]) -> Artifact:
-        file = self._directory / name
-        file.write_text(f"{name} of {lease.name} after {sorted(known.values())}")
-        return self._store.put(file)
-
-
-def again(operation: Callable[[], T]) -> T:
-    """What a worker does when the home or the store cannot be reached."""
-    for _ in range(20):
-        try:
-            return operation()
-        except (HomeError, StoreError):
-            continue
-    raise AssertionError("one fault is not got over")
+def played(client: DriveClient, home: folder.StudyFolder, place: Path) -> PlayedWorker:
+    file, store = DriveFile(client, home.jobs, "the study"), DriveStore(client, home.artifacts, "the study's folder")
+    return PlayedWorker(file, store, place)
 
 
 # Each fault begins at another request, so that together they meet all of them.
@@ -113,7 +56,7 @@ def test_every_job_is_done_once_whichever_request_meets_a_fault(
     fault: Fault, every: int, client: DriveClient, drive: DriveServer, chain: list[PlannedJob], tmp_path: Path
 ) -> None:
     home = folder.made(client, "study")
-    worker = PlayedWorker(client, home, tmp_path)
+    worker = played(client, home, tmp_path)
     worker.table.create()
     worker.table.publish(plan_of(chain, seconds=LEASE_SECONDS))
     client.new_id()
@@ -122,18 +65,12 @@ def test_every_job_is_done_once_whichever_request_meets_a_fault(
         drive.state._files = copy.deepcopy(files)
         drive.faults.clear()
         drive.faults.at(number, fault)
-        worker = PlayedWorker(client, home, tmp_path)
+        worker = played(client, home, tmp_path)
         worker.work_everything_off()
         happened = drive.faults.met
         drive.faults.clear()
 
-        jobs = {job.name: job for job in worker.table.jobs()}
-        assert {job.state for job in jobs.values()} == {JobState.DONE}
-        read = (jobs["b"].metrics or {})["read"]
-        assert read == {"state": "state of a after []"}, "what was read is what was computed"
-        outcomes = [attempt.outcome for attempt in worker.table.attempts()]
-        assert outcomes.count(Ending.DONE) == len(chain)
-        assert set(outcomes) <= {Ending.DONE, Ending.EXPIRED}
+        assert_all_is_done_once(worker)
         if not happened:
             assert number > 15, "a worker's way has more requests than that"
             return

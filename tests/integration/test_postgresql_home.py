@@ -96,8 +96,8 @@ def test_a_home_whose_files_are_nowhere_is_told_with_what_to_do(place: Path, com
 
 
 def test_artifacts_on_a_service_of_a_later_version_are_told() -> None:
-    with pytest.raises(UsageError, match="Artifacts on s3"):
-        Home.open("postgresql://127.0.0.1:1/lab", "s3://bucket/prefix")
+    with pytest.raises(UsageError, match="Artifacts on azure"):
+        Home.open("postgresql://127.0.0.1:1/lab", "azure://bucket/prefix")
 
 
 @pytest.mark.parametrize("command", ["plan", "worker", "status", "report", "logs", "retry", "cancel"])

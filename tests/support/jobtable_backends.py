@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,11 +31,16 @@ from orchestrator.jobtable.backends.postgresql import PostgresqlBackend
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
+from orchestrator.object_stores import places
+from orchestrator.object_stores.client import ObjectClient
+from orchestrator.object_stores.table_file import ObjectFile
 from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.conditional_files import FileOnDisk
 from tests.support.drive import DriveServer
+from tests.support.object_store import Dialect, ObjectServer
+from tests.support.object_store.signed_in import environment_of, url_in
 from tests.support.postgres_server import fresh_database
 
 
@@ -200,16 +207,55 @@ def _drive(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
         yield DriveBackendOf(drive.url, account.token_file(directory / "token"), directory)
 
 
+@dataclass(frozen=True)
+class ObjectsBackendOf:
+    """A snapshot for each, in an object of the object server of the tests."""
+
+    environment: Mapping[str, str]
+    url: str
+    scale: Scale = ON_DRIVE
+
+    def __call__(self, database: str) -> SettableSnapshotBackend:
+        return SettableSnapshotBackend(self._file(database))
+
+    def in_real_time(self, database: str) -> SnapshotBackend:
+        return SnapshotBackend(self._file(database))
+
+    def _file(self, database: str) -> ObjectFile:
+        os.environ.update(self.environment)  # of a process that a test has started
+        client = ObjectClient(places.parsed(self.url))
+        client.create(database, b"")
+        return ObjectFile(client, database, database)
+
+
+@contextmanager
+def _objects(dialect: Dialect, request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    with ObjectServer(dialect) as store:
+        for name, value in environment_of(store).items():
+            patch.setenv(name, value)
+        yield ObjectsBackendOf(environment_of(store), url_in(store))
+
+
 BACKENDS: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[BackendOf]]] = {
     "sqlite": _sqlite,
     "snapshot": _snapshot,
     "postgresql": _postgresql,
     "drive": _drive,
+    "s3": partial(_objects, Dialect.S3),
+    "gcs": partial(_objects, Dialect.GCS),
 }
 """Every kind of backend: a new one joins all proofs by one entry here."""
 
 
-@pytest.fixture(name="backend_of", params=BACKENDS)
+_TWINS = {"gcs"}
+"""What differs from another kind only in how a version is named: everything runs over it, too, in CI."""
+
+
+@pytest.fixture(
+    name="backend_of",
+    params=[pytest.param(kind, marks=[pytest.mark.slow] if kind in _TWINS else []) for kind in BACKENDS],
+)
 def fixture_backend_of(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
     with BACKENDS[request.param](request) as backend_of:
         yield backend_of
