@@ -1,6 +1,6 @@
 """What `orch doctor` finds.
 
-How it looks stands in `orchestrator.commands.doctor` and `orchestrator.google_drive.live_checks`.
+How it looks stands in `orchestrator.commands.doctor`, and in `live_checks` of the services' rooms.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from orchestrator.errors import HomeError, OrchError
 from orchestrator.findings import Finding
 from orchestrator.home import Home
 from orchestrator.installation import distribution
+from orchestrator.object_stores import places
 
 if TYPE_CHECKING:  # only a home on Drive needs its libraries
     from orchestrator.google_drive.client import DriveClient
@@ -44,6 +45,8 @@ def findings(at: Address | None) -> Iterator[Finding]:
             yield from _before_the_first_plan()
         elif scheme(at.url) == "gdrive":
             yield from _on_drive(at)
+        elif scheme(at.url) in places.SCHEMES:
+            yield from _in_object_store(at)
         else:
             yield from _home(Home.open(at.url, at.artifacts))
     except OrchError as error:
@@ -75,6 +78,19 @@ def _on_drive(at: Address) -> Iterator[Finding]:
     else:
         yield Finding(True, "Nothing is planned on Google Drive yet; `orch plan --home gdrive:` makes a folder.")
     yield from _service(client, study)
+
+
+def _in_object_store(at: Address) -> Iterator[Finding]:
+    """The keys and the service are looked at whether the home is there or not."""
+    from orchestrator.object_stores import live_checks
+    from orchestrator.object_stores.client import ObjectClient
+
+    client = ObjectClient(places.parsed(at.url))
+    if Home.exists(at.url, at.artifacts):
+        yield from _home(Home.open(at.url, at.artifacts))
+    else:
+        yield Finding(True, f"Nothing is planned in {client.place.url} yet; `orch plan` puts a study there.")
+    yield from live_checks.all_checks(client)
 
 
 def _orch() -> Finding:

@@ -104,6 +104,50 @@ def test_garbage_is_what_is_old_unnamed_and_a_stores_own(place: Path, object_ser
     assert object_server.objects().keys() == named | {theirs}
 
 
+@DIALECTS
+def test_the_doctor_checks_the_service_before_the_first_plan_and_after_it_and_leaves_nothing(
+    place: Path, object_server: ObjectServer
+) -> None:
+    url = url_in(object_server)
+    before = orch("doctor", "--home", url, cwd=place)
+    assert before.returncode == 0 and "!!" not in before.stdout, before.stdout
+    assert object_server.objects() == {}
+    orch("plan", "--home", url, cwd=place)
+    kept = object_server.objects().keys()
+    told = orch("doctor", cwd=place).stdout
+    for found in (
+        "All shards and the test set are there",
+        "by which leases are judged",
+        "sent twice makes one object",
+        "A swap of a stale version is refused",
+        "Of 4 swaps of one version at once, one won",
+        "What is read after a swap is what was swapped",
+        "A swap takes",
+        "A new object is listed",
+        "arrives with its checksum",
+    ):
+        assert found in told
+    assert "!!" not in told and object_server.objects().keys() == kept
+
+
+def test_the_doctor_finds_a_service_that_does_not_compare(place: Path, object_server: ObjectServer) -> None:
+    object_server.state.compares = False
+    done = orch("doctor", "--home", url_in(object_server), cwd=place)
+    assert done.returncode == ExitCode.FAILED
+    for found in ("create of what is there already was NOT refused", "stale version was NOT refused", "believe that"):
+        assert found in done.stdout
+
+
+def test_the_doctor_finds_a_gateway_that_answers_with_older_bytes_and_a_wrong_clock(
+    place: Path, object_server: ObjectServer
+) -> None:
+    object_server.redirects, object_server.clock_ahead_seconds = True, 3600.0
+    done = orch("doctor", "--home", url_in(object_server), cwd=place)
+    assert done.returncode == ExitCode.FAILED
+    assert "3600 s behind the service's: set it" in done.stdout
+    assert "after a swap was NOT what was swapped" in done.stdout
+
+
 def test_a_database_may_have_its_files_in_a_bucket(place: Path, object_server: ObjectServer, postgres: str) -> None:
     url = url_in(object_server)
     with fresh_database(postgres) as database:
