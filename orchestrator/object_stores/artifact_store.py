@@ -31,6 +31,8 @@ _KNOWN_SECONDS = 6 * 3600.0
 """How long an object that was put is given again for equal bytes: one that is a day old and unreferenced may be swept
 at any moment by another worker.
 """
+_UPLOADS = 2
+"""Before a file is believed not to arrive whole."""
 _DOWNLOADS = 2
 """Before an object is believed to be damaged there, and not on its way."""
 
@@ -70,15 +72,15 @@ class ObjectArtifacts:
         return artifact if artifact and time.monotonic() - put < _KNOWN_SECONDS else None
 
     def _uploaded(self, file: Path, digests: _Digests) -> Artifact:
-        artifact = Artifact(digests.sha256, digests.size, f"{digests.sha256}/{uuid.uuid4().hex}")
-        key = self._key(artifact)
-        confirmed = self._client.upload(file, key, digests.sha256, digests.etag)
-        if not confirmed and not self._is_kept(artifact):
+        for _ in range(_UPLOADS):
+            artifact = Artifact(digests.sha256, digests.size, f"{digests.sha256}/{uuid.uuid4().hex}")
+            key = self._key(artifact)
+            if self._client.upload(file, key, digests.sha256, digests.etag) or self._is_kept(artifact):
+                with self._lock:
+                    self._put[digests.sha256] = artifact, time.monotonic()
+                return artifact
             self._client.delete(key)
-            raise ObjectsRefused(self._client.place, Reason.UNREACHABLE, f"{file.name} did not arrive whole")
-        with self._lock:
-            self._put[digests.sha256] = artifact, time.monotonic()
-        return artifact
+        raise ObjectsRefused(self._client.place, Reason.UNREACHABLE, f"{file.name} did not arrive whole")
 
     def fetch(self, artifact: Artifact, to: Path) -> None:
         key = self._key(artifact)

@@ -54,6 +54,9 @@ _ETAG = "etag"
 
 _CHUNK_BYTES = 1 << 20
 
+_SWAPS = 2
+"""How often a content is put that is damaged on its way."""
+
 _TRANSIENT = (Reason.BUSY, Reason.UNREACHABLE)
 
 T = TypeVar("T")
@@ -123,12 +126,7 @@ class ObjectClient:
 
     def create(self, key: str, content: bytes) -> None:
         """Make a small object; one that is there already stays as it is."""
-        try:
-            self._insist(lambda: self._put(key, content, "create"))
-        except ObjectsRefused as refused:
-            if refused.reason not in (Reason.STALE, Reason.EXISTS):
-                raise
-            self.head(key)  # who is told that somebody writes it at this moment, must see it
+        self._insist(lambda: self._created(key, content))
 
     def swap(self, key: str, content: bytes, tag: str) -> str:
         """Put a content in the place of the one with this tag; returns the new tag.
@@ -139,8 +137,21 @@ class ObjectClient:
             ObjectsRefused: STALE or EXISTS if another version is there; UNREACHABLE and BUSY say nothing about whether
                 it has happened.
         """
-        mode = {"version" if self.place.service is Service.GCS else "e_tag": tag}
-        return self._tag(self.explained(lambda: self._put(key, content, mode)))
+        name = "version" if self.place.service is Service.GCS else "e_tag"
+        for _ in range(_SWAPS):
+            told = self.explained(lambda tag=tag: self._put(key, content, {name: tag}))  # type: ignore[misc]
+            tag = self._tag(told)
+            if not self._is_damaged(key, content, told):
+                break
+        return tag
+
+    def _is_damaged(self, key: str, content: bytes, told: Any) -> bool:
+        """Whether what was put is there as something else.  S3 checks itself that what arrives is what was signed."""
+        digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if self.place.service is not Service.GCS or _unquoted(told["e_tag"]) == digest:
+            return False
+        there, found = self.read(key)
+        return found.tag == self._tag(told) and there != content
 
     def upload(self, source: Path, key: str, sha256: str, etag: str) -> bool:
         """Put a file, in parts of `PART_BYTES` if it is larger.
@@ -211,6 +222,24 @@ class ObjectClient:
         if not told["e_tag"]:
             raise ObjectsRefused(self.place, Reason.UNREACHABLE, "what answered is no object store")
         return told
+
+    def _created(self, key: str, content: bytes) -> None:
+        try:
+            self.explained(lambda: self._put(key, content, "create"))
+        except ObjectsRefused as refused:
+            if refused.reason not in (Reason.STALE, Reason.EXISTS):
+                raise
+            if not self._is_there(key):  # somebody is about to make it, who may fail
+                raise ObjectsRefused(self.place, Reason.BUSY, "another creates it") from refused
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            self.head(key)
+        except ObjectsRefused as refused:
+            if refused.reason is not Reason.MISSING:
+                raise
+            return False
+        return True
 
     def _found(self, told: Any, notes: Any) -> Found:
         return Found(

@@ -48,6 +48,8 @@ _BY_CODE = {
     "RequestTimeTooSkewed": Reason.CLOCK,
     "AuthorizationHeaderMalformed": Reason.REGION,
     "PermanentRedirect": Reason.REGION,
+    "BadDigest": Reason.UNREACHABLE,
+    "XAmzContentSHA256Mismatch": Reason.UNREACHABLE,
     "IllegalLocationConstraintException": Reason.REGION,
 }
 _BY_STATUS = {
@@ -78,7 +80,7 @@ GUIDE = "docs/object-stores.md"
 """Which says all of this step by step, for people."""
 
 _STATUS = re.compile(r"status code: ([0-9]{3})")
-_CODE = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
+_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
 # Where instances of a cloud get their keys from: obstore asks there when it has found none.
 _METADATA_SERVICES = ("169.254.169.254", "metadata.google.internal", "MissingSecretAccessKey", "MissingAccessKeyId")
 

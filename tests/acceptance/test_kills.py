@@ -24,6 +24,8 @@ from tests.support.deaths import (
     kill_with_its_runner,
     step,
 )
+from tests.support.object_store import ObjectServer
+from tests.support.object_store.signed_in import url_in
 from tests.support.postgres_server import fresh_database
 from tests.support.processes import wait_until, workers
 from tests.support.runners import TENSORFLOW, Runner
@@ -140,6 +142,22 @@ def test_on_postgresql_a_killed_worker_changes_no_weight(runner: Runner, postgre
 
         assert weights(home) == expected
         home.jobs.close()
+
+
+def test_in_an_object_store_a_killed_worker_changes_no_weight(
+    runner: Runner, object_server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "undisturbed").mkdir()
+    expected = undisturbed(TRAININGS, tmp_path / "undisturbed", runner)
+    # Its clock is told in whole seconds.
+    home = Home.open(publish(TRAININGS.with_lease_seconds(4.0), url_in(object_server), None).home)
+    monkeypatch.setattr(home.jobs._backend, "_reads_good_for", 0.0)
+    with workers(home.url, tmp_path, *OFTEN, runner=runner) as start:
+        crew = {worker.name: worker for worker in (start(), start())}
+        kill_one_after_a_checkpoint(home, crew)
+    assert weights(home) == expected
+    named = {f"studies/one/artifacts/{location}" for location in home.jobs.referenced_locations()}
+    assert named <= object_server.objects().keys()
 
 
 def long(epochs: int) -> Study:

@@ -79,9 +79,8 @@ def looks(url: str, place: Path) -> None:
 @MOSTLY_S3
 @pytest.mark.parametrize("fault", PASSING)
 def test_no_command_and_no_workers_start_is_ended_by_a_request_that_meets_a_fault(
-    fault: Fault, every: int, object_server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: Fault, every: int, object_server: ObjectServer, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     url = url_in(object_server)
     for number in itertools.count(first_of(fault, every), every):
         object_server.state.buckets[BUCKET] = {}
@@ -97,9 +96,8 @@ def test_no_command_and_no_workers_start_is_ended_by_a_request_that_meets_a_faul
 
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.WRONG_KEYS])
 def test_a_home_that_is_closed_for_good_is_told_whichever_request_is_refused(
-    fault: Fault, object_server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fault: Fault, object_server: ObjectServer, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     for allowed in itertools.count():
         object_server.state.buckets[BUCKET] = {}
         object_server.faults.clear()

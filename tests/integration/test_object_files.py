@@ -87,6 +87,14 @@ def test_a_swap_that_did_not_happen_is_a_conflict_and_sent_once(
     assert table.read() == (b"first", version)
 
 
+@pytest.mark.parametrize("dialect", [Dialect.GCS])
+def test_a_table_that_is_damaged_on_its_way_is_put_again(table: ObjectFile, object_server: ObjectServer) -> None:
+    """S3 refuses what is not what was signed."""
+    object_server.faults.at(2, Fault.DAMAGED)
+    version = table.replace(b"second", table.version())
+    assert table.read() == (b"second", version)
+
+
 @DIALECTS
 def test_more_than_one_write_a_second_is_a_conflict(table: ObjectFile, object_server: ObjectServer) -> None:
     object_server.state.seconds_between_writes = 60.0

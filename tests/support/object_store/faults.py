@@ -16,7 +16,7 @@ class Fault(Enum):
     CORRUPT = "one bit of what is downloaded is another"
     DAMAGED = "one bit of what is uploaded is another when it arrives"
     TOO_MANY = "429"
-    CONFLICT = "409 to a write, because another one is under way"
+    CONFLICT = "409 to a conditional write, because another one is under way"
     STALE = "412 to a conditional write, without cause"
     HTML = "502 with a page for people"
     PORTAL = "200 with a page for people, and nothing has happened"

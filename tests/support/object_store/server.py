@@ -152,10 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _raise(self, fault: Fault | None) -> None:
         writes = self.command == "PUT" and "uploadId" not in self.query
-        if fault is Fault.CONFLICT and writes:
-            raise Refused(409, "ConditionalRequestConflict")
-        if fault is Fault.STALE and writes and self._condition() is not None:
-            raise Refused(412, "PreconditionFailed")
+        if fault in _OF_CONDITIONAL_WRITES and writes and self._condition() is not None:
+            raise Refused(*_OF_CONDITIONAL_WRITES[fault])
         if fault in _RAISED:
             raise Refused(*_RAISED[fault])
 
@@ -276,6 +274,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
 
+_OF_CONDITIONAL_WRITES = {
+    Fault.CONFLICT: (409, "ConditionalRequestConflict"),
+    Fault.STALE: (412, "PreconditionFailed"),
+}
 _RAISED = {
     Fault.ERROR_BEFORE: (503, "SlowDown"),
     Fault.TOO_MANY: (429, "TooManyRequests"),

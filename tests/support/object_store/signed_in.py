@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -44,8 +45,12 @@ def fixture_dialect() -> Dialect:
 
 
 @pytest.fixture(name="object_server")
-def fixture_object_server(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
-    """A server of its own, to which all of Orch in this process and its children speaks; nothing pauses long."""
+def fixture_object_server(dialect: Dialect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """A server of its own, to which all of Orch in this process and its children speaks; nothing pauses long.
+
+    What homes note of themselves lies in the test's directory, because every server has the same homes.
+    """
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("random.random", lambda: 0.0)
     with ObjectServer(dialect) as store:
         for name, value in environment_of(store).items():
