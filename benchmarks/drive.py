@@ -31,6 +31,7 @@ from typing import TypeVar
 sys.path.append(str(Path(__file__).parent.parent))
 
 from models import datasets
+from orchestrator.errors import HomeError
 from orchestrator.google_drive import folder, signin
 from orchestrator.google_drive.artifact_store import DriveStore
 from orchestrator.google_drive.client import DriveClient
@@ -52,6 +53,7 @@ CHECKPOINT_SECONDS = 60.0
 LEASE_SECONDS = 900.0
 WORKER = WorkerInfo("w1")
 HEARTBEAT_SECONDS = LEASE_SECONDS / 3
+GIVEN_UP_PAUSE_SECONDS = 2.0
 T = TypeVar("T")
 CREWS = (2, 8, 16, 32, 64)
 
@@ -184,6 +186,9 @@ class VirtualTime:
 class DistantFile:
     """A file whose requests arrive after half of their time, and are answered after the other half."""
 
+    requests_of_a_transaction = 4
+    """Of one alone on a table that others have changed: version, version and content, swap."""
+
     def __init__(self, time_: VirtualTime) -> None:
         self._time = time_
         self._content = b""
@@ -233,11 +238,14 @@ class Crew:
 
     workers: int
     seconds: float
+    file: Callable[[VirtualTime], DistantFile] = DistantFile
 
     def __post_init__(self) -> None:
         self._time = VirtualTime()
-        self._file = DistantFile(self._time)
+        self._file = self.file(self._time)
         self.transactions = 0
+        self.given_up = 0
+        """How many times others were quicker for so long that the transaction had to be begun again."""
         self._lost = 0.0
 
     def run(self) -> None:
@@ -288,11 +296,21 @@ class Crew:
 
     def _timed(self, transaction: Callable[[], T]) -> T:
         before, began = self._file.conflicts, self._time.now
-        outcome = transaction()
+        outcome = self._insisted(transaction)
         self.transactions += 1
-        # Version, version and content, swap are what it takes alone.  Whoever saw another's conflict is counted, too.
-        self._lost += max(0.0, self._time.now - began - 4 * REQUEST_SECONDS) if self._file.conflicts > before else 0.0
+        alone = self._file.requests_of_a_transaction * REQUEST_SECONDS
+        # Whoever saw another's conflict is counted, too.
+        self._lost += max(0.0, self._time.now - began - alone) if self._file.conflicts > before else 0.0
         return outcome
+
+    def _insisted(self, transaction: Callable[[], T]) -> T:
+        """As a worker does when the home says that it cannot be reached."""
+        while True:
+            try:
+                return transaction()
+            except HomeError:
+                self.given_up += 1
+                self._time.sleep(GIVEN_UP_PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
