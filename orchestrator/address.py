@@ -52,7 +52,7 @@ def drive_folder(url: str) -> str:
     """
     if scheme(url) != "gdrive":
         shown = without_password(url)
-        raise UsageError(f"{shown} is not on Google Drive, and other accounts' notebooks reach nothing else.")
+        raise UsageError(f"{shown} is not on Google Drive: nothing else is shared with accounts.")
     folder = url.removeprefix("gdrive:").strip("/")
     if folder and not untrusted.is_drive_id(folder):
         raise UsageError(f"{folder!a} is no folder's id; it is the last part of the folder's address on Drive.")

@@ -344,7 +344,7 @@ def snippet(
     ] = False,
     notebook: Annotated[Path | None, typer.Option("--notebook", help="Write a notebook with it there.")] = None,
 ) -> None:
-    """Print the cell that starts a worker in somebody's notebook, for a study on Google Drive."""
+    """Print the cell that starts a worker in somebody's notebook, for a study on Google Drive or in a bucket."""
     from orchestrator.commands import snippet
 
     kind = snippet.kind_of(colab=colab, kaggle=kaggle, shell=shell)

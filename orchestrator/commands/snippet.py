@@ -27,7 +27,7 @@ def run(home: Home, kind: Notebook, notebook: Path | None) -> None:
     """Print the cell for one kind of notebook, or write it to `notebook`.
 
     Raises:
-        UsageError: the home is not on Google Drive, or the file cannot be written.
+        UsageError: the home is not on Google Drive or in an object store, or the file cannot be written.
     """
     # Of code the folder is not asked either: only that is named which was planned from this directory.
     orch = replace(publication.found(home.url, watching.look(home).study), code=address.noted_code())

@@ -71,11 +71,12 @@ NAMES = {
     Service.GCS: "Google Cloud Storage",
     Service.HUGGING_FACE: "Hugging Face",
 }
-_KEYS = {
+KEYS = {
     Service.S3: "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     Service.GCS: "sign in as gcloud, GOOGLE_APPLICATION_CREDENTIALS or a notebook does",
     Service.HUGGING_FACE: "set ORCH_HF_ACCESS_KEY_ID and ORCH_HF_SECRET_ACCESS_KEY",
 }
+"""What a person does who has none."""
 GUIDE = "docs/object-stores.md"
 """Which says all of this step by step, for people."""
 
@@ -122,5 +123,5 @@ def _reason(code: str, status: int) -> Reason:
 
 def keys_needed(place: Place, said: str) -> SignInNeeded:
     return SignInNeeded(
-        f"{place.url} needs keys ({said}); {_KEYS[place.service]}, or in a notebook keep them as its secrets ({GUIDE})."
+        f"{place.url} needs keys ({said}); {KEYS[place.service]}, or in a notebook keep them as its secrets ({GUIDE})."
     )

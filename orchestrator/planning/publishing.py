@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from models import datasets
-from orchestrator.address import Address, scheme
+from orchestrator.address import Address
 from orchestrator.artifacts import ArtifactStore
 from orchestrator.errors import HomeError
 from orchestrator.home import Home
@@ -162,7 +162,7 @@ def publish(
         notes = (*notes, *made.description.notes)
         # What began meanwhile is not what was consented to, if nothing had begun.
         change = home.jobs.publish(made, data, notes, cautious=consent is not None and not change.disturbs)
-        if scheme(home.url) == "gdrive":
+        if publication.travels(home.url):
             publication.publish(home.url)
     repaired = tuple(name for name in lacking if name in published)
     warnings = (*_doubts(made), *_short_leases(home, study))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.address import scheme
 from orchestrator.foreign_text import single_line
 from orchestrator.jobs import JobState
+from orchestrator.object_stores import places
 from orchestrator.progress.summary import Snapshot
 from orchestrator.report.wording import counted, duration
 
@@ -43,6 +44,6 @@ def with_study(snapshot: Snapshot) -> list[str]:
 
 
 def _first_worker(home: str) -> list[str]:
-    if scheme(home) == "gdrive":
+    if scheme(home) in ("gdrive", *places.SCHEMES):
         return ["Next: orch snippet --colab     the cell to paste into a notebook (or --kaggle, --shell)"]
     return ["Next: orch worker     as often as you like, each in a terminal of its own"]

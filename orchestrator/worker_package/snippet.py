@@ -6,8 +6,13 @@ What the cell does stands in `cells/worker.py.txt`, to be read as the person who
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
+from orchestrator.address import scheme
 from orchestrator.installation import distribution
+from orchestrator.object_stores import places
+from orchestrator.object_stores.places import Place, Service
+from orchestrator.object_stores.refusals import KEYS
 from orchestrator.worker_package import cell_text, notebook_file
 from orchestrator.worker_package.notebook_file import Cell
 from orchestrator.worker_package.publication import Travelling
@@ -24,7 +29,7 @@ class Notebook(Enum):
 EXPLANATION = """\
 # A worker for the study "{study}"
 
-Run the cell below, and sign in with your own Google account when it asks. The worker trains and measures until nothing
+Run the cell below{sign_in}. The worker trains and measures until nothing
 is left to do; when the session ends, start it again, and it goes on from the last checkpoint. Nothing in this notebook
 is secret.
 """
@@ -61,9 +66,39 @@ if stored.exists():  # as orch login has kept it; else what gcloud auth applicat
 }
 """How one signs in to Google there; `place` is a directory of the cell's own."""
 
+KEY_VARIABLES = {
+    Service.S3: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    Service.HUGGING_FACE: ("ORCH_HF_ACCESS_KEY_ID", "ORCH_HF_SECRET_ACCESS_KEY"),
+}
+"""What the secrets of a notebook are called that hold the keys: as the variables are."""
+
+_FROM_SECRETS = {
+    Notebook.COLAB: """\
+from google.colab import userdata
+for name in {names}:
+    if name not in os.environ:
+        try:
+            os.environ[name] = userdata.get(name)
+        except Exception:  # there is no such secret, or this notebook may not read it
+            sys.exit(f"Keep {{name}} as a secret (the key at the left), let this notebook read it, and run this again.")
+        brought.append(name)
+""",
+    Notebook.KAGGLE: """\
+from kaggle_secrets import UserSecretsClient
+for name in {names}:
+    if name not in os.environ:
+        try:
+            os.environ[name] = UserSecretsClient().get_secret(name)
+        except Exception:  # there is no such secret, or it is not attached
+            sys.exit(f"Keep {{name}} as a secret (Add-ons, Secrets), attach it to this notebook, and run this again.")
+        brought.append(name)
+""",
+}
+
 
 def cell(travelling: Travelling, notebook: Notebook) -> str:
     """The text to paste: Python for a notebook, for a shell a command around it."""
+    in_bucket = _in_bucket(travelling)
     python = cell_text.render(
         "worker.py.txt",
         study=travelling.study,
@@ -71,14 +106,64 @@ def cell(travelling: Travelling, notebook: Notebook) -> str:
         wheel=travelling.wheel,
         sha256=travelling.sha256,
         code=sorted(travelling.code),
-        requirement=distribution.requirement("notebook"),
-        sign_in=SIGN_IN[notebook],
+        requirement=distribution.requirement("worker,objects" if in_bucket else "notebook"),
+        **(_of_bucket(travelling, notebook) if in_bucket else _of_drive(notebook)),
     )
     return python if notebook is not Notebook.SHELL else f"python3 - <<'ORCH'\n{python}ORCH\n"
 
 
+def _told_of_keys(travelling: Travelling) -> str:
+    names = KEY_VARIABLES.get(places.parsed(travelling.home).service) if _in_bucket(travelling) else None
+    if names is None:
+        return ", and sign in with your own Google account when it asks"
+    return f" once {' and '.join(names)} are among the notebook's secrets"
+
+
+def _in_bucket(travelling: Travelling) -> bool:
+    return scheme(travelling.home) in places.SCHEMES
+
+
+def _of_drive(notebook: Notebook) -> dict[str, Any]:
+    return {"source": "from_drive.py.txt", "sign_in": SIGN_IN[notebook]}
+
+
+def _of_bucket(travelling: Travelling, notebook: Notebook) -> dict[str, Any]:
+    """Raises UsageError if the home's URL is none."""
+    place = places.parsed(travelling.home)
+    modules = {"obstore": "obstore"}
+    if place.service is Service.GCS:
+        modules |= {"google.auth": "google-auth", "requests": "requests"}
+    return {
+        "source": "from_objects.py.txt",
+        "sign_in": _settings(travelling) + _keys(place, notebook),
+        "service": place.service.value,
+        "store": "GCSStore" if place.service is Service.GCS else "S3Store",
+        "owner": place.owner,
+        "bucket": place.bucket,
+        "prefix": place.prefix,
+        "library": modules,
+    }
+
+
+def _settings(travelling: Travelling) -> str:
+    """Where the service is, as whoever planned reaches it: no secret, and the same for everybody."""
+    return "".join(
+        f"if {name!r} not in os.environ:\n    os.environ[{name!r}] = {value!r}\n    brought.append({name!r})\n"
+        for name, value in sorted(travelling.settings.items())
+    )
+
+
+def _keys(place: Place, notebook: Notebook) -> str:
+    """How the keys come into the worker's environment: from the service's secrets, and never from the cell."""
+    if notebook is Notebook.SHELL:
+        return f"# {KEYS[place.service]}\n"
+    if place.service is Service.GCS:
+        return SIGN_IN[notebook]
+    return _FROM_SECRETS[notebook].format(names=list(KEY_VARIABLES[place.service]))
+
+
 def as_notebook(travelling: Travelling, notebook: Notebook) -> str:
     """A notebook with the cell, and what a person should know before they run it."""
-    told = EXPLANATION.format(study=travelling.study) + "\n" + TERMS
+    told = EXPLANATION.format(study=travelling.study, sign_in=_told_of_keys(travelling)) + "\n" + TERMS
     cells = Cell("about", told, is_code=False), Cell("worker", cell(travelling, notebook))
     return notebook_file.text(cells, with_gpu=True)

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import signal
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -21,35 +16,10 @@ from orchestrator.google_drive.client import DriveClient
 from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.worker_package.publication import Travelling
 from orchestrator.worker_package.snippet import Notebook, cell
+from tests.support.cell_sessions import Session, wheel
 from tests.support.drive import Account, DriveServer, Fault
-from tests.support.processes import PATIENCE_SECONDS, heed_signals, wait_until
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
-WORKER = """
-import os, pathlib, signal, sys, time
-def say(text):  # in one system call: a handler may interrupt it
-    os.write(1, f"{text}\\n".encode())
-def end(*_):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    say("saving")
-    while "SLOW" in os.environ and not pathlib.Path(os.environ["SLOW"]).exists():
-        time.sleep(0.02)
-    say("given back")
-    os._exit(0)
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.signal(signal.SIGTERM, end)
-signed_in = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-if signed_in:
-    file = pathlib.Path(signed_in)
-    say(f"with {file.read_text()} in {file.name} of the mode {file.stat().st_mode & 0o777:o}")
-say(f"pip is held to {(pathlib.Path(sys.prefix).parent / 'kept.txt').read_text().split()}")
-say(f"a worker of {sys.argv[1:]} signed in by {signed_in}")
-if "FAIL" in os.environ:
-    sys.exit(1)
-if "WAIT" in os.environ:
-    time.sleep(600)
-"""
-INFORMATION = "orch_train-0.1.0.dist-info"
-METADATA = "Metadata-Version: 2.1\nName: orch-train\nVersion: 0.1.0\nProvides-Extra: notebook\n"
 COLAB = 'def authenticate_user():\n    print("signed in with Colab")\n'
 KAGGLE = """
 class UserSecretsClient:
@@ -57,47 +27,6 @@ class UserSecretsClient:
         assert name == "ORCH_GOOGLE"
         return '{"type": "authorized_user"}'
 """
-
-
-@dataclass
-class Session:
-    """A notebook's session, with the services' modules imitated."""
-
-    place: Path
-    environment: dict[str, str]
-
-    @property
-    def printed(self) -> str:
-        return (self.place / "printed").read_text()
-
-    @contextmanager
-    def run(self, text: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
-        """As a notebook's kernel runs a cell; ended with all that it started when a test fails."""
-        with (
-            (self.place / "printed").open("wb") as printed,
-            subprocess.Popen(
-                [sys.executable, "-u", "-c", text],
-                env={**self.environment, **more},
-                cwd=self.place,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=heed_signals,
-            ) as process,
-        ):
-            try:
-                yield process
-            finally:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-
-    def until(self, awaited: str) -> None:
-        wait_until(lambda: awaited in self.printed, awaited)
-
-    def told(self, text: str) -> tuple[int, str]:
-        with self.run(text) as process:
-            code = process.wait(PATIENCE_SECONDS)
-        return code, self.printed
 
 
 @pytest.fixture
@@ -121,15 +50,9 @@ def session(ann: Account, drive: DriveServer, tmp_path: Path) -> Session:
 
 @pytest.fixture
 def travelling(client: DriveClient) -> Travelling:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as wheel:
-        wheel.writestr("workers/__init__.py", "")
-        wheel.writestr("workers/__main__.py", WORKER)
-        wheel.writestr(f"{INFORMATION}/METADATA", METADATA)
-        wheel.writestr(f"{INFORMATION}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
     file = client.new_id()
-    client.create(file, "orch.whl", "root", content.getvalue(), {})
-    return Travelling("a study", "gdrive://FOLDER", file, hashlib.sha256(content.getvalue()).hexdigest())
+    client.create(file, "orch.whl", "root", wheel(), {})
+    return Travelling("a study", "gdrive://FOLDER", file, hashlib.sha256(wheel()).hexdigest())
 
 
 def test_on_colab_it_signs_in_and_starts_the_worker_of_the_home(session: Session, travelling: Travelling) -> None:
