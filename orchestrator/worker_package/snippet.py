@@ -75,25 +75,21 @@ KEY_VARIABLES = {
 _FROM_SECRETS = {
     Notebook.COLAB: """\
 from google.colab import userdata
-for name in {names}:
-    if name not in os.environ:
-        try:
-            os.environ[name] = userdata.get(name)
-        except Exception:  # there is no such secret, or this notebook may not read it
-            sys.exit(f"Keep {{name}} as a secret (the key at the left), let this notebook read it, and run this again.")
-        brought.append(name)
+try:
+    brought.update({name: userdata.get(name) for name in {*NAMES} - {*os.environ}})
+except Exception:  # there is no such secret, or this notebook may not read it
+    sys.exit(f"Keep {' and '.join(NAMES)} as secrets (the key at the left) that this notebook may read.")
 """,
     Notebook.KAGGLE: """\
 from kaggle_secrets import UserSecretsClient
-for name in {names}:
-    if name not in os.environ:
-        try:
-            os.environ[name] = UserSecretsClient().get_secret(name)
-        except Exception:  # there is no such secret, or it is not attached
-            sys.exit(f"Keep {{name}} as a secret (Add-ons, Secrets), attach it to this notebook, and run this again.")
-        brought.append(name)
+try:
+    secrets = UserSecretsClient()
+    brought.update({name: secrets.get_secret(name) for name in {*NAMES} - {*os.environ}})
+except Exception:  # there is no such secret, or it is not attached
+    sys.exit(f"Keep {' and '.join(NAMES)} as secrets (Add-ons) that are attached to this notebook.")
 """,
 }
+"""What is brought from them goes to the worker; `NAMES` are the variables."""
 
 
 def cell(travelling: Travelling, notebook: Notebook) -> str:
@@ -147,10 +143,7 @@ def _of_bucket(travelling: Travelling, notebook: Notebook) -> dict[str, Any]:
 
 def _settings(travelling: Travelling) -> str:
     """Where the service is, as whoever planned reaches it: no secret, and the same for everybody."""
-    return "".join(
-        f"if {name!r} not in os.environ:\n    os.environ[{name!r}] = {value!r}\n    brought.append({name!r})\n"
-        for name, value in sorted(travelling.settings.items())
-    )
+    return f"brought.update({dict(sorted(travelling.settings.items()))!r})\n" if travelling.settings else ""
 
 
 def _keys(place: Place, notebook: Notebook) -> str:
@@ -159,7 +152,7 @@ def _keys(place: Place, notebook: Notebook) -> str:
         return f"# {KEYS[place.service]}\n"
     if place.service is Service.GCS:
         return SIGN_IN[notebook]
-    return _FROM_SECRETS[notebook].format(names=list(KEY_VARIABLES[place.service]))
+    return f"NAMES = {list(KEY_VARIABLES[place.service])!r}\n{_FROM_SECRETS[notebook]}"
 
 
 def as_notebook(travelling: Travelling, notebook: Notebook) -> str:

@@ -99,7 +99,7 @@ def test_a_secret_that_is_missing_is_named(session: Session, travelling: Travell
     for notebook in (Notebook.COLAB, Notebook.KAGGLE):
         code, told = session.told(cell(travelling, notebook))
         assert code != 0
-        assert "Keep AWS_ACCESS_KEY_ID as a secret" in told and "Traceback" not in told
+        assert "Keep AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY as secrets" in told and "Traceback" not in told
 
 
 def test_keys_that_are_not_taken_are_told_in_a_sentence(

@@ -56,7 +56,7 @@ def test_before_anything_is_planned_on_drive_there_is_nothing_to_look_at() -> No
         ("a\x1b[2Jb", "HOME names no place"),
         ("gdrive://<script>", "is no folder's id"),
         ("postgresql://ann:secret@host/db", "HOME is postgresql://ann@host/db; orch plan"),
-        ("s3://secret/x", r"HOME is s3://\.\.\.; orch plan"),
+        ("azure://secret/x", r"HOME is azure://\.\.\.; orch plan"),
     ],
 )
 def test_a_home_that_is_none_is_refused_without_its_password(home: object, told: str) -> None:
