@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -144,7 +145,7 @@ def test_the_doctor_finds_a_gateway_that_answers_with_older_bytes_and_a_wrong_cl
     object_server.redirects, object_server.clock_ahead_seconds = True, 3600.0
     done = orch("doctor", "--home", url_in(object_server), cwd=place)
     assert done.returncode == ExitCode.FAILED
-    assert "3600 s behind the service's: set it" in done.stdout
+    assert re.search(r"(3599|3600|3601) s behind the service's: set it", done.stdout)
     assert "after a swap was NOT what was swapped" in done.stdout
 
 
