@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fast_motion.stand_in import STEP_SECONDS
 
 from orchestrator.engines.pool import pool_name
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, JobState
-from orchestrator.planning.publishing import publish
-from orchestrator.study import Study
-from tests.support.launching import launch
-from tests.support.postgres_server import fresh_database
-from tests.support.processes import wait_until, workers
-from tests.support.runners import STAND_IN
+from tests.support.launching import (
+    QUICKLY,
+    SLOWLY,
+    computing,
+    is_done,
+    launch,
+    planned_on_postgres,
+    process_with,
+    undisturbed_weights,
+    weights,
+)
+from tests.support.processes import wait_until
 from tests.support.slurm import Cluster, cluster
-
-STUDY = Study.parse("""
-name = "launched"
-dataset = "synthetic"
-train_images = 2600
-test_images = 100
-shards = 1
-seeds = [0, 1, 2]
-
-[training]
-epochs = 40
-epochs_per_visit = 40
-threads = 1
-
-[[models]]
-architecture = "alexnet-tiny"
-compress = []
-
-[leases]
-seconds = 4
-""")
-SLOWLY, QUICKLY = {STEP_SECONDS: "0.2"}, {STEP_SECONDS: "0.0001"}
-"""So that a worker is always in the middle of its training; so that nobody waits for its end."""
 
 
 @pytest.fixture(scope="module")
@@ -54,20 +35,13 @@ def slurm() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The weights that one worker of this machine gets when nobody disturbs it."""
-    place = tmp_path_factory.mktemp("undisturbed")
-    home = Home.open(publish(STUDY, place / "home", None).home)
-    quick = dataclasses.replace(STAND_IN, environment={**STAND_IN.environment, **QUICKLY})
-    with workers(home.url, place, runner=quick) as start:
-        start().wait()
-    return weights(home)
+    return undisturbed_weights(tmp_path_factory.mktemp("undisturbed"))
 
 
 @pytest.fixture
 def home(postgres: str, tmp_path: Path) -> Iterator[Home]:
-    with fresh_database(postgres) as url:
-        publish(STUDY, url, None, artifacts=tmp_path / "files")
-        yield Home.open(url, tmp_path / "files")
+    with planned_on_postgres(postgres, tmp_path / "files") as planned:
+        yield planned
 
 
 class Launched:
@@ -88,9 +62,8 @@ class Launched:
 
     def kill(self, element: str) -> None:
         """Kill a worker without warning, as a machine that is out of memory does.  Slurm itself sends SIGTERM first."""
-        its = {f"--home={self._home.url}", f"slurm-{element.replace('_', '-')}"}
-        (pid,) = [int(each.name) for each in Path("/proc").glob("[0-9]*") if its <= words(each / "cmdline")]
-        os.kill(pid, signal.SIGKILL)
+        worker = f"slurm-{element.replace('_', '-')}"
+        os.kill(process_with(f"--home={self._home.url}", worker), signal.SIGKILL)
 
     def is_over(self) -> bool:
         return not self._slurm.asked("squeue", f"--name={self.name}", "--noheader")
@@ -98,26 +71,6 @@ class Launched:
     def exit_code(self, element: str) -> str:
         told = self._slurm.asked("scontrol", "--oneliner", "show", "job", element)
         return told.partition("ExitCode=")[2].split()[0]
-
-
-def words(command_line: Path) -> set[str]:
-    try:
-        return set(command_line.read_text().split("\0"))
-    except OSError:  # it has ended meanwhile
-        return set()
-
-
-def weights(home: Home) -> dict[str, str]:
-    return {job.name: str((job.metrics or {})["weights_sha256"]) for job in home.jobs.jobs()}
-
-
-def computing(home: Home) -> int:
-    jobs = [job for job in home.jobs.jobs() if job.state is JobState.RUNNING]
-    return sum(int(job.progress.get("step", 0)) > 0 for job in jobs)
-
-
-def is_done(home: Home) -> bool:
-    return all(job.state is JobState.DONE for job in home.jobs.jobs())
 
 
 def test_workers_are_replaced_scaled_and_stopped_and_the_study_ends_in_the_same_bits(

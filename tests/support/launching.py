@@ -1,13 +1,26 @@
-"""`orch launch` for tests: the real command and real engines, whose workers begin to compute at once."""
+"""`orch launch` for tests: the real command and real engines, whose workers begin to compute at once.
+
+And a study for clusters: three trainings in a home on PostgreSQL, slow enough to be disturbed.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.processes import PATIENCE_SECONDS
+from fast_motion.stand_in import STEP_SECONDS
+
+from orchestrator.home import Home
+from orchestrator.jobs import JobState
+from orchestrator.planning.publishing import publish
+from orchestrator.study import Study
+from tests.support.postgres_server import fresh_database
+from tests.support.processes import PATIENCE_SECONDS, workers
 from tests.support.runners import STAND_IN
 
 STAND_IN_COMMAND = (sys.executable, *STAND_IN.worker)
@@ -33,3 +46,71 @@ def launch(*arguments: str, cwd: Path, **environment: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+STUDY = Study.parse("""
+name = "launched"
+dataset = "synthetic"
+train_images = 2600
+test_images = 100
+shards = 1
+seeds = [0, 1, 2]
+
+[training]
+epochs = 40
+epochs_per_visit = 40
+threads = 1
+
+[[models]]
+architecture = "alexnet-tiny"
+compress = []
+
+[leases]
+seconds = 4
+""")
+SLOWLY, QUICKLY = {STEP_SECONDS: "0.2"}, {STEP_SECONDS: "0.0001"}
+"""So that a worker is always in the middle of its training; so that nobody waits for its end."""
+
+
+def undisturbed_weights(place: Path) -> dict[str, str]:
+    """The weights that one worker of this machine gets when nobody disturbs it."""
+    home = Home.open(publish(STUDY, place / "home", None).home)
+    quick = dataclasses.replace(STAND_IN, environment={**STAND_IN.environment, **QUICKLY})
+    with workers(home.url, place, runner=quick) as start:
+        start().wait()
+    return weights(home)
+
+
+@contextmanager
+def planned_on_postgres(server: str, files: Path) -> Iterator[Home]:
+    """The study in a home on a server of PostgreSQL, with its files in a directory."""
+    with fresh_database(server) as url:
+        publish(STUDY, url, None, artifacts=files)
+        yield Home.open(url, files)
+
+
+def process_with(*its: str) -> int:
+    """The one process that has all of these among the words of its command line."""
+    (pid,) = [int(each.name) for each in Path("/proc").glob("[0-9]*") if set(its) <= _words(each / "cmdline")]
+    return pid
+
+
+def _words(command_line: Path) -> set[str]:
+    try:
+        return set(command_line.read_text().split("\0"))
+    except OSError:  # it has ended meanwhile
+        return set()
+
+
+def weights(home: Home) -> dict[str, str]:
+    return {job.name: str((job.metrics or {})["weights_sha256"]) for job in home.jobs.jobs()}
+
+
+def computing(home: Home) -> int:
+    """How many jobs have their first step behind them."""
+    jobs = [job for job in home.jobs.jobs() if job.state is JobState.RUNNING]
+    return sum(int(job.progress.get("step", 0)) > 0 for job in jobs)
+
+
+def is_done(home: Home) -> bool:
+    return all(job.state is JobState.DONE for job in home.jobs.jobs())
