@@ -76,10 +76,17 @@ def _kubernetes(options: Sequence[str]) -> Engine:
     return KubernetesEngine(options)
 
 
+def _ray(options: Sequence[str]) -> Engine:
+    from orchestrator.engines.ray import RayEngine
+
+    return RayEngine(options)
+
+
 _ENGINES: dict[EngineName, Callable[[Sequence[str]], Engine]] = {
     EngineName.LOCAL: _local,
     EngineName.SLURM: _slurm,
     EngineName.KUBERNETES: _kubernetes,
+    EngineName.RAY: _ray,
 }
 
 

@@ -21,11 +21,8 @@ from pathlib import Path
 
 from models import user_directories
 from models.gpus import VISIBLE_VARIABLE, Gpu
-from orchestrator.engines.pool import EngineError, Member, Pool, counted
+from orchestrator.engines.pool import PATIENCE_SECONDS, EngineError, Member, Pool, counted
 from orchestrator.errors import UsageError
-
-PATIENCE_SECONDS = 30.0
-"""How long workers have to end: they give themselves 25 s."""
 
 _STARTING_SECONDS = 5.0
 """How long a file may have no id in it whose lock is held: it is written as soon as the process is there."""

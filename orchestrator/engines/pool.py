@@ -11,6 +11,9 @@ from typing import Protocol
 
 from orchestrator.errors import OrchError
 
+PATIENCE_SECONDS = 30.0
+"""How long workers have to end: they give themselves 25 s."""
+
 _LONGEST_STUDY = 40
 """Of a study's name in a pool's: Kubernetes allows 63 characters in all, and adds some of its own for each pod."""
 
@@ -21,6 +24,7 @@ class EngineName(StrEnum):
     LOCAL = "local"
     SLURM = "slurm"
     KUBERNETES = "kubernetes"
+    RAY = "ray"
 
 
 class EngineError(OrchError):
@@ -34,7 +38,8 @@ class Pool:
     name: str
     """See `pool_name`."""
     command: tuple[str, ...]
-    """What runs a worker where this very installation of Orch is, the arguments apart."""
+    """What runs a worker where this very installation of Orch is: its Python and what that is told, the arguments
+    apart."""
     arguments: tuple[str, ...]
     """Of each worker: where its study lives, and whose code it runs.  Hold no secret: every user can see them."""
     workers: int
