@@ -150,10 +150,10 @@ def noted_code() -> frozenset[str]:
 
 def _complete(url: str, artifacts: str | None, note: dict[str, str]) -> Address:
     """With the place of its files, which only a home that does not keep them itself needs."""
-    if scheme(url) is None:
-        return Address(url, artifacts)
-    if not _is_utf8(url):
+    if scheme(url) is not None and not _is_utf8(url):
         raise UsageError("The URL that --home or ORCH_HOME gives is not UTF-8; check how it was typed.")
+    if scheme(url) not in postgresql_url.SCHEMES:
+        return Address(url, artifacts)
     noted = note.get("artifacts") if note.get("home") == without_password(url) else None
     place = artifacts or os.environ.get("ORCH_ARTIFACTS") or noted
     return Address(url, _from_anywhere(place) if place else None)

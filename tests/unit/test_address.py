@@ -52,9 +52,12 @@ def test_another_study_does_not_move_into_the_noted_home() -> None:
     assert address.of_study("other", None, None) == Address("other.orch")
 
 
-def test_a_directory_is_left_alone_by_artifacts_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("home", ["directory", "gdrive://folder", "s3://bucket/studies"])
+def test_a_home_with_files_of_its_own_is_left_alone_by_artifacts_that_the_environment_names(
+    home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ORCH_ARTIFACTS", "/environment")
-    assert address.known("directory", None) == Address("directory")
+    assert address.known(home, None) == Address(home)
 
 
 def test_artifacts_are_noted_by_their_whole_path(here: Path) -> None:
