@@ -1,9 +1,10 @@
 """How many steps, and how long, from nothing to the first job that a worker has begun, for each kind of home.
 
-    python benchmarks/first_job.py [--notebook PYTHON] [--install]
+    python benchmarks/first_job.py [--notebook PYTHON] [--install] [--homes HOME ...]
 
 Every step is done for real: commands as processes, the coordinator's cells and the worker's cell as the notebook has
-them, PostgreSQL as a server of its own.  The Drive server of the tests stands in for Google's, with 150 ms a request.
+them, PostgreSQL as a server of its own.  The Drive server of the tests stands in for Google's, and their object server
+for Amazon's, with 150 ms a request.
 What a person needs to read, type, click and sign in is not in the times, nor a service's to start a notebook, nor
 the download of CIFAR-10 (ORCH_DATA names it).  A worker with TensorFlow begins its first job when that is loaded.
 """
@@ -31,6 +32,8 @@ from orchestrator.google_drive import signin
 from orchestrator.google_drive.connection import ROOT_URL_VARIABLE
 from orchestrator.worker_package.snippet import Notebook
 from tests.support.drive import DriveServer
+from tests.support.object_store import ObjectServer
+from tests.support.object_store.signed_in import environment_of, url_in
 from tests.support.postgres_server import fresh_database, postgres_server
 
 ROOT = Path(__file__).parents[1]
@@ -70,12 +73,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--notebook", default=sys.executable, help="a Python with TensorFlow, as a notebook has it")
     parser.add_argument("--install", action="store_true", help="install the worker into a new environment, too")
+    parser.add_argument("--homes", nargs="+", choices=WAYS, default=list(WAYS), metavar="HOME", help=", ".join(WAYS))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="orch-first-") as place:
-        ways = [
-            each(Path(tempfile.mkdtemp(dir=place)), options.notebook)
-            for each in (directory, postgresql, drive_with_a_machine, drive_from_notebooks_alone)
-        ]
+        ways = [WAYS[home](Path(tempfile.mkdtemp(dir=place)), options.notebook) for home in options.homes]
         if options.install:
             print(f"pip install '.[worker]' into a new environment: {install(Path(place)):.0f} s")
     print(markdown_table(("home", "steps", "each", "together"), [way.row() for way in ways]))
@@ -99,6 +100,18 @@ def postgresql(place: Path, _: str) -> Way:
             at = ("--home", database, "--artifacts", str(place / "files"))
             orch(way, place, "plan", *at)
             until_the_first_job(way, "orch worker", [program("orch"), "worker", *at], place, os.environ)
+    return way
+
+
+def object_store(place: Path, _: str) -> Way:
+    way = Way("an object store")
+    with ObjectServer() as store:
+        store.latency_seconds = REQUEST_SECONDS
+        environment = {**os.environ, **environment_of(store)}
+        at = ("--home", url_in(store))
+        orch(way, place, "init", "--preset", "tiny", environment=environment)
+        orch(way, place, "plan", *at, environment=environment)
+        until_the_first_job(way, "orch worker", [program("orch"), "worker", *at], place, environment)
     return way
 
 
@@ -127,6 +140,15 @@ def drive_from_notebooks_alone(place: Path, notebook: str) -> Way:
         worker = printed.split(RULE)[1]
         until_the_first_job(way, "the worker's cell", [notebook, "-u", "-c", worker], place, environment)
     return way
+
+
+WAYS: Mapping[str, Callable[[Path, str], Way]] = {
+    "directory": directory,
+    "postgresql": postgresql,
+    "objects": object_store,
+    "drive": drive_with_a_machine,
+    "notebooks": drive_from_notebooks_alone,
+}
 
 
 def install(place: Path) -> float:
