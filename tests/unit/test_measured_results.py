@@ -8,12 +8,14 @@ import compression
 import gpu_tables
 import paper_tables
 import pytest
+import recipes
 
 from orchestrator.study import Study
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 FILES = sorted((DOCUMENTS / "results").glob("*.jsonl"))
 COMPRESSION = sorted((DOCUMENTS / "results").glob("compression-*.json"))
+RECIPES = sorted((DOCUMENTS / "results").glob("recipes-*.json"))
 PAPER = sorted((DOCUMENTS / "results").glob("paper-*.json"))
 
 
@@ -53,6 +55,16 @@ def test_the_table_of_what_compression_gave_stands_in_the_results(file: Path) ->
     assert compression.table(report["rows"]) in told
     (model,) = Study.load(file.with_suffix(".toml")).models
     assert {row["method"] for row in report["rows"]} >= {entry.name for entry in model.compress}
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_the_table_of_what_recipes_gained_stands_in_the_results(file: Path) -> None:
+    told = (DOCUMENTS / "results.md").read_text(encoding="utf-8")
+    assert file.name in told and file.with_suffix(".toml").name in told and file.with_suffix(".svg").name in told
+    accuracies = recipes.top1_of(paper_tables.read(file)["rows"], [recipes.PAPER, *recipes.CHANGES])
+    assert {len(each) for each in accuracies.values()} == {len(recipes.SEEDS)}
+    assert recipes.table(accuracies) in told
+    assert len(Study.load(file.with_suffix(".toml")).models) == len(accuracies)
 
 
 def test_a_failure_and_a_training_that_was_cut_off_are_told() -> None:
