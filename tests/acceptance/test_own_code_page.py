@@ -69,7 +69,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("own")
 
 
-@pytest.mark.slow
 def test_the_page_goes_the_whole_way(place: Path) -> None:
     for heading in ("The data", "The network", "The study"):
         follow(heading, place)
