@@ -31,6 +31,7 @@ from typing import TypeVar
 sys.path.append(str(Path(__file__).parent.parent))
 
 from models import datasets
+from orchestrator.artifacts import ArtifactStore
 from orchestrator.errors import HomeError
 from orchestrator.google_drive import folder, signin
 from orchestrator.google_drive.artifact_store import DriveStore
@@ -73,10 +74,18 @@ def main() -> None:
 
 
 def requests_of_an_hour(drive: DriveServer, place: Path) -> None:
-    """A worker's hour: jobs of two minutes in chains, a checkpoint a minute, two outputs a job, files of 1 MB."""
     table, store = opened(drive, place, "hour@example.org", jobs=int(3600 / JOB_SECONDS) + 1)
-    state = place / "state"
     begun = len(drive.requests)
+    work_for_an_hour(table, store, place)
+    asked = drive.requests[begun:]
+    units = sum(request.units for request in asked)
+    print(f"a worker-hour: {len(asked)} requests, {units:,} units, {units / (60 * UNITS_A_MINUTE):.2%} of the quota")
+    print("  " + ", ".join(f"{count} {method}" for method, count in Counter(r.method for r in asked).most_common()))
+
+
+def work_for_an_hour(table: JobTable, store: ArtifactStore, place: Path) -> None:
+    """A worker's hour: jobs of two minutes in chains, a checkpoint a minute, two outputs a job, files of 1 MB."""
+    state = place / "state"
     lease = claimed(table, WORKER)
     for _ in range(int(3600 / JOB_SECONDS)):
         for step in range(int(JOB_SECONDS / CHECKPOINT_SECONDS)):
@@ -90,10 +99,6 @@ def requests_of_an_hour(drive: DriveServer, place: Path) -> None:
         store.fetch(outputs["state"], place / "fetched")
         assert completed.next is not None, "there is a job more than there is time"
         lease = completed.next
-    asked = drive.requests[begun:]
-    units = sum(request.units for request in asked)
-    print(f"a worker-hour: {len(asked)} requests, {units:,} units, {units / (60 * UNITS_A_MINUTE):.2%} of the quota")
-    print("  " + ", ".join(f"{count} {method}" for method, count in Counter(r.method for r in asked).most_common()))
 
 
 def seconds_of_a_claim(drive: DriveServer, place: Path) -> None:

@@ -20,23 +20,20 @@ from pathlib import Path
 from statistics import median
 
 from drive import (
-    CHECKPOINT_SECONDS,
     CREWS,
     JOB_SECONDS,
     REQUEST_SECONDS,
-    WORKER,
     Crew,
     DistantFile,
     VirtualTime,
-    claimed,
-    fresh,
     plan,
     timed,
+    work_for_an_hour,
 )
 
 sys.path.append(str(Path(__file__).parent.parent))
 
-from orchestrator.jobs import Checkpoint, Finished, WorkerInfo
+from orchestrator.jobs import WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.conditional_file import Conflict, Version
 from orchestrator.jobtable.backends.snapshot import SnapshotBackend
@@ -67,23 +64,9 @@ def main() -> None:
 
 
 def requests_of_an_hour(server: ObjectServer, place: Path) -> None:
-    """A worker's hour: jobs of two minutes in chains, a checkpoint a minute, two outputs a job, files of 1 MB."""
     table, store = opened(server, "hour", jobs=int(3600 / JOB_SECONDS) + 1)
-    state = place / "state"
     begun = len(server.requests)
-    lease = claimed(table, WORKER)
-    for _ in range(int(3600 / JOB_SECONDS)):
-        for step in range(int(JOB_SECONDS / CHECKPOINT_SECONDS)):
-            lease = table.renew(lease, {"step": step}, Checkpoint(step, store.put(fresh(state))))
-            for artifact in lease.obsolete:
-                store.delete(artifact)
-        outputs = {name: store.put(fresh(state)) for name in ("state", "log")}
-        completed = table.complete(lease, [Finished(lease.job, outputs, {})], WORKER, or_best=True)
-        for artifact in completed.obsolete:
-            store.delete(artifact)
-        store.fetch(outputs["state"], place / "fetched")
-        assert completed.next is not None, "there is a job more than there is time"
-        lease = completed.next
+    work_for_an_hour(table, store, place)
     asked = server.requests[begun:]
     counts = ", ".join(f"{count} {method}" for method, count in Counter(r.method for r in asked).most_common())
     print(f"a worker-hour: {len(asked)} requests ({counts}), and one for the clock every five minutes")
