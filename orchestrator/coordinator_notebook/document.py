@@ -17,7 +17,8 @@ from orchestrator.coordinator_notebook.form import DATASETS
 from orchestrator.installation import distribution
 from orchestrator.worker_package import cell_text, notebook_file, packing
 from orchestrator.worker_package.notebook_file import Cell
-from orchestrator.worker_package.snippet import SECRET, SIGN_IN, TERMS, Notebook
+from orchestrator.worker_package.publication import SETTINGS
+from orchestrator.worker_package.snippet import KEY_VARIABLES, SECRET, SIGN_IN, TERMS, Notebook, from_secrets
 
 EXPLANATION = """\
 # Plan, watch and report a study with Orch
@@ -40,7 +41,8 @@ def text(kind: Notebook, home: str) -> str:
     """The text of the notebook for Colab or Kaggle.
 
     Args:
-        home: what its form begins with: `gdrive:`, `gdrive://FOLDER`, or a directory of the notebook's machine.
+        home: what its form begins with: `gdrive:`, `gdrive://FOLDER`, a URL in an object store, or a directory of the
+            notebook's machine.
     """
     wheel = _wheel()
     install = cell_text.render(
@@ -49,6 +51,10 @@ def text(kind: Notebook, home: str) -> str:
         sha256=hashlib.sha256(wheel).hexdigest(),
         wheel="\n".join(textwrap.wrap(base64.b64encode(lzma.compress(wheel)).decode(), _COLUMNS)),
         requirement=distribution.requirement("coordinator-notebook"),
+        objects=distribution.requirement("objects"),
+        keys={service.value: list(names) for service, names in KEY_VARIABLES.items()},
+        settings=list(SETTINGS),
+        from_secrets=from_secrets(kind),
         sign_in=SIGN_IN[kind],
         sign_in_advice=_ADVICE[kind],
     )

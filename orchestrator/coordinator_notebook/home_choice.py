@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator import address
 from orchestrator.address import Address
 from orchestrator.errors import HomeError, UsageError
+from orchestrator.object_stores import places
 
 NEW_FOLDER = "gdrive:"
 
@@ -12,15 +13,21 @@ NEW_FOLDER = "gdrive:"
 def checked(home: object) -> str:
     """A home that a notebook can plan in, whatever a person has typed.  Raises UsageError: it is none."""
     if not isinstance(home, str) or not home.strip() or not home.isprintable():
-        raise UsageError('HOME names no place; write "gdrive:", "gdrive://FOLDER" or a directory.')
-    home = home.strip()
-    if address.scheme(home) not in (None, "gdrive"):
         raise UsageError(
-            f"A notebook plans on Google Drive or in a directory, and HOME is {address.without_password(home)}; "
-            "orch plan plans in other homes."
+            'HOME names no place; write "gdrive:", "gdrive://FOLDER", "s3://BUCKET/PREFIX", "gs://BUCKET/PREFIX", '
+            '"hf://OWNER/BUCKET/PREFIX" or a directory.'
         )
-    if address.scheme(home) == "gdrive":
+    home = home.strip()
+    scheme = address.scheme(home)
+    if scheme in places.SCHEMES:
+        places.parsed(home)
+    elif scheme == "gdrive":
         address.drive_folder(home)
+    elif scheme is not None:
+        raise UsageError(
+            "A notebook plans on Google Drive, in an object store or in a directory, and HOME is "
+            f"{address.without_password(home)}; orch plan plans in other homes."
+        )
     return home
 
 

@@ -28,6 +28,10 @@ _SETTING = re.compile(r"(https?://)?[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._/-
 """An address without a name and password in it, or a region."""
 
 
+SETTINGS = ("AWS_ENDPOINT_URL", "AWS_REGION")
+"""What workers are told of an S3 service: its address and the bucket's region, where they are not Amazon's."""
+
+
 @dataclass(frozen=True)
 class Travelling:
     """What a worker needs to know to find its study."""
@@ -106,11 +110,9 @@ def _settings(url: str) -> dict[str, str]:
     """Of an S3 service that is not Amazon's, or of another region: every worker needs them."""
     if places.parsed(url).service is not Service.S3:
         return {}
-    given = {
-        "AWS_ENDPOINT_URL": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        "AWS_REGION": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-    }
-    settings = {name: value for name, value in given.items() if value}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    settings = {name: value for name, value in zip(SETTINGS, (endpoint, region), strict=True) if value}
     for name, value in settings.items():
         if not _SETTING.fullmatch(value):
             raise UsageError(f"What {name} says cannot stand in a cell; it is an address or a region, without any key.")

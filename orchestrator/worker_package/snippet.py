@@ -72,24 +72,24 @@ KEY_VARIABLES = {
 }
 """What the secrets of a notebook are called that hold the keys: as the variables are."""
 
-_FROM_SECRETS = {
+_SECRETS = {
     Notebook.COLAB: """\
 from google.colab import userdata
-try:
-    brought.update({name: userdata.get(name) for name in {*NAMES} - {*os.environ}})
-except Exception:  # there is no such secret, or this notebook may not read it
-    sys.exit(f"Keep {' and '.join(NAMES)} as secrets (the key at the left) that this notebook may read.")
+secret, advice = userdata.get, "(the key at the left) that this notebook may read"
 """,
     Notebook.KAGGLE: """\
 from kaggle_secrets import UserSecretsClient
-try:
-    secrets = UserSecretsClient()
-    brought.update({name: secrets.get_secret(name) for name in {*NAMES} - {*os.environ}})
-except Exception:  # there is no such secret, or it is not attached
-    sys.exit(f"Keep {' and '.join(NAMES)} as secrets (Add-ons) that are attached to this notebook.")
+secret, advice = lambda name: UserSecretsClient().get_secret(name), "(Add-ons) that are attached to this notebook"
 """,
 }
-"""What is brought from them goes to the worker; `NAMES` are the variables."""
+"""How a secret of the notebook is read; what is not there raises whatever the service likes."""
+
+_BRING = """\
+try:
+    brought.update({name: secret(name) for name in {*NAMES} - {*os.environ}})
+except Exception:  # there is no such secret, or this notebook may not read it
+    sys.exit(f"Keep {' and '.join(NAMES)} as secrets {advice}.")
+"""
 
 
 def cell(travelling: Travelling, notebook: Notebook) -> str:
@@ -152,7 +152,12 @@ def _keys(place: Place, notebook: Notebook) -> str:
         return f"# {KEYS[place.service]}\n"
     if place.service is Service.GCS:
         return SIGN_IN[notebook]
-    return f"NAMES = {list(KEY_VARIABLES[place.service])!r}\n{_FROM_SECRETS[notebook]}"
+    return f"NAMES = {list(KEY_VARIABLES[place.service])!r}\n{from_secrets(notebook)}"
+
+
+def from_secrets(notebook: Notebook) -> str:
+    """Code that brings the variables `NAMES` from the notebook's secrets; it leaves `secret`, which reads one more."""
+    return _SECRETS[notebook] + _BRING
 
 
 def as_notebook(travelling: Travelling, notebook: Notebook) -> str:

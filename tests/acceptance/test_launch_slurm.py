@@ -68,9 +68,14 @@ class Launched:
     def is_over(self) -> bool:
         return not self._slurm.asked("squeue", f"--name={self.name}", "--noheader")
 
-    def exit_code(self, element: str) -> str:
+    def ending(self, element: str) -> tuple[str, str]:
+        """State and exit code of an element; while Slurm tidies up after it, both may not have been told yet."""
+        wait_until(lambda: self._told(element, "JobState") not in ("RUNNING", "COMPLETING"), f"the end of {element}")
+        return self._told(element, "JobState"), self._told(element, "ExitCode")
+
+    def _told(self, element: str, field: str) -> str:
         told = self._slurm.asked("scontrol", "--oneliner", "show", "job", element)
-        return told.partition("ExitCode=")[2].split()[0]
+        return told.partition(f" {field}=")[2].split()[0]
 
 
 def test_workers_are_replaced_scaled_and_stopped_and_the_study_ends_in_the_same_bits(
@@ -104,12 +109,13 @@ def test_at_its_wall_time_a_worker_gives_its_job_back_and_another_goes_on(
     slurm: Cluster, home: Home, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     pool = Launched(slurm, home, tmp_path)
-    pool.launch("--workers", "2", "--hours", "0.0167", **SLOWLY)
+    # Two minutes: Slurm looks every half a minute whose time is up, so that it may warn a minute before it should.
+    pool.launch("--workers", "2", "--hours", "0.033", **SLOWLY)
     wait_until(lambda: computing(home) == 2, "the first steps of two workers")
     first, second = sorted(pool.running())
     pool.kill(first)
     wait_until(lambda: second not in pool.running(), "the wall time of the second")
-    assert pool.exit_code(second) == "75:0"
+    assert pool.ending(second) == ("FAILED", "75:0")
     assert Ending.RELEASED in [attempt.outcome for attempt in home.jobs.attempts()]
     pool.launch("--workers", "3", **SLOWLY)
     wait_until(lambda: computing(home) == 3, "the first steps of three workers")

@@ -30,15 +30,24 @@ from orchestrator.study import Study
 from orchestrator.worker_package import publication
 from orchestrator.worker_package.snippet import Notebook
 from tests.support.drive import Account, DriveServer
+from tests.support.object_store import ObjectServer
+from tests.support.object_store.server import ACCESS_KEY, SECRET_KEY
+from tests.support.object_store.signed_in import environment_of, url_in
 from tests.support.processes import PATIENCE_SECONDS, heed_signals, orch, refused, wait_until
 
 INSTALL, STUDY, SHOW = "install", "study", "show"
 SMALL = {"DATASET": "synthetic", "MODELS": "alexnet-tiny", "METHODS": "float32"}
 COLAB = 'def authenticate_user():\n    print("signed in with Colab")\n'
+USERDATA = """
+import json, pathlib
+def get(name):
+    return json.loads((pathlib.Path(__file__).parents[2] / "secrets.json").read_text())[name]
+"""
 KAGGLE = """
+import json, pathlib
 class UserSecretsClient:
     def get_secret(self, name):
-        raise RuntimeError("there is no such secret")
+        return json.loads((pathlib.Path(__file__).parent / "secrets.json").read_text())[name]
     get_gcloud_credential = lambda self: self.get_secret("")
 """
 
@@ -121,8 +130,10 @@ def environment(drive: DriveServer, ann: Account, tmp_path: Path) -> dict[str, s
     (modules / "google" / "colab").mkdir(parents=True)
     (modules / "google" / "colab" / "__init__.py").touch()
     (modules / "google" / "colab" / "auth.py").write_text(COLAB)
+    (modules / "google" / "colab" / "userdata.py").write_text(USERDATA)
     (modules / "kaggle_secrets.py").write_text(KAGGLE)
-    left_out = ("ORCH_", "PYTEST", "GOOGLE")
+    (modules / "secrets.json").write_text("{}")
+    left_out = ("ORCH_", "PYTEST", "GOOGLE", "AWS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return {
         **kept,
@@ -230,6 +241,25 @@ def test_a_directory_needs_no_sign_in_and_what_no_study_can_be_is_refused_in_a_s
     assert folders(drive) == []
 
 
+@pytest.mark.parametrize("kind", [Notebook.COLAB, Notebook.KAGGLE])
+def test_in_a_bucket_a_study_is_planned_and_shown_with_the_keys_among_the_notebooks_secrets(
+    kind: Notebook, opened: Callable[..., Kernel], environment: dict[str, str], object_server: ObjectServer
+) -> None:
+    home = url_in(object_server)
+    notebook = opened(kind)
+    assert "Keep AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY as secrets" in notebook.run(INSTALL, HOME=home).refusal()
+    (Path(environment["PYTHONPATH"]) / "secrets.json").write_text(json.dumps(environment_of(object_server)))
+    notebook.run(INSTALL, HOME=home).well()
+    planned = notebook.run(STUDY, **SMALL).well().printed
+    assert f"Planned tiny in {home}: " in planned and f'HOME = "{home}"' in planned
+    worker = planned.split("-" * 100 + "\n")[1]
+    assert f"HOME = '{home}'" in worker and object_server.url in worker
+    assert SECRET_KEY not in planned and ACCESS_KEY not in planned
+    assert "<h1>tiny</h1>" in unescape(notebook.run(SHOW).well().html)
+    left = notebook.execute('import os; print([name for name in os.environ if name.startswith("AWS_")])').well()
+    assert left.printed == "[]\n"
+
+
 def test_an_orch_that_is_damaged_is_not_installed(environment: dict[str, str], tmp_path: Path) -> None:
     source = next(str(cell.source) for cell in read(Notebook.COLAB).cells if cell.id == INSTALL)
     begin = source.index('WHEEL = """') + 200
@@ -291,6 +321,7 @@ def test_the_command_writes_a_notebook_and_says_how_large_it_is(tmp_path: Path) 
         (("--shell",), "in a shell there is orch plan"),
         (("--home", "postgresql://ann:secret@host/db"), "HOME is postgresql://ann@host/db"),
         (("--home", "gdrive://<script>"), "is no folder's id"),
+        (("--home", "s3://KEY:secret@bucket"), "keys are never part of it"),
         (("--notebook", "no/such/place.ipynb"), "cannot be written"),
     ],
 )
