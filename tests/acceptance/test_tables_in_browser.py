@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from orchestrator.report import page_tables, table_formats
-from orchestrator.report.files import write_report
+from orchestrator.report.charts import draw_charts
+from orchestrator.report.page import render
 from orchestrator.report.results import Results, collect
 from orchestrator.report.summaries import on_bench, summarize
 from tests.support.browser import opened, until_so
-from tests.support.repetitions import repetitions
 from tests.support.report_jobs import benchmark, compress, full_study
 
 if TYPE_CHECKING:
@@ -24,12 +24,19 @@ READ_CLIPBOARD = "navigator.clipboard.readText()"
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    return full_study()
+    return full_study(("vit", "cct"))
 
 
 @pytest.fixture(scope="module")
 def address(results: Results, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_report(results, tmp_path_factory.mktemp("report")).page.as_uri()
+    return written(results, tmp_path_factory.mktemp("report"))
+
+
+def written(results: Results, directory: Path) -> str:
+    """Where the page is, with a single chart: without any it would have no scripts, and the others cost seconds."""
+    page = directory / "report.html"
+    page.write_text(render(results, draw_charts(results)[:1]), encoding="utf-8")
+    return page.as_uri()
 
 
 def names(page: Page) -> list[str]:
@@ -166,15 +173,6 @@ def test_without_a_script_a_table_is_whole_and_its_texts_can_be_opened(chromium:
     assert shown.startswith("| Model | Method |")
 
 
-@pytest.mark.parametrize("dark", repetitions([False, True], often=[True]), ids=["light", "dark"])
-def test_opened_and_sorted_tables_have_no_serious_barrier(chromium: Browser, address: str, dark: bool) -> None:
-    with opened(chromium, address, dark=dark) as seen:
-        press(seen.page, "Top-1, %")
-        for details in seen.page.locator("details").all():
-            details.evaluate("each => { each.open = true }")
-        assert seen.serious_violations() == []
-
-
 def test_on_a_telephone_opened_tables_scroll_in_themselves(chromium: Browser, address: str) -> None:
     with opened(chromium, address, width=400) as seen:
         for details in seen.page.locator("details").all():
@@ -187,8 +185,7 @@ def test_long_and_hostile_names_stay_within_the_page(chromium: Browser, tmp_path
     jobs = [
         job for name in hostile for job in (compress(name), benchmark(name), benchmark(name, method="int4", top1=0.5))
     ]
-    page = write_report(collect("s", "cifar10", jobs, []), tmp_path).page.as_uri()
-    with opened(chromium, page, width=400) as seen:
+    with opened(chromium, written(collect("s", "cifar10", jobs, []), tmp_path), width=400) as seen:
         assert not seen.scrolls_sideways()
         press(seen.page, "Top-1, %")
         assert "<script>alert(1)</script> float32" in names(seen.page)

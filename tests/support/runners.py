@@ -3,15 +3,16 @@
 How a worker hands jobs over, loses and replaces its runner, is asked to end and goes on elsewhere is the supervisor's
 doing, and the same with both: the stand-in (`fast_motion.stand_in`) is started, spoken to and killed as the real one,
 and its digests tell of every step.  Whoever asks for the fixture `runner` is proved with the stand-in, and once more
-with TensorFlow among the slow tests.  That a *training* ends in the same bits is proved with TensorFlow alone, in
-`acceptance/test_kills.py`, `acceptance/test_damage.py` and `integration/test_training_is_exact.py`.
+with TensorFlow among the slow tests, unless the test is `the_same_with_both`.  That a *training* ends in the same bits
+is proved with TensorFlow alone, in `acceptance/test_kills.py`, `acceptance/test_damage.py` and
+`integration/test_training_is_exact.py`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from fast_motion.stand_in import STEP_SECONDS
 from workers.runner.process import RUNNER
 
 _ROOT = Path(__file__).parents[2]
-_STAND_IN = """
+COMPUTE_NOTHING = """
 import functools
 from orchestrator.jobtable.backends import sqlite
 from orchestrator.jobtable.transactions import leases
@@ -31,8 +32,8 @@ supervisor._STEP_BACK_SECONDS = 0.5
 session._STOP_SECONDS = 4.0
 leases.FIRST_BACK_OFF_SECONDS = 0.5
 sqlite.BUSY_SECONDS = 2.0
-cli.main()
 """
+"""What Python runs so that a worker in the same process has the stand-in."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,15 @@ class Runner:
     """Within which it has usually begun to compute."""
     environment: Mapping[str, str]
 
+    def paced(self, step_seconds: float) -> Runner:
+        """The same, whose steps take so long if it is the stand-in."""
+        return replace(self, environment={**self.environment, STEP_SECONDS: str(step_seconds)})
+
 
 TENSORFLOW = Runner(RUNNER, ("-P", "-m", "workers"), 20.0, {})
 STAND_IN = Runner(
     "fast_motion.stand_in",
-    ("-P", "-c", _STAND_IN),
+    ("-P", "-c", f"{COMPUTE_NOTHING}cli.main()\n"),
     4.0,
     {
         "PYTHONPATH": os.pathsep.join([str(_ROOT / "benchmarks"), str(_ROOT), os.environ.get("PYTHONPATH", "")]),
@@ -70,3 +75,8 @@ STAND_IN = Runner(
 def fixture_runner(request: pytest.FixtureRequest) -> Runner:
     found: Runner = request.param
     return found
+
+
+the_same_with_both = pytest.mark.parametrize("runner", [STAND_IN], indirect=True, ids=["stand-in"])
+"""For a test in which the runner only computes, and neither dies nor is spoken to in an unusual way: one with
+TensorFlow could not fail while this one and those of real trainings pass."""
