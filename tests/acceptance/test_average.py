@@ -1,4 +1,8 @@
-"""Several workers train one model at once, one of them is killed, and the weights are those of a worker alone."""
+"""Several workers train one model at once, one of them is killed, and the weights are those of a worker alone.
+
+A stand-in computes: to the same bits trains JAX in `test_jax_study.py`, and TensorFlow, with workers that die at any
+step, in `integration/test_training_is_exact.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.deaths import OFTEN, kill_one_after_a_checkpoint
 from tests.support.processes import wait_until, workers
-from tests.support.runners import Runner
+from tests.support.runners import STAND_IN
 
 STUDY = Study.parse("""
 name = "average"
@@ -38,19 +42,19 @@ seconds = 2
 
 
 @pytest.fixture
-def alone(runner: Runner, tmp_path: Path) -> Home:
+def alone(tmp_path: Path) -> Home:
     """The study when one worker does everything and nobody is killed."""
     home = Home.open(publish(STUDY, tmp_path / "alone", None).home)
-    with workers(home.url, tmp_path, runner=runner) as start:
+    with workers(home.url, tmp_path, runner=STAND_IN) as start:
         start().wait()
     return home
 
 
-def test_who_trained_which_shard_and_who_died_at_it_changes_no_bit(runner: Runner, alone: Home, tmp_path: Path) -> None:
+def test_who_trained_which_shard_and_who_died_at_it_changes_no_bit(alone: Home, tmp_path: Path) -> None:
     place = tmp_path / "several"
     place.mkdir()
     home = Home.open(publish(STUDY, place / "home", None).home)
-    with workers(home.url, place, *OFTEN, runner=runner) as start:
+    with workers(home.url, place, *OFTEN, runner=STAND_IN) as start:
         crew = {worker.name: worker for worker in (start(), start())}
         wait_until(lambda: {job.worker for job in trained_now(home)} == crew.keys(), "a shard for each worker")
         kill_one_after_a_checkpoint(home, crew)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from orchestrator.jobs import Ending, JobState
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.gpus import imitate_gpus
-from tests.support.processes import Worker, alive, wait_until, workers
+from tests.support.processes import alive, wait_until, workers
 from tests.support.runners import STAND_IN, Runner
 from workers.console import ONE_LINE_VARIABLE
 
@@ -54,12 +55,14 @@ CREW = Runner(STAND_IN.module, ("-P", "-c", _CREW), STAND_IN.load_seconds, STAND
 UUID = "GPU-0000000{}-aaaa-bbbb-cccc-dddddddddddd"
 
 
-@pytest.fixture(autouse=True)
-def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bin").mkdir()
-    assert imitate_gpus(tmp_path / "bin", "Tesla T4", "Tesla T4") == (UUID.format(0), UUID.format(1))
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    monkeypatch.delenv(VISIBLE_VARIABLE, raising=False)
+@pytest.fixture(autouse=True, scope="module")
+def two_gpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    programs = tmp_path_factory.mktemp("bin")
+    assert imitate_gpus(programs, "Tesla T4", "Tesla T4") == (UUID.format(0), UUID.format(1))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PATH", str(programs), prepend=os.pathsep)
+        environment.delenv(VISIBLE_VARIABLE, raising=False)
+        yield
 
 
 def planned(place: Path, text: str) -> Home:
@@ -97,7 +100,7 @@ def test_each_gpu_has_a_worker_whose_runner_sees_it_alone_and_one_signal_ends_al
 
 
 def test_a_worker_that_falls_away_leaves_the_others_to_finish_the_study(tmp_path: Path) -> None:
-    home = planned(tmp_path, TEXT.replace("epochs = 4", "epochs = 40").replace("per_visit = 4", "per_visit = 40"))
+    home = planned(tmp_path, TEXT.replace("epochs = 4", "epochs = 12").replace("per_visit = 4", "per_visit = 12"))
     with workers(home.url, tmp_path, "--gpus", "all", "--checkpoint-seconds", "0.3", runner=CREW) as start:
         crew = start()
         wait_until(lambda: both_compute(home), "the first steps of both")
@@ -118,14 +121,27 @@ def test_a_machine_with_one_gpu_has_one_worker_of_the_name_it_was_given(
     assert {attempt.worker for attempt in home.jobs.attempts()} == {"w1"}
 
 
-def test_what_the_command_vouches_for_all_its_workers_may_run(tmp_path: Path) -> None:
-    (tmp_path / "nets.py").write_text("def build(keras, image_shape, classes):\n    pass\n")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, str]:
+    """A study with code of a person's own after a crew that was to run it, and what the crew printed in a notebook."""
+    place = tmp_path_factory.mktemp("finished")
+    (place / "nets.py").write_text("def build(keras, image_shape, classes):\n    pass\n")
     study = Study.parse(TEXT.replace("alexnet-tiny", "nets.py:build"))
-    planned = publish(study, tmp_path / "home", None, folder=tmp_path)
+    planned = publish(study, place / "home", None, folder=place)
     (digest,) = planned.code
-    with workers(planned.home, tmp_path, "--gpus", "all", "--code", digest, runner=CREW) as start:
-        start().wait()
-    assert {job.state for job in Home.open(planned.home).jobs.jobs()} == {JobState.DONE}
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        workers(planned.home, place, "--gpus", "all", "--code", digest, runner=CREW) as start,
+    ):
+        environment.setenv(ONE_LINE_VARIABLE, "1")
+        crew = start()
+        crew.wait()
+    return Home.open(planned.home), crew.log.read_text()
+
+
+def test_what_the_command_vouches_for_all_its_workers_may_run(finished: tuple[Home, str]) -> None:
+    home, _ = finished
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
 
 
 def test_asked_to_end_as_it_begins_a_crew_leaves_the_work_for_later(tmp_path: Path) -> None:
@@ -138,15 +154,9 @@ def test_asked_to_end_as_it_begins_a_crew_leaves_the_work_for_later(tmp_path: Pa
     assert "ended with" not in crew.log.read_text()
 
 
-def test_workers_that_share_an_output_write_whole_lines_though_a_notebook_wants_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(ONE_LINE_VARIABLE, "1")
-    home = planned(tmp_path, TEXT)
-    with workers(home.url, tmp_path, "--gpus", "all", runner=CREW) as start:
-        crew: Worker = start()
-        crew.wait()
-    lines = crew.log.read_text().splitlines()
+def test_workers_that_share_an_output_write_whole_lines_though_a_notebook_wants_one(finished: tuple[Home, str]) -> None:
+    _, printed = finished
+    lines = printed.splitlines()
     assert "starts a worker for each of 2 GPUs: Tesla T4, Tesla T4" in lines[0]
     assert all("w1" in line for line in lines)
     assert not any("\r" in line for line in lines)

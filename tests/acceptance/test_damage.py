@@ -19,6 +19,7 @@ from orchestrator.jobs import Checkpoint, JobState
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.processes import Worker, wait_until, workers
+from tests.support.runners import STAND_IN, TENSORFLOW, Runner
 
 STUDY = Study.parse("""
 name = "damage"
@@ -28,6 +29,8 @@ test_images = 100
 shards = 1
 
 [training]
+epochs = 8
+epochs_per_visit = 8
 threads = 1
 
 [[models]]
@@ -65,22 +68,23 @@ def of_another_schema(home: Home, newest: Checkpoint) -> None:
     rewritten(home, newest, lambda header: {**header, "schema": 99})
 
 
-OFTEN = [with_a_bit_flipped, of_another_training]
-"""One that the supervisor finds by its digest, and one that only the runner finds, which reads a whole file."""
-ALL = [truncated_to(100), truncated_to(500_000), missing, *OFTEN, of_another_schema]
-
-
-# Each damage costs a worker, which loads TensorFlow; what a file can have is `integration/test_checkpoint.py`.
+# Each damage costs a worker; what a file can have is `integration/test_checkpoint.py`.
 @pytest.mark.parametrize(
-    "damages", [pytest.param(OFTEN, id="one of a kind"), pytest.param(ALL, id="all", marks=pytest.mark.slow)]
+    ("damages", "runner"),
+    [
+        pytest.param([truncated_to(100), with_a_bit_flipped, missing], STAND_IN, id="found by the supervisor"),
+        pytest.param([of_another_training], TENSORFLOW, id="found by the training"),
+        pytest.param([of_another_schema], TENSORFLOW, id="found as it is read", marks=pytest.mark.slow),
+    ],
 )
 def test_every_kind_of_damage_one_after_the_other_changes_no_bit(
-    damages: list[Callable[[Home, Checkpoint], None]], tmp_path: Path
+    damages: list[Callable[[Home, Checkpoint], None]], runner: Runner, tmp_path: Path
 ) -> None:
-    undisturbed, damaged = (planned(tmp_path / name, epochs=4 * len(damages)) for name in ("undisturbed", "damaged"))
-    with workers(undisturbed.url, tmp_path / "undisturbed") as start:
+    undisturbed, damaged = (planned(tmp_path / name) for name in ("undisturbed", "damaged"))
+    with workers(undisturbed.url, tmp_path / "undisturbed", runner=runner) as start:
         start().wait()
-    with workers(damaged.url, tmp_path / "damaged", "--checkpoint-seconds", "0.2") as start:
+    slowly = runner.paced(0.04)  # two seconds for each damage
+    with workers(damaged.url, tmp_path / "damaged", "--checkpoint-seconds", "0.2", runner=slowly) as start:
         for damage in damages:
             worker = start()
             wait_until(lambda worker=worker: saved_by(worker, damaged), "two checkpoints of its own")  # type: ignore[misc]
@@ -94,11 +98,9 @@ def test_every_kind_of_damage_one_after_the_other_changes_no_bit(
     assert weights(damaged) == weights(undisturbed)
 
 
-def planned(place: Path, epochs: int) -> Home:
+def planned(place: Path) -> Home:
     place.mkdir()
-    training = STUDY.training.model_copy(update={"epochs": epochs, "epochs_per_visit": epochs})
-    study = STUDY.model_copy(update={"training": training})
-    return Home.open(publish(study, place / "home", None).home)
+    return Home.open(publish(STUDY, place / "home", None).home)
 
 
 def saved_by(worker: Worker, home: Home) -> bool:

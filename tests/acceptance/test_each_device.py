@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fast_motion.stand_in import DEVICE, STEP_SECONDS
+from fast_motion.stand_in import DEVICE
 
 from orchestrator.home import Home
 from orchestrator.jobs import Ending, Job, JobState, Stage
@@ -30,8 +30,8 @@ def home(planned_home: Callable[[Study], Home]) -> Home:
 
 def on(processor: str, step_seconds: float = 0.0) -> Runner:
     """A worker of a machine with this processor."""
-    told = {DEVICE: processor, STEP_SECONDS: str(step_seconds)}
-    return dataclasses.replace(STAND_IN, environment={**STAND_IN.environment, **told})
+    runner = STAND_IN.paced(step_seconds)
+    return dataclasses.replace(runner, environment={**runner.environment, DEVICE: processor})
 
 
 def benchmarks(home: Home) -> list[Job]:

@@ -19,6 +19,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import (
     Checkpoint,
     Ending,
+    Job,
     JobState,
     Stage,
     WorkerInfo,
@@ -27,7 +28,7 @@ from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.mailbox import mailbox
 from tests.support.processes import PATIENCE_SECONDS, alive, orch, wait_until, workers
-from tests.support.runners import Runner
+from tests.support.runners import STAND_IN, Runner, the_same_with_both
 
 TEXT = """
 name = "endings"
@@ -106,6 +107,7 @@ sys.exit(Supervisor(Home.open(sys.argv[1]), settings, Console("impatient")).run(
 """
 
 
+@the_same_with_both
 def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(
     runner: Runner, undisturbed: str, tmp_path: Path
 ) -> None:
@@ -123,6 +125,7 @@ def test_a_runner_that_hangs_is_ended_and_its_job_goes_on_in_another(
     assert weights(home) == undisturbed
 
 
+@the_same_with_both
 def test_with_every_checkpoint_missing_the_visit_begins_again(runner: Runner, undisturbed: str, tmp_path: Path) -> None:
     home = planned(tmp_path)
     with workers(home.url, tmp_path, *OFTEN, runner=runner) as start:
@@ -164,6 +167,7 @@ def computing(home: Home) -> bool:
     return int(job.progress.get("step", 0)) > 0
 
 
+@the_same_with_both
 def test_asked_to_end_with_a_frozen_runner_or_a_locked_table_a_worker_ends_within_its_time(
     runner: Runner, tmp_path: Path
 ) -> None:
@@ -222,6 +226,7 @@ sys.exit("it ended by itself")
 """
 
 
+@the_same_with_both
 def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_the_runner(
     runner: Runner, tmp_path: Path
 ) -> None:
@@ -241,6 +246,7 @@ def test_what_a_frozen_runner_holds_up_beyond_its_time_is_ended_by_force_with_th
     assert job.state is JobState.RUNNING
 
 
+@the_same_with_both
 def test_a_worker_whose_output_nobody_reads_works_on(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path)
     reader, writer = os.pipe()
@@ -252,29 +258,97 @@ def test_a_worker_whose_output_nobody_reads_works_on(runner: Runner, tmp_path: P
     assert [job.state for job in home.jobs.jobs()] == [JobState.DONE]
 
 
+MIXED = """
+name = "endings"
+dataset = "synthetic"
+train_images = 400
+test_images = 100
+shards = 1
+
+[training]
+epochs = 1
+epochs_per_visit = 1
+threads = 1
+
+[[models]]
+architecture = "nowhere.to_be_found:build"
+name = "elsewhere"
+compress = []
+
+[[models]]
+architecture = "tests.support.broken_network:build"
+name = "broken"
+compress = []
+
+[[models]]
+architecture = "alexnet-tiny"
+name = "divergent"
+compress = []
+recipe.learning_rate = 1e30
+
+[[models]]
+architecture = "tests.support.unnamed_network:build"
+name = "own"
+
+[benchmark]
+batch_sizes = [1]
+threads = [1]
+
+[leases]
+seconds = 4
+tries = 2
+"""
+"""What each network comes to depends on its own job alone, so that one worker, which loads TensorFlow, meets all."""
+
+
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The study, and a network of the person's own that is compressed and measured too, after a worker as any other."""
-    place = tmp_path_factory.mktemp("usual")
-    own = '\n[[models]]\narchitecture = "tests.support.unnamed_network:build"\n[leases]'
-    home = planned(
-        place, Study.parse(TEXT.replace("[leases]", own) + "[benchmark]\nbatch_sizes = [1]\nthreads = [1]\n")
-    )
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the home lies, after a worker that has done all it could; a test that changes the home takes a copy."""
+    place = tmp_path_factory.mktemp("mixed")
+    home = planned(place, Study.parse(MIXED))
     with workers(home.url, place) as start:
-        start().wait()
-    return home
+        start().wait(ExitCode.TRY_LATER)
+    return place
 
 
-def usual_weights(home: Home) -> str:
-    (job,) = [job for job in home.jobs.jobs() if "alexnet-tiny" in job.name]
-    return str((job.metrics or {})["weights_sha256"])
+def jobs_of(model: str, place: Path) -> list[Job]:
+    return [job for job in Home.open(place / "home").jobs.jobs() if job.name.startswith(f"{model}/")]
 
 
-def test_a_network_of_the_persons_own_goes_the_whole_way(usual: Home) -> None:
-    done = [job for job in usual.jobs.jobs() if job.state is JobState.DONE]
-    own = {job.stage for job in done if "unnamed_network" in job.name}
-    assert own == {Stage.TRAIN, Stage.COMPRESS, Stage.BENCHMARK}
-    assert len(done) == len(usual.jobs.jobs())
+def test_a_network_of_the_persons_own_goes_the_whole_way(mixed: Path) -> None:
+    jobs = jobs_of("own", mixed)
+    assert {job.stage for job in jobs} == {Stage.TRAIN, Stage.COMPRESS, Stage.BENCHMARK}
+    assert {job.state for job in jobs} == {JobState.DONE}
+
+
+def test_a_job_that_a_machine_cannot_do_is_left_to_others_with_the_reason(mixed: Path) -> None:
+    (job,) = jobs_of("elsewhere", mixed)
+    assert (job.state, job.attempts, job.failures) == (JobState.READY, 1, 0)
+    told = orch("status", "--home", "home", cwd=mixed).stdout
+    assert "waits for another worker" in told and "nowhere" in told
+
+
+def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_change(mixed: Path) -> None:
+    (job,) = jobs_of("divergent", mixed)
+    assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
+    told = orch("status", "--home", "home", cwd=mixed).stdout
+    assert "is quarantined: Diverged: The loss became" in told and "learning_rate" in told
+
+
+def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(mixed: Path, tmp_path: Path) -> None:
+    shutil.copytree(mixed / "home", tmp_path / "home")
+    (job,), (elsewhere,) = (jobs_of(model, tmp_path) for model in ("broken", "elsewhere"))
+    assert (job.state, job.attempts) == (JobState.QUARANTINED, 2)
+    assert orch("cancel", elsewhere.name, "--home", "home", cwd=tmp_path).returncode == 0
+    with workers(str(tmp_path / "home"), tmp_path, runner=STAND_IN) as start:
+        worker = start()
+        worker.wait(ExitCode.FAILED)
+    assert "2 jobs failed for good and 0 wait for that; orch status tells why" in worker.log.read_text()
+    told = orch("logs", job.name, "--home", "home", cwd=tmp_path).stdout
+    assert "ValueError: this network has no layers" in told
+    assert "broken_network.py" in told
+    assert "is quarantined" in orch("status", "--home", "home", cwd=tmp_path).stdout
+    assert "ready again" in orch("retry", job.name, "--home", "home", cwd=tmp_path).stdout
 
 
 OTHER_PROGRAMS = {
@@ -304,8 +378,12 @@ def build(keras, image_shape=(32, 32, 3), classes=10):
 
 @pytest.mark.slow
 def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_found_where_one_works(
-    usual: Home, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
+    (tmp_path / "usual").mkdir()
+    usual = planned(tmp_path / "usual")
+    with workers(usual.url, tmp_path / "usual") as start:
+        start().wait()
     for package in ("models", "workers"):
         (tmp_path / "packages" / package).mkdir(parents=True)
         (tmp_path / "packages" / package / "__init__.py").write_text("raise SystemExit('not Orch\\'s own')")
@@ -320,11 +398,12 @@ def test_what_a_shell_is_set_up_for_changes_no_bit_and_a_network_of_ones_own_is_
     ended = orch("worker", "--home", home.url, cwd=tmp_path, **places, **OTHER_PROGRAMS)
     assert ended.returncode == ExitCode.DONE, ended.stdout + ended.stderr
     found = {job.spec["training"]["architecture"]: job for job in home.jobs.jobs()}
-    assert (found["alexnet-tiny"].metrics or {})["weights_sha256"] == usual_weights(usual)
+    assert (found["alexnet-tiny"].metrics or {})["weights_sha256"] == weights(usual)
     log = orch("logs", found["my_networks:build"].name, "--home", home.url, cwd=tmp_path).stdout
     assert "Größe: (32, 32, 3)" in log
 
 
+@the_same_with_both
 def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path, ENDLESS)
     for seconds in (runner.load_seconds, 60, 180):  # a busy machine may take longer than the shortest
@@ -339,16 +418,7 @@ def test_at_the_end_of_its_time_a_worker_gives_the_job_back_and_ends_well(runner
     assert [checkpoint.step for checkpoint in checkpoints(home)[:1]] == [attempt.to_step]
 
 
-def test_a_job_that_a_machine_cannot_do_is_left_to_others_with_the_reason(tmp_path: Path) -> None:
-    home = planned(tmp_path, Study.parse(TEXT.replace('"alexnet-tiny"', '"nowhere.to_be_found:build"')))
-    with workers(home.url, tmp_path) as start:
-        assert start().process.wait(PATIENCE_SECONDS) == ExitCode.TRY_LATER
-    (job,) = home.jobs.jobs()
-    assert (job.state, job.attempts, job.failures) == (JobState.READY, 1, 0)
-    told = orch("status", "--home", home.url, cwd=tmp_path).stdout
-    assert "waits for another worker" in told and "nowhere" in told
-
-
+@the_same_with_both
 def test_a_worker_without_a_gpu_says_that_what_is_left_needs_one_and_waits(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path, Study.parse(TEXT.replace("[training]", '[training]\ndevice = "gpu"')))
     with workers(home.url, tmp_path, runner=runner) as start:
@@ -359,32 +429,7 @@ def test_a_worker_without_a_gpu_says_that_what_is_left_needs_one_and_waits(runne
     assert (job.state, job.attempts) == (JobState.READY, 0)
 
 
-def test_a_job_that_cannot_be_done_is_quarantined_with_its_traceback_to_read(tmp_path: Path) -> None:
-    broken = TEXT.replace('"alexnet-tiny"', '"tests.support.broken_network:build"').replace("tries = 3", "tries = 1")
-    home = planned(tmp_path, Study.parse(broken))
-    with workers(home.url, tmp_path) as start:
-        worker = start()
-        worker.wait(ExitCode.FAILED)
-    assert "1 job failed for good and 0 wait for that; orch status tells why" in worker.log.read_text()
-    (job,) = home.jobs.jobs()
-    assert job.state is JobState.QUARANTINED
-    told = orch("logs", job.name, "--home", home.url, cwd=tmp_path).stdout
-    assert "ValueError: this network has no layers" in told
-    assert "broken_network.py" in told
-    assert "is quarantined" in orch("status", "--home", home.url, cwd=tmp_path).stdout
-    assert "ready again" in orch("retry", job.name, "--home", home.url, cwd=tmp_path).stdout
-
-
-def test_a_training_that_diverges_is_not_tried_again_and_it_is_told_what_to_change(tmp_path: Path) -> None:
-    home = planned(tmp_path, Study.parse(TEXT.replace("compress = []", "compress = []\nrecipe.learning_rate = 1e30")))
-    with workers(home.url, tmp_path) as start:
-        start().wait(ExitCode.FAILED)
-    (job,) = home.jobs.jobs()
-    assert (job.state, job.attempts) == (JobState.QUARANTINED, 1)
-    told = orch("status", "--home", home.url, cwd=tmp_path).stdout
-    assert "is quarantined: Diverged: The loss became" in told and "learning_rate" in told
-
-
+@the_same_with_both
 def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path, Study.parse(TEXT.replace("seconds = 4", "seconds = 600")))
     assert home.jobs.claim(WorkerInfo("somebody else")) is not None
@@ -392,6 +437,7 @@ def test_once_with_nothing_to_claim_just_now_ends_with_try_again_later(runner: R
         assert start().process.wait() == ExitCode.TRY_LATER
 
 
+@the_same_with_both
 def test_whoever_does_not_watch_is_told_when_the_study_is_done(runner: Runner, tmp_path: Path) -> None:
     home = planned(tmp_path)
     with mailbox() as box:
