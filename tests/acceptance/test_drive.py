@@ -8,8 +8,9 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -23,7 +24,7 @@ from orchestrator.study import Study
 from tests.support.deaths import assert_one_holder_at_a_time
 from tests.support.drive import Account, DriveServer, Fault
 from tests.support.processes import PATIENCE_SECONDS, orch, wait_until, workers
-from tests.support.runners import Runner
+from tests.support.runners import COMPUTE_NOTHING, STAND_IN, TENSORFLOW, Runner, the_same_with_both
 
 TEXT = """
 name = "on-drive"
@@ -50,6 +51,7 @@ threads = [1]
 seconds = 6
 tries = 5
 """
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 PASSING = (Fault.ERROR_BEFORE, Fault.ERROR_AFTER, Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.RATE_LIMIT, Fault.STALE_ETAG)
 
 
@@ -80,10 +82,28 @@ def coordinator(drive: DriveServer, tmp_path: Path) -> Coordinator:
     return Coordinator(drive, tmp_path)
 
 
+IN_EVERY_PYTHON = f"""
+import sys
+if sys.orig_argv[1:4] == ["-P", "-m", "workers"]:
+{indent(COMPUTE_NOTHING.strip(), "    ")}
+"""
+"""The worker of a cell, which has Orch from its wheel, so computes with the stand-in."""
+
+
+def environment_of(runner: Runner, place: Path) -> Mapping[str, str]:
+    """What a notebook needs besides so that the worker of its cell computes with this runner."""
+    if runner is TENSORFLOW:
+        return {}
+    started_with = place / "started with"
+    started_with.mkdir()
+    (started_with / "sitecustomize.py").write_text(IN_EVERY_PYTHON)
+    return {**runner.environment, "PYTHONPATH": os.pathsep.join(map(str, (started_with, BENCHMARKS)))}
+
+
 class Notebook:
     """A session in which an account runs the cell, in a process group of its own."""
 
-    def __init__(self, cell: Path, account: Account, place: Path, number: int) -> None:
+    def __init__(self, cell: Path, account: Account, place: Path, number: int, more: Mapping[str, str]) -> None:
         self.log = place / f"notebook{number}.log"
         environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -92,6 +112,7 @@ class Notebook:
             "PIP_NO_INDEX": "1",  # the notebook has all that a worker needs
             ROOT_URL_VARIABLE: os.environ[ROOT_URL_VARIABLE],
             signin.TOKEN_FILE_VARIABLE: str(account.token_file(place / f"notebook{number}.token")),
+            **more,
         }
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
@@ -116,12 +137,12 @@ class Notebook:
 class Notebooks:
     """Sessions of several accounts; whatever is left of them ends with the test."""
 
-    def __init__(self, cell: Path, accounts: list[Account], place: Path) -> None:
-        self._cell, self.accounts, self._backend = cell, accounts, place
+    def __init__(self, cell: Path, accounts: list[Account], place: Path, more: Mapping[str, str]) -> None:
+        self._cell, self.accounts, self._place, self._more = cell, accounts, place, more
         self.all: list[Notebook] = []
 
     def start(self, account: int) -> Notebook:
-        self.all.append(Notebook(self._cell, self.accounts[account], self._backend, len(self.all)))
+        self.all.append(Notebook(self._cell, self.accounts[account], self._place, len(self.all), self._more))
         return self.all[-1]
 
     def end(self) -> None:
@@ -131,9 +152,9 @@ class Notebooks:
 
 
 @pytest.fixture
-def notebooks(coordinator: Coordinator, drive: DriveServer, tmp_path: Path) -> Iterator[Notebooks]:
+def notebooks(runner: Runner, coordinator: Coordinator, drive: DriveServer, tmp_path: Path) -> Iterator[Notebooks]:
     accounts = [coordinator.account, *(drive.account(f"{name}@example.org") for name in ("ben", "cas"))]
-    started = Notebooks(tmp_path / "cell.sh", accounts, tmp_path)
+    started = Notebooks(tmp_path / "cell.sh", accounts, tmp_path, environment_of(runner, tmp_path))
     yield started
     started.end()
 
@@ -143,18 +164,19 @@ def weights(home: Home) -> dict[str, str]:
 
 
 @pytest.fixture
-def undisturbed(tmp_path: Path) -> dict[str, str]:
+def undisturbed(runner: Runner, tmp_path: Path) -> dict[str, str]:
     """The weights when one worker does everything in a home on this disk."""
     home = Home.open(publish(Study.parse(TEXT), tmp_path / "local", None).home)
-    with workers(home.url, tmp_path) as start:
+    with workers(home.url, tmp_path, runner=runner) as start:
         start().wait()
     return weights(home)
 
 
-# Each death costs a notebook, which loads TensorFlow; hundreds die on Drive in the campaign, without it.
-@pytest.mark.parametrize("deaths", [1, pytest.param(4, marks=pytest.mark.slow)])
+DEATHS = 2
+
+
+@the_same_with_both
 def test_three_accounts_that_die_and_meet_faults_end_with_the_bits_of_a_local_home(
-    deaths: int,
     coordinator: Coordinator,
     drive: DriveServer,
     notebooks: Notebooks,
@@ -170,7 +192,7 @@ def test_three_accounts_that_die_and_meet_faults_end_with_the_bits_of_a_local_ho
 
     crew = {account: notebooks.start(account) for account in range(3)}
     chance = random.Random(7)
-    for _ in range(deaths):
+    for _ in range(DEATHS):
         before = len(home.jobs.attempts())
         wait_until(lambda before=before: has_moved_on(home, before), "a new attempt")  # type: ignore[misc]
         victim = chance.randrange(3)
@@ -193,13 +215,32 @@ def test_three_accounts_that_die_and_meet_faults_end_with_the_bits_of_a_local_ho
     assert_no_token_is_anywhere(drive, notebooks, tmp_path)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", [TENSORFLOW], indirect=True, ids=["TensorFlow"])
+def test_a_cell_trains_in_tensorflow_to_the_bits_of_a_local_home(
+    coordinator: Coordinator,
+    notebooks: Notebooks,
+    undisturbed: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "study.toml").write_text(TEXT.replace("seeds = [0, 1]", "seeds = [0]"))
+    home = coordinator.home(monkeypatch)
+    (tmp_path / "cell.sh").write_text(coordinator.orch("snippet", "--shell").stdout)
+    notebook = notebooks.start(0)
+    assert notebook.process.wait(2 * PATIENCE_SECONDS) == 0, notebook.log.read_text()  # it installs Orch first
+    home.jobs.refresh()
+    assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
+    assert weights(home).items() <= undisturbed.items() and len(weights(home)) == 2
+
+
 def test_what_a_full_account_cannot_keep_is_done_by_another_account_and_not_given_to_it_again(
-    runner: Runner, coordinator: Coordinator, drive: DriveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    coordinator: Coordinator, drive: DriveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = coordinator.home(monkeypatch)
     poor = drive.account("poor@example.org", quota_bytes=1000)
     coordinator.orch("share", poor.email)
-    with workers(home.url, tmp_path, "--checkpoint-seconds", "0.5", runner=runner) as start:
+    with workers(home.url, tmp_path, "--checkpoint-seconds", "0.5", runner=STAND_IN) as start:
         monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(poor.token_file(tmp_path / "poor.token")))
         full = start()
         wait_until(lambda: "takes no more jobs until there is room" in full.log.read_text(), "the job given back")
