@@ -5,9 +5,6 @@ And a study for clusters: three trainings in a home on PostgreSQL, slow enough t
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,30 +17,21 @@ from orchestrator.jobs import JobState
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
 from tests.support.postgres_server import fresh_database
-from tests.support.processes import PATIENCE_SECONDS, workers
+from tests.support.processes import orch_after, workers
 from tests.support.runners import STAND_IN
 
 STAND_IN_COMMAND = (sys.executable, *STAND_IN.worker)
 
-_LAUNCH = f"""
+_WITH_STAND_INS = f"""
 import types
-from orchestrator import cli
 from orchestrator.commands import launch
 launch.own_packages = types.SimpleNamespace(command=lambda module: {list(STAND_IN_COMMAND)!r})
-cli.main()
 """
 
 
 def launch(*arguments: str, cwd: Path, **environment: str) -> str:
     """What `orch launch` printed, which ended well; its workers have the stand-in for a runner."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", _LAUNCH, "launch", *arguments],
-        cwd=cwd,
-        env={**os.environ, **STAND_IN.environment, **environment},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
+    done = orch_after(_WITH_STAND_INS, "launch", *arguments, cwd=cwd, **{**STAND_IN.environment, **environment})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -75,8 +63,7 @@ SLOWLY, QUICKLY = {STEP_SECONDS: "0.2"}, {STEP_SECONDS: "0.0001"}
 def undisturbed_weights(place: Path) -> dict[str, str]:
     """The weights that one worker of this machine gets when nobody disturbs it."""
     home = Home.open(publish(STUDY, place / "home", None).home)
-    quick = dataclasses.replace(STAND_IN, environment={**STAND_IN.environment, **QUICKLY})
-    with workers(home.url, place, runner=quick) as start:
+    with workers(home.url, place, runner=STAND_IN.paced(0.0001)) as start:
         start().wait()
     return weights(home)
 

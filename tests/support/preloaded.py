@@ -62,8 +62,8 @@ class Preloaded:
 
         Args:
             place: the working directory.
-            what: `arguments` of `orch`, or `code`; `environment`; `user`, with `number`, `group`, `groups` and `umask`;
-                `together` for one output.
+            what: `arguments` of `orch`, `code`, or both, of which the code is first; `environment`; `user`, with
+                `number`, `group`, `groups` and `umask`; `together` for one output.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         assert self.busy.locked(), "two commands at once would read each other's answers"
@@ -138,7 +138,8 @@ def _run(asked: dict[str, Any], output: int, errors: int) -> int:
     os.dup2(output, 1)
     os.dup2(errors, 2)
     try:
-        return _command(asked["arguments"]) if "arguments" in asked else _code(asked["code"])
+        exec(asked.get("code", ""), {})
+        return _command(asked["arguments"]) if "arguments" in asked else 0
     except Exception:
         traceback.print_exc()
         return 1
@@ -172,11 +173,6 @@ def _nothing_drawn() -> Iterator[None]:
 def _well(arguments: list[str]) -> None:
     code = _command(arguments)
     assert code == 0, f"orch {arguments} ended with {code} in the process that imports everything"
-
-
-def _code(code: str) -> int:
-    exec(code, {})
-    return 0
 
 
 if __name__ == "__main__":

@@ -34,6 +34,14 @@ def orch(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Co
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
+def orch_after(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `orch` to its end where a few lines of Python have changed it; the environment is for what it starts, too."""
+    preloaded = _preloaded()
+    with preloaded.busy:
+        done = preloaded.run(cwd, code=code, arguments=arguments, environment={**os.environ, **environment})
+    return subprocess.CompletedProcess(("orch", *arguments), done.code, done.output, done.errors)
+
+
 def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
     """The one sentence of a refusal."""
     assert done.returncode == code, done.stdout + done.stderr
