@@ -42,6 +42,10 @@ tries = 5
 COMPRESS = 'compress = ["float32", { method = "slim+dynamic-int8", epochs = 3, keep_parameters = 0.7 }]'
 STUDY = Study.parse(TEXT)
 FINE_TUNINGS = ("fine-tune/slim", "fine-tune/twin")
+WITH_PACKAGES_SECONDS = 900.0
+"""What a worker may take that has pip bring packages and loads TensorFlow several times, one after another: to try
+them, and as a runner for each kind of Keras in turn.  It is 64 s of a core; on two cores with five busy processes it
+was 219 s."""
 
 
 @pytest.mark.slow
@@ -111,15 +115,15 @@ def test_a_worker_makes_itself_the_packages_that_a_pipeline_needs(
 ) -> None:
     """With pip and a package index; tensorflow-model-optimization is not among what tests install."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    entries = '"float32", { method = "prune+cluster+dynamic-int8", epochs = 1 }, { method = "qat", epochs = 1 }'
-    text = TEXT.replace(COMPRESS, f"compress = [{entries}]").replace("train_images = 2600", "train_images = 400")
+    text = TEXT.replace(COMPRESS, 'compress = ["float32", { method = "prune+cluster+dynamic-int8", epochs = 1 }]')
+    text = text.replace("train_images = 2600", "train_images = 400").replace("shards = 2", "shards = 1")
     home = Home.open(publish(Study.parse(text), tmp_path / "home", None).home)
     with workers(home.url, tmp_path) as start:
-        start().wait()
+        start().wait(patience_seconds=WITH_PACKAGES_SECONDS)
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
     told = orch("report", "--home", "home", "--json", cwd=tmp_path)
     rows = {row["method"]: row for row in json.loads(told.stdout)["rows"]}
-    assert set(rows) == {"float32", "prune+cluster+dynamic-int8", "qat", "twin-1ep", "twin-1ep+1ep"}
-    assert rows["qat"]["file_bytes"] < 0.4 * rows["float32"]["file_bytes"]
+    assert set(rows) == {"float32", "prune+cluster+dynamic-int8", "twin-1ep+1ep"}
+    assert rows["prune+cluster+dynamic-int8"]["file_bytes"] < 0.4 * rows["float32"]["file_bytes"]
     assert rows["prune+cluster+dynamic-int8"]["sparsity"] > 0.5
     assert not importlib.util.find_spec("tensorflow_model_optimization"), "nothing that a person uses is changed"

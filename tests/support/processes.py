@@ -102,8 +102,8 @@ class Worker:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def wait(self, expected: int = ExitCode.DONE) -> int:
-        code = self.process.wait(timeout=PATIENCE_SECONDS)
+    def wait(self, expected: int = ExitCode.DONE, *, patience_seconds: float = PATIENCE_SECONDS) -> int:
+        code = self.process.wait(timeout=patience_seconds)
         assert code == expected, f"{self.name} ended with {code}:\n{self.log.read_text()}"
         return code
 
