@@ -1,4 +1,8 @@
-"""Whatever happened to the newest checkpoint, a worker says so, goes on from the one before, to the same bits."""
+"""Whatever happened to a worker and its newest checkpoint, another goes on from the one before, to the same bits.
+
+That a training in TensorFlow survives a death, a request to end and a damage is one proof, because each worker that
+loads it costs a dozen seconds of a core; `test_kills.py` kills at further moments.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,7 @@ from orchestrator.home import Home
 from orchestrator.jobs import Checkpoint, JobState
 from orchestrator.planning.publishing import publish
 from orchestrator.study import Study
+from tests.support.deaths import kill_with_its_runner
 from tests.support.processes import Worker, wait_until, workers
 from tests.support.runners import STAND_IN, TENSORFLOW, Runner
 
@@ -29,8 +34,8 @@ test_images = 100
 shards = 1
 
 [training]
-epochs = 8
-epochs_per_visit = 8
+epochs = 6
+epochs_per_visit = 6
 threads = 1
 
 [[models]]
@@ -77,14 +82,17 @@ def of_another_schema(home: Home, newest: Checkpoint) -> None:
         pytest.param([of_another_schema], TENSORFLOW, id="found as it is read", marks=pytest.mark.slow),
     ],
 )
-def test_every_kind_of_damage_one_after_the_other_changes_no_bit(
+def test_a_death_and_every_kind_of_damage_one_after_the_other_change_no_bit(
     damages: list[Callable[[Home, Checkpoint], None]], runner: Runner, tmp_path: Path
 ) -> None:
     undisturbed, damaged = (planned(tmp_path / name) for name in ("undisturbed", "damaged"))
     with workers(undisturbed.url, tmp_path / "undisturbed", runner=runner) as start:
         start().wait()
-    slowly = runner.paced(0.04)  # two seconds for each damage
+    slowly = runner.paced(0.06)  # two seconds for each damage
     with workers(damaged.url, tmp_path / "damaged", "--checkpoint-seconds", "0.2", runner=slowly) as start:
+        victim = start()
+        wait_until(lambda: bool(checkpoints(damaged)), "a checkpoint")
+        kill_with_its_runner(victim)
         for damage in damages:
             worker = start()
             wait_until(lambda worker=worker: saved_by(worker, damaged), "two checkpoints of its own")  # type: ignore[misc]
@@ -94,7 +102,8 @@ def test_every_kind_of_damage_one_after_the_other_changes_no_bit(
         last = start()
         last.wait()
         logs = [log.read_text() for log in sorted((tmp_path / "damaged").glob("w*.log"))]
-    assert ["goes on from another state" in log for log in logs] == [False] + [True] * len(damages)
+    assert ["goes on from another state" in log for log in logs] == [False, False] + [True] * len(damages)
+    assert damaged.jobs.attempts()[1].from_step > 0, "the heir goes on from the victim's checkpoint"
     assert weights(damaged) == weights(undisturbed)
 
 

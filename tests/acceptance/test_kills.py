@@ -1,7 +1,7 @@
 """Workers are killed at any moment, and the study ends as if nobody had died.
 
-What is computed does not depend on where the home is: trainings in TensorFlow are disturbed in a directory, those of
-the stand-in on PostgreSQL and in an object store.
+What is computed does not depend on where the home is: trainings in TensorFlow are disturbed in a directory (here, and
+once in the usual suite in `test_damage.py`), those of the stand-in on PostgreSQL and in an object store.
 """
 
 from __future__ import annotations
@@ -96,8 +96,7 @@ def weights(home: Home) -> dict[str, str]:
     }
 
 
-AT_WORK: list[Moment] = [deaths.after_a_checkpoint]
-OTHERWISE: list[Moment] = [
+MOMENTS: list[Moment] = [
     deaths.just_claimed,
     deaths.before_any_checkpoint,
     deaths.between_two_checkpoints,
@@ -107,24 +106,16 @@ OTHERWISE: list[Moment] = [
 ]
 
 
-# Each death costs a worker, which loads TensorFlow; at any moment at all, in any stage, workers of the campaign die,
-# without it.
-@pytest.mark.parametrize(
-    ("study", "moments", "at_once"),
-    [
-        pytest.param(IN_ONE_VISIT, AT_WORK, 1, id="at work"),
-        pytest.param(STUDY, OTHERWISE, 2, id="otherwise", marks=pytest.mark.slow),
-    ],
-)
-def test_whenever_they_are_killed_the_weights_are_the_same_bits(
-    study: Study, moments: list[Moment], at_once: int, tmp_path: Path
-) -> None:
+# Each death costs a worker, which loads TensorFlow: one dies in `test_damage.py`.  At any moment at all, in any stage,
+# workers of the campaign die, without it.
+@pytest.mark.slow
+def test_whenever_they_are_killed_the_weights_are_the_same_bits(tmp_path: Path) -> None:
     (tmp_path / "undisturbed").mkdir()
-    expected = undisturbed(without_compression(study), tmp_path / "undisturbed")
-    home = Home.open(publish(study, tmp_path / "home", None).home)
-    left = list(moments)
+    expected = undisturbed(TRAININGS, tmp_path / "undisturbed")
+    home = Home.open(publish(STUDY, tmp_path / "home", None).home)
+    left = list(MOMENTS)
     with workers(home.url, tmp_path, *OFTEN) as start:
-        crew = {worker.name: worker for worker in (start() for _ in range(at_once))}
+        crew = {worker.name: worker for worker in (start(), start())}
         while left and not all(worker.ended for worker in crew.values()):
             victim = held_at(home, left, crew)
             if victim is not None:
@@ -135,7 +126,7 @@ def test_whenever_they_are_killed_the_weights_are_the_same_bits(
         for worker in crew.values():
             worker.wait()
 
-    assert len(left) <= len(moments) / 3, f"too few moments came; left are {[moment.__name__ for moment in left]}"
+    assert len(left) <= len(MOMENTS) / 3, f"too few moments came; left are {[moment.__name__ for moment in left]}"
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
     assert weights(home) == expected
     assert any(attempt.number > 1 and attempt.from_step > 0 for attempt in home.jobs.attempts())
