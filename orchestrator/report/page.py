@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -124,6 +125,7 @@ def of_kind(charts: Sequence[Chart], *kinds: str) -> tuple[Chart, ...]:
     return tuple(chart for kind in kinds for chart in charts if chart.kind == kind)
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("orchestrator.report"),
