@@ -1,6 +1,6 @@
 """`devices = "each"`: what one worker has measured is measured once on every other device that comes.
 
-On every kind of backend.  That real workers do so stands in `tests/acceptance/test_each_device.py`.
+That real workers do so stands in `tests/acceptance/test_each_device.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.transactions.overview import Waiting
 from orchestrator.planning.planner import Plan
-from tests.support.jobtable_backends import BackendOf, SettableBackend, artifact, complete, plan_of, planned_job
+from tests.support.jobtable_backends import (
+    BackendOf,
+    SettableBackend,
+    artifact,
+    complete,
+    on_every_kind,
+    plan_of,
+    planned_job,
+)
 
 EPYC, XEON = "AMD EPYC", "Intel(R) Xeon(R) CPU @ 2.20GHz"
 T4 = "Tesla T4"
@@ -177,6 +185,7 @@ def test_the_copy_of_a_worker_that_was_killed_is_done_by_the_next_one_of_its_dev
     assert [attempt.outcome for attempt in table.attempts(killed.job)] == [Ending.EXPIRED, Ending.DONE]
 
 
+@on_every_kind(often=["sqlite", "postgresql", "s3"])
 def test_many_workers_of_one_device_that_come_at_once_make_one_copy_of_each(backend_of: BackendOf) -> None:
     with closing(JobTable(backend_of.in_real_time("jobs"), "here")) as table:
         table.create()

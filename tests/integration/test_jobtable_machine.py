@@ -49,6 +49,7 @@ from orchestrator.jobtable.transactions import copies
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planning.planner import Plan
 from tests.support.jobtable_backends import (
+    ON_EVERY_ENGINE,
     BackendOf,
     Contents,
     SettableBackend,
@@ -72,7 +73,8 @@ picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
 
 
-@pytest.mark.parametrize("share", [4, pytest.param(1, marks=pytest.mark.slow)])
+@ON_EVERY_ENGINE
+@pytest.mark.parametrize("share", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf, share: int) -> None:
     names = (f"example{number}" for number in itertools.count())
     run_state_machine_as_test(

@@ -1,4 +1,4 @@
-"""What `orch status` is told of the job table, on every kind of backend."""
+"""What `orch status` is told of the job table."""
 
 from __future__ import annotations
 

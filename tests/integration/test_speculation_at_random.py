@@ -19,6 +19,7 @@ from orchestrator.jobs import (
 from orchestrator.jobtable import JobTable, LeaseLost
 from orchestrator.jobtable.transactions.leases import KEPT_CHECKPOINTS
 from tests.support.jobtable_backends import (
+    ON_EVERY_ENGINE,
     Contents,
     SettableBackend,
     artifact,
@@ -113,6 +114,7 @@ class Walk:
             before = now
 
 
+@ON_EVERY_ENGINE
 @pytest.mark.parametrize("rounds", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_each_job_is_done_once_in_every_order_of_events(table: JobTable, backend: SettableBackend, rounds: int) -> None:
     walk = Walk(table, backend, random.Random(9))

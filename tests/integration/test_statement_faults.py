@@ -148,7 +148,7 @@ def all_done_once(table: JobTable) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "snapshot"])
-@pytest.mark.parametrize("every", [13, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.slow)])
 def test_whichever_statement_fails_the_next_call_works_and_nothing_is_done_twice(
     kind: str, every: int, fault: Fault, tmp_path: Path
 ) -> None:
@@ -202,9 +202,9 @@ def _complete(table: JobTable, lease: Lease) -> Completed:
     return table.complete(lease, [Finished(lease.job, outputs, {"step": 1})], WORKER, or_best=True)
 
 
-# The two ways take turns, from one message on: with every seventh one in three or four meets a cut of either way.
+# The two ways take turns, from one message on: with every 13th one in six or seven meets a cut of either way.
 @pytest.mark.parametrize(("first", "when"), enumerate(["before the server has it", "before its answer"]))
-@pytest.mark.parametrize("every", [29, pytest.param(7, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [59, pytest.param(13, marks=pytest.mark.slow)])
 def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(
     postgres: str, first: int, when: str, every: int, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,7 +1,7 @@
 """What proofs of the job table start from: fresh databases with a clock that the test sets, and plans made by hand.
 
-The fixture `backend_of` comes once for every kind of backend, and `backend` is one database of it.  The proofs
-themselves stand in `tests/integration`.
+The fixture `backend_of` comes once for every engine, unless a test asks for other kinds of backend, and `backend` is
+one database of it.  The proofs themselves stand in `tests/integration`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,7 @@ from tests.support.drive import DriveServer
 from tests.support.object_store import Dialect, ObjectServer
 from tests.support.object_store.signed_in import environment_of, url_in
 from tests.support.postgres_server import fresh_database
+from tests.support.repetitions import repetitions
 
 
 class SettableBackend(Backend, Protocol):
@@ -61,14 +63,13 @@ class Scale:
     """How many orders of events a state machine tries."""
     rounds: int
     """Rounds in which two want the same job."""
-    beats: int
-    """Heartbeats of a lease, of which every other one meets nobody."""
     skew_seconds: float = 0.0
     """By how much two processes may read the backend's clock differently."""
 
 
-AT_ONCE = Scale(jobs=2_000, lease_seconds=1.0, orders=30, rounds=50, beats=1_000)
-IN_TURN = Scale(jobs=80, lease_seconds=3.0, orders=8, rounds=12, beats=150)
+AT_ONCE = Scale(jobs=400, lease_seconds=1.0, orders=30, rounds=16)
+ON_A_SERVER = dataclasses.replace(AT_ONCE, orders=15)
+IN_TURN = Scale(jobs=30, lease_seconds=3.0, orders=10, rounds=6)
 """Where every change swaps the whole table, and those who meet pause for up to seconds."""
 ON_DRIVE = dataclasses.replace(IN_TURN, skew_seconds=1.0)
 """Its clock is told in whole seconds."""
@@ -120,10 +121,15 @@ class SqliteBackendOf:
 
 @dataclass(frozen=True)
 class PostgresqlBackendOf:
-    """A schema for each, in one database: PostgreSQL makes it a hundred times quicker than a database."""
+    """A schema for each, in one database: PostgreSQL makes it a hundred times quicker than a database.
+
+    Args:
+        prefix: of the schemas' names, for tests that share a database.
+    """
 
     url: str
-    scale: Scale = AT_ONCE
+    scale: Scale = ON_A_SERVER
+    prefix: str = ""
 
     def __call__(self, database: str) -> SettablePostgresqlBackend:
         return SettablePostgresqlBackend(self.schema(database))
@@ -133,9 +139,10 @@ class PostgresqlBackendOf:
 
     def schema(self, name: str) -> str:
         """The URL of a schema, made if it is not there yet."""
+        schema = self.prefix + name
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
-        own = make_url(self.url).update_query_dict({"options": f"-csearch_path={name}"})
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        own = make_url(self.url).update_query_dict({"options": f"-csearch_path={schema}"})
         return own.render_as_string(hide_password=False)
 
 
@@ -144,10 +151,16 @@ def _sqlite(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
     yield SqliteBackendOf(request.getfixturevalue("tmp_path"))
 
 
+@pytest.fixture(name="shared_database", scope="session")
+def fixture_shared_database(postgres: str) -> Iterator[str]:
+    """The URL of a database in which every test has schemas of its own."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
 @contextmanager
 def _postgresql(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
-    with fresh_database(request.getfixturevalue("postgres")) as url:
-        yield PostgresqlBackendOf(url)
+    yield PostgresqlBackendOf(request.getfixturevalue("shared_database"), prefix=f"test_{uuid.uuid4().hex}_")
 
 
 class SettableSnapshotBackend(_Settable, SnapshotBackend):
@@ -245,17 +258,19 @@ BACKENDS: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[
     "s3": partial(_objects, Dialect.S3),
     "gcs": partial(_objects, Dialect.GCS),
 }
-"""Every kind of backend: a new one joins all proofs by one entry here."""
+"""Every kind of backend: a new one joins the proofs of `on_every_kind` by one entry here."""
+
+ENGINES = ("sqlite", "postgresql", "snapshot")
+"""What executes the statements: a transaction cannot tell where the file of a snapshot lies."""
+ON_EVERY_ENGINE = pytest.mark.parametrize("backend_of", ENGINES, indirect=True)
 
 
-_TWINS = {"gcs"}
-"""What differs from another kind only in how a version is named: everything runs over it, too, in CI."""
+def on_every_kind(*, often: Collection[str]) -> pytest.MarkDecorator:
+    """For what depends on where a table lies; on the kinds that are not made often a test is slow."""
+    return pytest.mark.parametrize("backend_of", repetitions(BACKENDS, often=often), indirect=True)
 
 
-@pytest.fixture(
-    name="backend_of",
-    params=[pytest.param(kind, marks=[pytest.mark.slow] if kind in _TWINS else []) for kind in BACKENDS],
-)
+@pytest.fixture(name="backend_of", params=repetitions(ENGINES, often=["sqlite", "postgresql"]))
 def fixture_backend_of(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
     with BACKENDS[request.param](request) as backend_of:
         yield backend_of

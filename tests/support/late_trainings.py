@@ -1,6 +1,6 @@
 """Rounds of trainings of which one is late: what the proofs of speculation start from.
 
-The fixtures `table` and `late` are there on every backend of `tests.support.jobtable_backends`.
+The fixtures `table` and `late` are there on every engine of `tests.support.jobtable_backends`.
 """
 
 from __future__ import annotations
