@@ -20,6 +20,7 @@ from models.training.learner import Learner
 from models.training.moving_average import MovingAverage
 from models.training.optimizers import build_optimizer
 from tests.support import exact_training
+from tests.support.architectures import OF_EVERY_KIND
 
 
 def test_training_loads_no_tensorflow() -> None:
@@ -45,7 +46,7 @@ def test_a_state_that_was_restored_is_left_alone_by_the_steps_that_follow() -> N
     assert exact_training.digest(state) == exact_training.digest(second.state()) == before
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", OF_EVERY_KIND)
 def test_no_step_scatters(name: str) -> None:
     """On a GPU a program that selects and scatters is refused where kernels must repeat their results; one that
     scatters is slow."""

@@ -14,14 +14,15 @@ import pytest
 import tf_keras
 
 from models.architectures import catalog
-from models.compression.compressed_model import compress
+from models.compression import methods
 from models.datasets import Split
 from models.measurement.litert import LiteRTClassifier
-from models.recipes import Training, Visit
+from models.recipes import Augmentation, Training, Visit
 from models.training.trainer import Trainer, fresh_network, inference_weights, load_weights, network_weights
-from tests.support.repetitions import repetitions
+from tests.support.architectures import ONE_OF_A_KIND, each
 
 TINY = ("alexnet-tiny", "vit-tiny")
+CONVERTED = (*ONE_OF_A_KIND, "alexnet-paper", "vit-paper")
 PARAMETERS = {
     "alexnet-paper": (23_490_378, 0),
     "alexnet-residual-paper": (21_819_402, 0),
@@ -40,15 +41,20 @@ PARAMETERS = {
     "vit-tiny": (114_570, 0),
 }
 """Trainable and fixed weights, for ten classes."""
-EVERY = pytest.mark.parametrize("name", catalog.names())
-FULL_WIDTHS = {name for name in catalog.names() if f"{name}-small" in catalog.names()}
-EACH_KIND = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in TINY else pytest.mark.slow) for name in catalog.names()]
-)
 
 
 def pixels(images: int, seed: int = 0) -> Any:
     return np.random.default_rng(seed).integers(0, 256, (images, 32, 32, 3)).astype(np.float32)
+
+
+def logits_of(network: Any, images: Any) -> Any:
+    return np.asarray(network(images, training=False))
+
+
+def converted(method: str, network: Any, directory: Path) -> Path:
+    """A file that is not weighed: to compress one of 94 MB takes most of a minute."""
+    methods.get(method).load()(network, directory / f"{method}.tflite")
+    return directory / f"{method}.tflite"
 
 
 def weight_count(weights: Any) -> int:
@@ -62,7 +68,7 @@ def trained() -> Any:
 
     def network(name: str) -> Any:
         if name not in known:
-            recipe = catalog.get(name).recipe.replace(batch_size=8, warmup_fraction=0.0)
+            recipe = catalog.get(name).recipe.replace(batch_size=8, warmup_fraction=0.0, augmentation=Augmentation())
             shard = Split.whole(pixels(16, seed=1).astype(np.uint8), np.arange(16) % 10)
             trainer = Trainer(Training(name, recipe, 0, 10, (32, 32, 3), 3))
             list(trainer.advance(shard, Visit(0, 1, 0, 2)))
@@ -74,49 +80,49 @@ def trained() -> Any:
     return network
 
 
-@pytest.mark.parametrize("name", repetitions(catalog.names(), often=set(catalog.names()) - FULL_WIDTHS))
+@each(catalog.names())
 def test_a_network_has_exactly_the_parameters_of_its_definition(name: str) -> None:
     network = catalog.get(name).build(keras)
 
     assert (weight_count(network.trainable_weights), weight_count(network.non_trainable_weights)) == PARAMETERS[name]
 
 
-@EVERY
+@pytest.mark.parametrize("name", catalog.names())
 def test_a_docstring_that_tells_the_parameters_tells_them_right(name: str) -> None:
     told = re.findall(r"[\d,]+(?= (?:trainable )?(?:weights|parameters))", catalog.get(name).build.__doc__ or "")
 
     assert told == ([f"{PARAMETERS[name][0]:,}"] if name not in TINY else [])
 
 
-@pytest.mark.parametrize("name", repetitions(catalog.names(), often=["vit-tiny"]))
+@each(CONVERTED, often=["vit-tiny"])
 def test_a_trained_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(
     trained: Any, name: str, tmp_path: Path
 ) -> None:
     network, images = trained(name), pixels(40)  # the last batch of 32 is not full
-    logits = network.predict(images, verbose=0)
+    logits = logits_of(network, images)
     assert np.isfinite(logits).all() and np.abs(logits).max() > 0.01
 
     network.save(tmp_path / "network.keras")
     reloaded = catalog.load(keras, tmp_path / "network.keras")
-    np.testing.assert_array_equal(reloaded.predict(images, verbose=0), logits)
+    np.testing.assert_array_equal(logits_of(reloaded, images), logits)
 
     legacy = catalog.get(name).build(tf_keras)
     load_weights(legacy, network_weights(network))
-    np.testing.assert_allclose(legacy.predict(images, verbose=0), logits, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(logits_of(legacy, images), logits, atol=1e-5, rtol=1e-5)
 
     # A file that needs operations of TensorFlow's cannot be loaded.
-    float32 = compress("float32", network, tmp_path / "float32.tflite").path
+    float32 = converted("float32", network, tmp_path)
     for batch in (1, 32):
         found = LiteRTClassifier(float32, batch=batch).predict(images)
         np.testing.assert_allclose(found, logits, atol=1e-4, rtol=1e-4)
 
-    int8 = compress("dynamic-int8", network, tmp_path / "int8.tflite").path
+    int8 = converted("dynamic-int8", network, tmp_path)
     quantized = LiteRTClassifier(int8, batch=32).predict(images)
     assert int8.stat().st_size < 0.5 * float32.stat().st_size
     assert np.corrcoef(quantized.ravel(), logits.ravel())[0, 1] > 0.99
 
 
-@EACH_KIND
+@each(often=TINY)
 def test_every_weight_has_a_path_that_a_second_build_in_the_process_repeats(name: str) -> None:
     build = catalog.get(name).build
     first, second = build(keras), build(keras)
@@ -133,7 +139,7 @@ def builds(name: str, image_shape: tuple[int, int, int]) -> bool:
     return True
 
 
-@EACH_KIND
+@each(often=TINY)
 def test_the_smallest_image_and_the_channels_that_an_architecture_takes_are_what_the_catalogue_says(name: str) -> None:
     side, channels = catalog.get(name).smallest_side, catalog.get(name).channels
     assert builds(name, (side, side, channels or 3))
@@ -169,12 +175,12 @@ def test_saved_networks_are_reloaded_by_another_process_to_the_same_logits(tmp_p
     for name in TINY:
         network = catalog.get(name).build(keras)
         network.save(tmp_path / f"{name}.keras")
-        expected[name] = network.predict(images, verbose=0)
+        expected[name] = logits_of(network, images)
     program = (
         "import keras, numpy as np; from pathlib import Path; from models.architectures import catalog;"
         "images = np.load('images.npy');"
         "networks = {path.stem: catalog.load(keras, path) for path in Path().glob('*.keras')};"
-        "np.savez('logits.npz', **{name: one.predict(images, verbose=0) for name, one in networks.items()})"
+        "np.savez('logits.npz', **{name: np.asarray(one(images, training=False)) for name, one in networks.items()})"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
     with np.load(tmp_path / "logits.npz") as logits:
@@ -216,6 +222,11 @@ def test_no_token_attends_to_itself_and_each_head_has_its_temperature() -> None:
     np.testing.assert_allclose(layer.scale, 0.25)
 
 
+@pytest.fixture(scope="module")
+def shifting() -> Any:
+    return catalog.get("vit-spt-small").build(keras)
+
+
 @pytest.mark.parametrize(
     ("layer", "moved"),
     [
@@ -225,9 +236,10 @@ def test_no_token_attends_to_itself_and_each_head_has_its_temperature() -> None:
         ("shift_down_right", (-2, -2)),
     ],
 )
-def test_a_shifted_image_shows_each_patch_its_neighbours_edges(layer: str, moved: tuple[int, int]) -> None:
-    network = catalog.get("vit-spt-small").build(keras)
-    shifted = keras.Model(network.input, network.get_layer(layer).output)
+def test_a_shifted_image_shows_each_patch_its_neighbours_edges(
+    shifting: Any, layer: str, moved: tuple[int, int]
+) -> None:
+    shifted = keras.Model(shifting.input, shifting.get_layer(layer).output)
     images = pixels(1)
     down, right = moved
     expected = np.pad(images / 127.5 - 1, ((0, 0), (2, 2), (2, 2), (0, 0)))[:, 2 + down :, 2 + right :][:, :32, :32]
@@ -235,9 +247,9 @@ def test_a_shifted_image_shows_each_patch_its_neighbours_edges(layer: str, moved
     np.testing.assert_allclose(shifted(images), expected, atol=1e-6)
 
 
-def test_a_token_of_the_shifted_image_is_a_patch_of_all_five() -> None:
-    network = catalog.get("vit-spt-small").build(keras)
-    tokens = keras.Model(network.input, [network.get_layer("shifted").output, network.get_layer("tokens").output])
+def test_a_token_of_the_shifted_image_is_a_patch_of_all_five(shifting: Any) -> None:
+    inside = [shifting.get_layer(name).output for name in ("shifted", "tokens")]
+    tokens = keras.Model(shifting.input, inside)
     stacked, found = map(np.asarray, tokens(pixels(1)))
 
     np.testing.assert_array_equal(found[0, 8 * 3 + 5], stacked[0, 12:16, 20:24].ravel())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from models.datasets import Split
-from models.recipes import Outer
+from models.recipes import Augmentation, Outer
 from models.training.averaging import OUTER, begin_visit, merge, recompute_statistics, with_statistics
 from models.training.trainer import (
     AVERAGE,
@@ -180,7 +180,7 @@ def test_recomputing_statistics_twice_gives_the_same_bits_and_touches_nothing_el
 
 
 def test_the_moving_average_gets_the_statistics_of_its_own_weights() -> None:
-    trainer = exact_training.trainer("convolutional", ema=0.9)
+    trainer = exact_training.trainer("convolutional", ema=0.9, augmentation=Augmentation())
     images = exact_training.shard()
     state = exact_training.run(trainer, 6)
     found = with_statistics(trainer.model, state, images)

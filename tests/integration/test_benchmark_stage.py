@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,13 +31,20 @@ from workers.runner.stages import benchmark
 Measured = Callable[[str, str], dict[str, Any]]
 
 
-def predictions_of(measured: Measured, method: str) -> Predictions:
-    """The predictions that a benchmark keeps."""
-    return Predictions.load(Path(measured(method, "float32")["predictions"]))
-
-
 def file_of(network: str) -> str:
     return network if network.endswith(".zst") else f"{network}.tflite"
+
+
+@pytest.fixture(scope="module")
+def float32(measured: Measured) -> dict[str, Any]:
+    """float32 beside itself."""
+    return measured("float32", "float32")
+
+
+@pytest.fixture(scope="module")
+def float16(measured: Measured) -> dict[str, Any]:
+    """float16 beside float32."""
+    return measured("float16", "float32")
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +55,16 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     for method in ("float32", "float16"):
         compress(method, network, directory / f"{method}.tflite")
     datasets.save_split(datasets.subset(datasets.load("synthetic").test, 20, 0), directory / "test")
+    numbers = itertools.count()
 
     def measure(method: str, reference: str) -> dict[str, Any]:
         """Networks by the names of their files without `.tflite`, or with another ending."""
+        scratch = directory / f"{next(numbers)}"
+        scratch.mkdir()
         networks = {"model": file_of(method), "reference": file_of(reference)}
         spec = {"method": method, "batch_sizes": [1], "threads": [1]}
         inputs = {name: str(directory / file) for name, file in {**networks, "test": "test"}.items()}
-        order = RunJob("job", "benchmark", spec, inputs, None, None, str(directory), CheckpointPolicy(1800.0, 10.0))
+        order = RunJob("job", "benchmark", spec, inputs, None, None, str(scratch), CheckpointPolicy(1800.0, 10.0))
         # Its writing end stays open: a runner ends when its supervisor's pipe closes.
         reading, _ = os.pipe()
         finished = benchmark.run(order, Connection(os.fdopen(reading), io.StringIO()))
@@ -71,12 +82,12 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     return measure
 
 
-def test_a_network_is_compared_with_float32(measured: Measured) -> None:
-    assert measured("float16", "float32")["speedup"] > 0
+def test_a_network_is_compared_with_float32(float16: dict[str, Any]) -> None:
+    assert float16["speedup"] > 0
 
 
-def test_float32_is_as_fast_as_itself(measured: Measured) -> None:
-    assert measured("float32", "float32")["speedup"] == 1.0
+def test_float32_is_as_fast_as_itself(float32: dict[str, Any]) -> None:
+    assert float32["speedup"] == 1.0
 
 
 def test_where_there_is_no_float32_no_speed_is_claimed(measured: Measured) -> None:
@@ -84,10 +95,11 @@ def test_where_there_is_no_float32_no_speed_is_claimed(measured: Measured) -> No
     assert latency["speedup"] is None and latency["p50"] > 0
 
 
-def test_what_is_shipped_packed_is_unpacked_and_measured(measured: Measured) -> None:
-    for method, reference in (("float16", "float32"), ("float32", "float32")):
-        packed = measured(f"{method}.tflite.zst", f"{reference}.tflite.zst")
-        plain = measured(method, reference)
+def test_what_is_shipped_packed_is_unpacked_and_measured(
+    measured: Measured, float32: dict[str, Any], float16: dict[str, Any]
+) -> None:
+    for method, plain in (("float16", float16), ("float32", float32)):
+        packed = measured(f"{method}.tflite.zst", "float32.tflite.zst")
         assert packed["unpack_seconds"] > 0 and plain["unpack_seconds"] is None
         assert (packed["top1"], packed["top5"]) == (plain["top1"], plain["top5"])
         assert packed["p50"] > 0 and packed["peak_memory_bytes"] > 0
@@ -114,18 +126,20 @@ def test_a_damaged_file_fails_the_job_for_good_and_is_named(measured: Measured, 
 
 
 def test_a_network_of_too_few_classes_is_not_measured(measured: Measured, tmp_path: Path) -> None:
-    compress("float32", catalog.get("alexnet-tiny").build(keras, classes=2), tmp_path / "two.tflite")
+    image = keras.Input((32, 32, 3))
+    network = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image)))
+    compress("float32", network, tmp_path / "two.tflite")
     with pytest.raises(UnusableModel, match="It knows 2 classes, and the test images have a class 9"):
         measured(str(tmp_path / "two"), "float32")
 
 
-def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(measured: Measured) -> None:
-    result = measured("float32", "float32")
+def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(float32: dict[str, Any]) -> None:
+    result = float32
     kept = Predictions.load(Path(result["predictions"]))
     ranks = kept.label_ranks
     assert len(ranks) == 20
     assert ((ranks < 1).mean(), (ranks < 5).mean()) == (result["top1"], result["top5"])
-    directory = Path(result["predictions"]).parent
+    directory = Path(result["predictions"]).parents[1]
     test = datasets.load_split(directory / "test")
     logits = LiteRTClassifier(directory / "float32.tflite", batch=20).predict(test.images)
     assert ((ranks == 0) == (logits.argmax(1) == test.labels)).all()
@@ -133,8 +147,9 @@ def test_a_benchmark_keeps_what_its_accuracy_was_counted_from(measured: Measured
     assert kept.labels.tolist() == test.labels.tolist() and kept.guesses.tolist() == logits.argmax(1).tolist()
 
 
-def test_two_methods_are_measured_on_the_same_images(measured: Measured) -> None:
-    assert predictions_of(measured, "float16").test_set == predictions_of(measured, "float32").test_set
+def test_two_methods_are_measured_on_the_same_images(float32: dict[str, Any], float16: dict[str, Any]) -> None:
+    one, other = (Predictions.load(Path(result["predictions"])) for result in (float16, float32))
+    assert one.test_set == other.test_set
 
 
 def test_a_machine_with_a_gpu_measures_litert_on_its_cpu_and_says_so(
@@ -145,6 +160,5 @@ def test_a_machine_with_a_gpu_measures_litert_on_its_cpu_and_says_so(
     assert measured("float32", "float32")["device"] == cpu_name()
 
 
-def test_a_benchmark_says_what_memory_the_network_takes_beside_the_process(measured: Measured) -> None:
-    latency = measured("float32", "float32")
-    assert 0 < latency["peak_memory_bytes"] < latency["memory_before_bytes"], "alexnet-tiny is small beside NumPy"
+def test_a_benchmark_says_what_memory_the_network_takes_beside_the_process(float32: dict[str, Any]) -> None:
+    assert 0 < float32["peak_memory_bytes"] < float32["memory_before_bytes"], "alexnet-tiny is small beside NumPy"

@@ -5,6 +5,7 @@ That masks end in the same bits however often a training stops is proved in `tes
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from models.recipes import Augmentation, Training
 from models.training.masks import kernels
 from models.training.trainer import MASK, StateMismatch, Trainer, TrainState, load_weights, network_weights
 from tests.support import exact_training
+from tests.support.architectures import each
 from tests.support.exact_training import VISIT, run, shard
 
 PRUNING = exact_training.PRUNING
@@ -31,16 +33,30 @@ def trainer(pruning: Pruning | None = PRUNING, network: str = "convolutional", *
     return Trainer(training, build=exact_training.NETWORKS[network], pruning=pruning)
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A pruned training, with a moving average besides, at its visit's end."""
+
+    gone: dict[int, Any]
+    """By step, which weights of the pruned kernel were zero."""
+    end: TrainState
+
+
+@pytest.fixture(scope="module")
+def whole() -> Whole:
+    current = trainer(ema=0.9)
+    gone = {}
+    for progress in current.advance(shard(), VISIT, steps_per_call=2):
+        gone[progress.step] = current.state().arrays["model/" + PRUNED] == 0
+    return Whole(gone, current.state())
+
+
 def zeros(state: TrainState, key: str) -> int:
     return int(np.count_nonzero(state.arrays[key] == 0))
 
 
-def test_a_kernel_loses_its_weights_by_the_schedule_and_never_gets_them_back() -> None:
-    current = trainer()
-    gone = {}
-    for progress in current.advance(shard(), VISIT, steps_per_call=2):
-        gone[progress.step] = current.state().arrays["model/" + PRUNED] == 0
-
+def test_a_kernel_loses_its_weights_by_the_schedule_and_never_gets_them_back(whole: Whole) -> None:
+    gone = whole.gone
     size = gone[2].size
     assert {step: int(zero.sum()) for step, zero in gone.items()} == {
         step: round(size * 0.8 * (1 - (1 - min(step // 4, 3) / 3) ** 3)) for step in range(2, VISIT.last_step + 1, 2)
@@ -48,9 +64,8 @@ def test_a_kernel_loses_its_weights_by_the_schedule_and_never_gets_them_back() -
     assert all((gone[step + 2] >= gone[step]).all() for step in range(2, VISIT.last_step, 2))
 
 
-def test_at_the_end_exactly_what_was_asked_for_is_zero_and_nothing_else_is_pruned() -> None:
-    end = run(trainer(ema=0.9), VISIT.last_step, steps_per_call=16)
-
+def test_at_the_end_exactly_what_was_asked_for_is_zero_and_nothing_else_is_pruned(whole: Whole) -> None:
+    end = whole.end
     size = end.arrays["model/" + PRUNED].size
     assert [key for key in end.arrays if key.startswith(MASK)] == [MASK + PRUNED]
     for prefix in ("model/", "average/"):
@@ -71,8 +86,8 @@ def test_masks_that_are_due_at_the_last_step_are_applied_to_what_was_trained() -
     "pruning", [PRUNING, pytest.param(Pruning(pattern="2:4"), marks=pytest.mark.slow)], ids=["prune", "prune-2:4"]
 )
 def test_a_state_with_masks_comes_back_bit_for_bit(pruning: Pruning) -> None:
-    state = run(trainer(pruning), 5)
     restored, fresh = trainer(pruning), trainer(pruning)
+    state = run(restored, 5)
     # One of the two has made masks of its own already.
     run(restored, 9)
     for current in (restored, fresh):
@@ -97,13 +112,11 @@ def test_a_training_without_masks_is_the_start_of_one_with_masks() -> None:
     assert zeros(restored.state(), "model/" + PRUNED) == round(size * 0.8 * (1 - (1 / 3) ** 3))
 
 
-def test_a_state_with_masks_is_refused_by_a_training_that_prunes_otherwise() -> None:
-    state = run(trainer(), 1)
-
+def test_a_state_with_masks_is_refused_by_a_training_that_prunes_otherwise(whole: Whole) -> None:
     with pytest.raises(StateMismatch, match="the network has no 'mask/conv2d_1/kernel'"):
-        trainer(None).restore(state)
+        trainer(None, ema=0.9).restore(whole.end)
     with pytest.raises(StateMismatch, match="the state has no 'mask/conv2d/kernel'"):
-        trainer(Pruning(0.8, ("conv", "conv2d"))).restore(state)
+        trainer(Pruning(0.8, ("conv", "conv2d")), ema=0.9).restore(whole.end)
 
 
 def test_two_of_each_four_inputs_are_zero_from_the_first_step_to_the_last() -> None:
@@ -119,7 +132,7 @@ def test_two_of_each_four_inputs_are_zero_from_the_first_step_to_the_last() -> N
     assert ((np.abs(first).reshape(groups.shape) >= largest_two) == ~groups).all()
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@each()
 def test_of_a_network_of_the_catalogue_all_but_the_ends_can_be_pruned(name: str) -> None:
     every = kernels(catalog.get(name).build(keras))
 

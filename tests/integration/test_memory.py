@@ -71,12 +71,15 @@ def test_a_child_that_is_killed_has_run_out_of_memory() -> None:
 
 
 def test_where_the_system_does_not_tell_there_is_no_figure(
-    wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(memory, "_STATUS", wide / "nothing")
-    monkeypatch.setattr(memory, "_CLEAR", wide / "no-such-directory" / "nothing")
-    monkeypatch.setattr(sys, "argv", ["child", str(wide / "float32.tflite"), "1", "1"])
+    image = keras.Input((4, 4, 3))
+    network = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image)))
+    file = compress("float32", network, tmp_path / "float32.tflite").path
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "nothing")
+    monkeypatch.setattr(memory, "_CLEAR", tmp_path / "no-such-directory" / "nothing")
+    monkeypatch.setattr(sys, "argv", ["child", str(file), "1", "1"])
     memory.main()
     assert capsys.readouterr().out == "null\n"
     told = [sys.executable, "-c", "print('null')"]
-    assert memory.measure(told, wide / "float32.tflite") is None
+    assert memory.measure(told, file) is None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import keras
-import pytest
 
 from models.architectures import catalog, outline
 from models.training import masks
+from tests.support.architectures import each
 
 
-@pytest.mark.parametrize("shape", [(32, 32, 3), (44, 36, 3)])
-@pytest.mark.parametrize("name", catalog.names())
-def test_the_outline_of_an_architecture_has_the_kernels_of_the_network(name: str, shape: tuple[int, int, int]) -> None:
+@each()
+def test_the_outline_of_an_architecture_has_the_kernels_of_the_network(name: str) -> None:
+    shape = (44, 36, 3)
     built = masks.kernels(catalog.get(name).build(keras, image_shape=shape, classes=7))
     outlined = outline.kernels(name, shape, 7)
     assert set(outlined) == set(built)

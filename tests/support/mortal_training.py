@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from models.datasets import Split
-from models.recipes import Outer, Training, Visit
+from models.recipes import Augmentation, Outer, Training, Visit
 from models.training import checkpoint
 from models.training.averaging import begin_visit, merge, with_statistics
 from models.training.trainer import Trainer, TrainState
 from tests.support import exact_training
 
 SHARDS = 2
-ROUNDS = 3
+ROUNDS = 2
 EPOCHS = 2
 OUTER = Outer("nesterov")
 
@@ -121,7 +121,7 @@ def _first(network: str) -> TrainState:
 
 
 def _trainer(network: str) -> Trainer:
-    recipe = exact_training.RECIPE.replace(**exact_training.AVERAGED)
+    recipe = exact_training.RECIPE.replace(augmentation=Augmentation(mixup=0.4), **exact_training.AVERAGED)
     training = Training(network, recipe, 0, 4, (16, 16, 3), ROUNDS * SHARDS * _steps())
     return Trainer(training, build=exact_training.NETWORKS[network])
 
