@@ -22,7 +22,7 @@ from orchestrator.jobtable.backends.sqlite import SqliteBackend
 from orchestrator.jobtable.schema import tables
 from tests.conftest import SMALL
 from tests.support.cifar10_batches import write_batches
-from tests.support.processes import orch, refused
+from tests.support.processes import orch, orch_undrawn, refused
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_report_before_any_benchmark_says_so_and_as_json_is_empty(place: Path) -
     orch("plan", cwd=place)
     told = json.loads(orch("report", "--json", cwd=place).stdout)
     assert (told["study"], told["rows"], told["history"]["attempts"]) == ("small", [], 0)
-    assert orch("report", cwd=place).returncode == 0
+    assert orch_undrawn("report", cwd=place).returncode == 0
     assert (place / "small.orch" / "report" / "report.html").is_file()
 
 
@@ -278,12 +278,12 @@ def test_a_second_study_does_not_move_into_a_home_that_is_taken(place: Path) -> 
 
 
 def test_two_plans_at_once_make_one_plan(place: Path) -> None:
-    with ThreadPoolExecutor(4) as threads:
-        runs = list(threads.map(lambda _: orch("plan", "--json", cwd=place), range(4)))
-    assert [run.returncode for run in runs] == [0] * 4, [run.stderr for run in runs]
+    with ThreadPoolExecutor(2) as threads:
+        runs = list(threads.map(lambda _: orch("plan", "--json", cwd=place), range(2)))
+    assert [run.returncode for run in runs] == [0] * 2, [run.stderr for run in runs]
     changes = [json.loads(run.stdout)["change"] for run in runs]
     assert sum(change["added"] for change in changes) == 8
-    assert sum(change["kept"] for change in changes) == 24
+    assert sum(change["kept"] for change in changes) == 8
     jobs = Home.open(place / "small.orch").jobs.jobs()
     assert len(jobs) == len({job.id for job in jobs}) == 8
 
@@ -313,10 +313,10 @@ def test_what_is_strange_about_a_persons_data_is_told_by_plan_and_by_every_repor
     own_data(place, y_train=1 + np.arange(60) % 3, y_test=1 + np.arange(60) % 3)
     for done in (orch("plan", "--dry-run", cwd=place), orch("plan", cwd=place)):
         assert done.returncode == 0 and "Warning: No image has the label 0" in done.stderr
-    assert "the labels seem to count from 1" in " ".join(orch("report", cwd=place).stdout.split())
+    assert "the labels seem to count from 1" in " ".join(orch_undrawn("report", cwd=place).stdout.split())
     own_data(place)
     assert orch("plan", "--yes", cwd=place).stderr == ""
-    assert "count from 1" not in " ".join(orch("report", cwd=place).stdout.split())
+    assert "count from 1" not in " ".join(orch_undrawn("report", cwd=place).stdout.split())
 
 
 TAKEN_FOR_OFFICIAL = """
@@ -328,17 +328,17 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize("change", ["truncated", "altered"])
-def test_a_damaged_batch_is_named_and_no_home_is_made(place: Path, change: str) -> None:
+def test_a_damaged_batch_is_named_and_no_home_is_made(place: Path) -> None:
     (place / "study.toml").write_text(SMALL.replace('"synthetic"', '"cifar10"'))
     digests = json.dumps(write_batches(place / "batches", images=100))
     command = [sys.executable, "-P", "-c", TAKEN_FOR_OFFICIAL, digests, "plan", "--data", str(place / "batches")]
     plan = partial(subprocess.run, command, cwd=place, capture_output=True, text=True)
     batch = place / "batches" / "data_batch_3"
     whole = batch.read_bytes()
-    batch.write_bytes(whole[:100_000] if change == "truncated" else whole[:-5_000] + bytes(4) + whole[-4_996:])
-    assert "data_batch_3" in refused(plan(), 1)
-    assert not (place / "small.orch").exists()
+    for damaged in (whole[:100_000], whole[:-5_000] + bytes(4) + whole[-4_996:]):
+        batch.write_bytes(damaged)
+        assert "data_batch_3" in refused(plan(), 1)
+        assert not (place / "small.orch").exists()
     batch.write_bytes(whole)
     assert plan().returncode == 0
 

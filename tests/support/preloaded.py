@@ -63,7 +63,8 @@ class Preloaded:
         Args:
             place: the working directory.
             what: `arguments` of `orch`, `code`, or both, of which the code is first; `environment`; `user`, with
-                `number`, `group`, `groups` and `umask`; `together` for one output.
+                `number`, `group`, `groups` and `umask`; `together` for one output; `undrawn` for reports without
+                pictures.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         assert self.busy.locked(), "two commands at once would read each other's answers"
@@ -139,7 +140,8 @@ def _run(asked: dict[str, Any], output: int, errors: int) -> int:
     os.dup2(errors, 2)
     try:
         exec(asked.get("code", ""), {})
-        return _command(asked["arguments"]) if "arguments" in asked else 0
+        with _nothing_drawn() if asked.get("undrawn") else contextlib.nullcontext():
+            return _command(asked["arguments"]) if "arguments" in asked else 0
     except Exception:
         traceback.print_exc()
         return 1

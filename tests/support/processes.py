@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,12 +22,23 @@ PATIENCE_SECONDS = 180.0
 
 def orch(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `orch` to its end: as a child of a process that has loaded it already, if that is free and no different."""
+    return _run(arguments, cwd, environment)
+
+
+def orch_undrawn(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The same, and a report may be without its pictures, which take seconds to draw."""
+    return _run(arguments, cwd, environment, undrawn=True)
+
+
+def _run(
+    arguments: Sequence[str | Path], cwd: Path, environment: Mapping[str, str], *, undrawn: bool = False
+) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("orch")), *map(str, arguments)]
     variables = {**os.environ, "COLUMNS": "120", **environment}
     preloaded = _preloaded()
     if not preloaded.new_python_needed(variables) and preloaded.busy.acquire(blocking=False):
         try:
-            done = preloaded.run(cwd, arguments=command[1:], environment=variables)
+            done = preloaded.run(cwd, arguments=command[1:], environment=variables, undrawn=undrawn)
         finally:
             preloaded.busy.release()
         return subprocess.CompletedProcess(command, done.code, done.output, done.errors)
