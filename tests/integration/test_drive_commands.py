@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +25,8 @@ from orchestrator.google_drive import signin
 from orchestrator.home import Home
 from tests.conftest import SMALL
 from tests.support.drive import Account, DriveServer, Fault
-from tests.support.processes import orch
+from tests.support.drive.state import File
+from tests.support.processes import orch, orch_undrawn
 
 DAY = 86_400.0
 
@@ -67,12 +70,37 @@ def place(ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path
 
 
+@dataclass(frozen=True)
+class PlannedHome:
+    """What `orch plan` has put into Ann's Drive and beside the study."""
+
+    url: str
+    place: Path
+    root: str
+    files: dict[str, File]
+    notes: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def planned_before() -> list[PlannedHome]:
+    """The one that the first test made, for those that follow."""
+    return []
+
+
 @pytest.fixture
-def planned(place: Path) -> str:
+def planned(place: Path, drive: DriveServer, ann: Account, planned_before: list[PlannedHome]) -> str:
     """The URL of a study's home on Drive."""
-    done = orch("plan", "--home", "gdrive:", "--json", cwd=place)
-    assert done.returncode == 0, done.stderr
-    return str(json.loads(done.stdout)["home"])
+    if not planned_before:
+        done = orch("plan", "--home", "gdrive:", "--json", cwd=place)
+        assert done.returncode == 0, done.stderr
+        notes = {path.name: path.read_text() for path in place.glob(".orch*")}
+        files = copy.deepcopy(drive.state._files)
+        planned_before.append(PlannedHome(json.loads(done.stdout)["home"], place, ann.root_id, files, notes))
+    (home,) = planned_before
+    ann.root_id, drive.state._files = home.root, copy.deepcopy(home.files)
+    for name, text in home.notes.items():
+        (place / name).write_text(text.replace(str(home.place), str(place)))
+    return home.url
 
 
 @pytest.fixture
@@ -284,7 +312,7 @@ def test_whoever_has_the_address_reads_a_folder_that_is_open_to_readers_and_chan
     elsewhere.mkdir()
     before = [(file.id, file.version) for file in drive.files()]
     assert "small" in told(orch("status", "--home", planned, cwd=elsewhere, **eve))
-    told(orch("report", "--home", planned, cwd=elsewhere, **eve))
+    told(orch_undrawn("report", "--home", planned, cwd=elsewhere, **eve))
     assert (elsewhere / "small.orch" / "report" / "report.html").is_file()
     first = "alexnet-tiny/seed0/train/r00.s0"
     assert first in told(orch("logs", first, "--home", planned, cwd=elsewhere, **eve))
@@ -333,10 +361,10 @@ def test_a_request_that_was_tried_again_is_not_told(place: Path, drive: DriveSer
     assert drive.faults.met == 1
 
 
-@pytest.mark.parametrize("command", [("share", "ben@example.org"), ("snippet",)])
-def test_only_a_home_on_drive_is_shared_or_pasted(place: Path, command: tuple[str, ...]) -> None:
+def test_only_a_home_on_drive_is_shared_or_pasted(place: Path) -> None:
     told(orch("plan", "--home", "here.orch", cwd=place))
-    assert "not on Google Drive" in refused(orch(*command, cwd=place), ExitCode.USAGE)
+    for command in (("share", "ben@example.org"), ("snippet",)):
+        assert "not on Google Drive" in refused(orch(*command, cwd=place), ExitCode.USAGE)
 
 
 def test_the_cell_and_the_notebook_name_the_wheel_that_travels(place: Path, planned: str, drive: DriveServer) -> None:
