@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,9 @@ from models.datasets import Split
 from models.measurement.litert import LiteRTClassifier
 from models.recipes import Training, Visit
 from models.training.trainer import Trainer, load_weights, network_weights
+from tests.support.architectures import ONE_OF_A_KIND, each
 
 layers = keras.layers
-
-_ONE_OF_A_KIND = {"alexnet-tiny", "alexnet-residual-small", "vit-tiny", "vit-spt-small", "cct-small"}
-_FINISHED = {"alexnet-tiny"}
-
-
-_OF_EVERY_KIND = [name for name in catalog.names() if f"{name}-small" not in catalog.names()]
-"""The full widths have the layers of the small ones."""
-
-
-def each(fast: Iterable[str], names: Iterable[str] = catalog.names()) -> pytest.MarkDecorator:
-    """Every architecture, the others than `fast` in the slow suite."""
-    marked = [pytest.param(name, marks=() if name in fast else pytest.mark.slow) for name in names]
-    return pytest.mark.parametrize("name", marked)
 
 
 def pixels(images: int, side: int = 32) -> Any:
@@ -89,7 +77,7 @@ def assert_same_logits(found: Any, expected: Any) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5 * scale)
 
 
-@each(_ONE_OF_A_KIND)
+@each()
 def test_a_cut_network_gives_the_logits_of_the_one_whose_removed_channels_are_zero(name: str) -> None:
     network = shaken(catalog.get(name).build(keras))
     spaces = spaces_of(network)
@@ -104,7 +92,8 @@ def test_a_cut_network_gives_the_logits_of_the_one_whose_removed_channels_are_ze
     assert_same_logits(smaller(images), masked(network, spaces.kept_channels(kept))(images))
 
 
-@each((), _OF_EVERY_KIND)
+@pytest.mark.slow
+@each(ONE_OF_A_KIND)
 def test_a_slimmed_network_is_the_same_saved_converted_quantized_and_in_legacy_keras(name: str, tmp_path: Path) -> None:
     network, images = shaken(catalog.get(name).build(keras)), pixels(40)
     slimmed = slim(network, images, np.arange(40) % 10, keep_parameters=0.85)
@@ -182,7 +171,7 @@ def cut_into_patches(x: Any, name: str) -> Any:
 PARTS = (normalised, residual, projected, joined, separable, gated, padded, softmaxed, cut_into_patches)
 
 
-@pytest.mark.parametrize("examples", [8, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [4, pytest.param(30, marks=pytest.mark.slow)])
 def test_whatever_network_is_cut_at_random_it_gives_the_logits_of_the_masked_one(examples: int) -> None:
     @settings(max_examples=examples, deadline=None, derandomize=True, database=None)
     @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.booleans(), st.integers(0, 2**31))
