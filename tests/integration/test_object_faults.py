@@ -23,8 +23,13 @@ PASSING = [fault for fault in Fault if fault not in (Fault.FORBIDDEN, Fault.WRON
 """Whichever request meets one of them once, a person need not hear of it."""
 
 # Each fault begins at another request, so that together they meet all of them.
-SOME_OF_THEM = pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
-MOSTLY_S3 = pytest.mark.parametrize("dialect", [Dialect.S3, pytest.param(Dialect.GCS, marks=pytest.mark.slow)])
+SOME_OF_THEM = pytest.mark.parametrize(
+    ("dialect", "every"),
+    [
+        (Dialect.S3, 11),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in [(Dialect.S3, 3), (Dialect.GCS, 11)]),
+    ],
+)
 
 
 def first_of(fault: Fault, every: int) -> int:
@@ -33,7 +38,6 @@ def first_of(fault: Fault, every: int) -> int:
 
 
 @SOME_OF_THEM
-@MOSTLY_S3
 @pytest.mark.parametrize("fault", Fault)
 def test_every_job_is_done_once_whichever_request_meets_a_fault(
     fault: Fault, every: int, object_server: ObjectServer, tmp_path: Path
@@ -76,7 +80,6 @@ def looks(url: str, place: Path) -> None:
 
 
 @SOME_OF_THEM
-@MOSTLY_S3
 @pytest.mark.parametrize("fault", PASSING)
 def test_no_command_and_no_workers_start_is_ended_by_a_request_that_meets_a_fault(
     fault: Fault, every: int, object_server: ObjectServer, tmp_path: Path
