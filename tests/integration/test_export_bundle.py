@@ -18,7 +18,7 @@ from orchestrator.export.archive import Archive
 from orchestrator.home import Home
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.support.finished_homes import Made, finish
+from tests.support.finished_homes import IN_A_DIRECTORY, Made, finish
 from tests.support.processes import orch, refused
 
 FLOAT16 = "models/alexnet-tiny/seed0/compress/float16/model.tflite"
@@ -65,6 +65,7 @@ def test_every_file_of_it_is_there_and_its_checksums_hold(any_home: Made, tmp_pa
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out" / "small.zip"], "nothing else is left there"
 
 
+@IN_A_DIRECTORY
 def test_the_same_home_gives_the_same_bytes(any_home: Made, tmp_path: Path) -> None:
     home = any_home.plan(Study.parse(SMALL))
     finish(home, tmp_path)
@@ -75,6 +76,7 @@ def test_the_same_home_gives_the_same_bytes(any_home: Made, tmp_path: Path) -> N
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
+@IN_A_DIRECTORY
 def test_a_half_done_study_says_in_its_readme_what_is_missing(any_home: Made, tmp_path: Path) -> None:
     home = any_home.plan(Study.parse(SMALL))
     finish(home, tmp_path, jobs=6)

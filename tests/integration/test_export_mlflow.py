@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,15 +19,24 @@ from orchestrator.export.runs import RunState, Sample
 from orchestrator.home import Home
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.support.finished_homes import Made, finish
+from tests.support.finished_homes import IN_A_DIRECTORY, Made, finish
 from tests.support.processes import orch
 
 TWO_SEEDS = SMALL.replace("shards = 2\n", "shards = 2\nseeds = [0, 1]\n")
 TOP1 = "laptop with LiteRT/float16/top1"
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow's own making, which takes it seconds."""
+    file = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
 @pytest.fixture
-def uri(tmp_path: Path) -> str:
+def uri(empty: Path, tmp_path: Path) -> str:
+    shutil.copy(empty, tmp_path / "mlflow.db")
     return f"sqlite:///{tmp_path}/mlflow.db"
 
 
@@ -54,6 +64,7 @@ def test_each_seed_is_a_run_with_its_parameters_curve_and_figures(any_home: Made
     assert first.info.start_time < first.info.end_time
 
 
+@IN_A_DIRECTORY
 def test_a_repeated_export_brings_runs_up_to_date_and_doubles_nothing(any_home: Made, tmp_path: Path, uri: str) -> None:
     home = any_home.plan(Study.parse(SMALL))
     finish(home, tmp_path, jobs=2)

@@ -15,7 +15,7 @@ from orchestrator.errors import DiskError, UsageError
 from orchestrator.home import Home
 from orchestrator.study import Study
 from tests.conftest import SMALL
-from tests.support.finished_homes import Made, finish
+from tests.support.finished_homes import IN_A_DIRECTORY, Made, finish
 
 TWO_SEEDS = SMALL.replace("shards = 2\n", "shards = 2\nseeds = [0, 1]\n")
 
@@ -51,6 +51,7 @@ def test_curves_and_figures_of_each_seed_are_read_again_with_their_wall_times(an
         assert top1.value == 0.5
 
 
+@IN_A_DIRECTORY
 def test_hyperparameters_are_those_of_the_training(any_home: Made, tmp_path: Path) -> None:
     home = any_home.plan(Study.parse(SMALL))
     finish(home, tmp_path)
@@ -70,6 +71,7 @@ def test_hyperparameters_are_those_of_the_training(any_home: Made, tmp_path: Pat
     assert "laptop_with_LiteRT/float32/top1" in {each.name.tag for each in experiment.metric_infos}
 
 
+@IN_A_DIRECTORY
 def test_a_second_export_takes_the_place_of_the_first(any_home: Made, tmp_path: Path) -> None:
     home = any_home.plan(Study.parse(SMALL))
     finish(home, tmp_path, jobs=2)
@@ -85,6 +87,7 @@ def test_a_second_export_takes_the_place_of_the_first(any_home: Made, tmp_path: 
     assert len([path for path in (tmp_path / "logs").rglob("*") if path.is_file()]) == 1
 
 
+@IN_A_DIRECTORY
 def test_what_else_lies_in_the_directory_is_left_alone(any_home: Made, tmp_path: Path) -> None:
     home = any_home.plan(Study.parse(SMALL))
     finish(home, tmp_path)
@@ -97,6 +100,7 @@ def test_what_else_lies_in_the_directory_is_left_alone(any_home: Made, tmp_path:
     assert others.exists()
 
 
+@IN_A_DIRECTORY
 def test_a_study_of_which_nothing_has_begun_is_told_so(any_home: Made, tmp_path: Path) -> None:
     home = any_home.plan(Study.parse(SMALL))
 

@@ -16,7 +16,7 @@ from orchestrator.object_stores.table_file import KEY
 from tests.conftest import SMALL
 from tests.support.object_store import ObjectServer
 from tests.support.object_store.server import BUCKET
-from tests.support.object_store.signed_in import DIALECTS, url_in
+from tests.support.object_store.signed_in import MOSTLY_GCS, MOSTLY_S3, url_in
 from tests.support.postgres_server import fresh_database
 from tests.support.processes import orch, refused
 
@@ -29,7 +29,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@DIALECTS
+@MOSTLY_GCS
 def test_a_planned_home_is_found_again_by_every_command(place: Path, object_server: ObjectServer) -> None:
     url = url_in(object_server)
     told = orch("plan", "--home", f"{url}/", cwd=place)
@@ -105,7 +105,7 @@ def test_garbage_is_what_is_old_unnamed_and_a_stores_own(place: Path, object_ser
     assert object_server.objects().keys() == named | {theirs}
 
 
-@DIALECTS
+@MOSTLY_S3
 def test_the_doctor_checks_the_service_before_the_first_plan_and_after_it_and_leaves_nothing(
     place: Path, object_server: ObjectServer
 ) -> None:

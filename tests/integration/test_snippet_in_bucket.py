@@ -15,7 +15,7 @@ from tests.conftest import SMALL
 from tests.support.cell_sessions import Session, wheel
 from tests.support.object_store import Dialect, Fault, ObjectServer
 from tests.support.object_store.server import ACCESS_KEY, SECRET_KEY
-from tests.support.object_store.signed_in import DIALECTS, client_of, environment_of, url_in
+from tests.support.object_store.signed_in import MOSTLY_S3, client_of, environment_of, url_in
 from tests.support.processes import orch
 
 SHA256 = hashlib.sha256(wheel()).hexdigest()
@@ -60,8 +60,7 @@ def travelling(object_server: ObjectServer) -> Travelling:
     return Travelling("a study", url_in(object_server), KEY, SHA256, settings=settings)
 
 
-@DIALECTS
-@pytest.mark.parametrize("notebook", [Notebook.COLAB, Notebook.KAGGLE])
+@pytest.mark.parametrize(("notebook", "dialect"), [(Notebook.COLAB, Dialect.S3), (Notebook.KAGGLE, Dialect.GCS)])
 def test_it_fetches_orch_with_the_notebooks_secrets_and_starts_the_worker_of_the_home(
     notebook: Notebook, session: Session, travelling: Travelling
 ) -> None:
@@ -119,7 +118,7 @@ def test_what_fetches_orch_is_what_the_worker_speaks_to_the_service_with(travell
     assert "AWS_ACCESS_KEY_ID" in as_notebook(travelling, Notebook.COLAB)
 
 
-@DIALECTS
+@MOSTLY_S3
 def test_a_planned_study_has_its_cell_and_only_from_the_orch_that_planned_it(
     object_server: ObjectServer, tmp_path: Path
 ) -> None:

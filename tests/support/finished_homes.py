@@ -31,6 +31,10 @@ TEST = datasets.subset(datasets.load("synthetic").test, 30, 0)
 MakeHome = Callable[[Study], Home]
 
 
+IN_A_DIRECTORY = pytest.mark.parametrize("any_home", ["directory"], indirect=True)
+"""For what is made of a home, whatever its kind, beside a test that reads homes of all kinds."""
+
+
 @dataclass(frozen=True)
 class Made:
     """How a home of a kind is made, and with which options a command finds it."""

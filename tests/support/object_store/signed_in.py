@@ -11,9 +11,13 @@ from orchestrator.object_stores.client import ObjectClient
 from orchestrator.object_stores.places import parsed
 from tests.support.object_store.server import ACCESS_KEY, BUCKET, SECRET_KEY, ObjectServer
 from tests.support.object_store.state import Dialect
+from tests.support.repetitions import repetitions
 
 SCHEMES = {Dialect.S3: "s3", Dialect.GCS: "gs"}
-DIALECTS = pytest.mark.parametrize("dialect", list(Dialect), ids=lambda dialect: dialect.name.lower())
+DIALECTS, MOSTLY_S3, MOSTLY_GCS = (
+    pytest.mark.parametrize("dialect", repetitions(Dialect, often=often), ids=lambda dialect: dialect.name.lower())
+    for often in (tuple(Dialect), (Dialect.S3,), (Dialect.GCS,))
+)
 
 
 def environment_of(store: ObjectServer) -> Mapping[str, str]:
