@@ -62,10 +62,10 @@ def test_who_begins_with_nothing_learns_it_from_what_was_uploaded(place: Path, d
     assert "somebody has restored an older version" in refused(orch("status", cwd=place), ExitCode.UNREACHABLE)
 
 
-@pytest.mark.parametrize("noted", ["", "many", "-1", "9" * 40])
-def test_a_note_that_is_no_number_is_none(place: Path, drive: DriveServer, noted: str) -> None:
-    for file in drive.files():
-        if "orch_generation" in file.properties:
-            file.properties["orch_generation"] = noted
-    (place / SEEN_FILE).write_text("[]")
-    assert orch("status", cwd=place).returncode == 0
+def test_a_note_that_is_no_number_is_none(place: Path, drive: DriveServer) -> None:
+    for noted in ("", "many", "-1", "9" * 40):
+        for file in drive.files():
+            if "orch_generation" in file.properties:
+                file.properties["orch_generation"] = noted
+        (place / SEEN_FILE).write_text("[]")
+        assert orch("status", cwd=place).returncode == 0, noted

@@ -19,6 +19,7 @@ from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.done_jobs import finish
 from tests.support.processes import PATIENCE_SECONDS
+from tests.support.repetitions import repetitions
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 STUDY = SMALL.replace("seconds = 5\n", "")
@@ -124,12 +125,12 @@ def test_a_refusal_that_nobody_can_be_told_still_has_its_exit_code(place: Path) 
 
 @needs_a_full_device
 def test_a_worker_ends_as_its_work_does_though_nobody_can_be_told(place: Path) -> None:
-    for output in (f"> {FULL}", f"2> {FULL}", ">&- 2>&-", "| true"):
+    for output in (f"2> {FULL}", ">&- 2>&-"):  # what is wrong with standard output alone: `test_worker_command`
         done = shell(f"set -o pipefail; orch worker {output}", place, PYTHONIOENCODING="ascii")
         assert (done.returncode, done.stderr) == (0, ""), output
 
 
-@pytest.mark.parametrize("command", WAYS, ids=" ".join)
+@pytest.mark.parametrize("command", repetitions(WAYS, often=WAYS[:1]), ids=" ".join)
 def test_a_reader_that_has_seen_enough_is_no_fault(place: Path, command: tuple[str, ...]) -> None:
     done = shell(f"orch {' '.join(command)} | true", place)
     assert done.stderr == ""
