@@ -24,7 +24,7 @@ from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.command_lines import unknown_words
 from tests.support.postgres_server import FOUND, fresh_database, postgres_server
-from tests.support.processes import orch, refused
+from tests.support.processes import orch, orch_undrawn, refused
 
 JOB = "alexnet-tiny/seed0/train/r00.s0"
 PASSWORD = "open-sesame"
@@ -78,7 +78,7 @@ def test_a_planned_home_is_found_again_by_every_command(place: Path, database: s
 
 def test_a_report_is_written_to_where_a_directory_would_be_the_home(tmp_path: Path, database: str) -> None:
     planned(database, tmp_path / "files")
-    assert orch("report", "--home", database, "--artifacts", "files", cwd=tmp_path).returncode == 0
+    assert orch_undrawn("report", "--home", database, "--artifacts", "files", cwd=tmp_path).returncode == 0
     assert (tmp_path / "small.orch" / "report" / "report.html").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "small.orch"]
 
@@ -214,7 +214,7 @@ def test_a_password_is_in_nothing_that_is_printed_or_written(place: Path, own_se
         first = orch("plan", "--home", secret, "--artifacts", "files", cwd=place)
         assert "PGPASSWORD" in first.stderr
         commands = (("status", "--json"), ("report",), ("logs", JOB))
-        runs = [first, *(orch(*command, "--home", secret, cwd=place) for command in commands)]
+        runs = [first, *(orch_undrawn(*command, "--home", secret, cwd=place) for command in commands)]
         assert [run.returncode for run in runs] == [0] * 4
         for elsewhere in (("share", "ada@example.org"), ("snippet",)):
             runs.append(orch(*elsewhere, "--home", secret, cwd=place))

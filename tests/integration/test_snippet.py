@@ -19,6 +19,7 @@ from orchestrator.worker_package.snippet import Notebook, cell
 from tests.support.cell_sessions import Session, wheel
 from tests.support.drive import Account, DriveServer, Fault
 from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.repetitions import repetitions
 
 COLAB = 'def authenticate_user():\n    print("signed in with Colab")\n'
 KAGGLE = """
@@ -149,7 +150,7 @@ def test_a_service_that_stays_in_trouble_is_told_and_leaves_no_sign_in_behind(
     assert list(session.place.glob("orch-*")) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize("number", repetitions([signal.SIGINT, signal.SIGHUP, signal.SIGTERM], often=[signal.SIGINT]))
 def test_an_interrupted_cell_lets_the_worker_give_its_job_back(
     number: signal.Signals, session: Session, travelling: Travelling
 ) -> None:
