@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -18,14 +19,23 @@ from orchestrator.planning.planner import Plan, make_plan
 from orchestrator.study import Study
 from tests.conftest import SMALL
 from tests.support.jobtable_backends import (
+    BACKENDS,
     BackendOf,
     SettableBackend,
     complete,
     digest,
     on_every_kind,
 )
+from tests.support.repetitions import repetitions
 
 WHEREVER_IT_LIES = on_every_kind(often=["sqlite", "postgresql", "drive", "s3"])
+
+
+@pytest.fixture(name="backend_of", params=repetitions(BACKENDS, often=["sqlite", "postgresql"]))
+def fixture_backend_of(request: pytest.FixtureRequest) -> Iterator[BackendOf]:
+    """Every kind: these promises are the contract of a table, wherever it lies."""
+    with BACKENDS[request.param](request) as backend_of:
+        yield backend_of
 
 
 @pytest.fixture

@@ -49,13 +49,14 @@ from orchestrator.jobtable.transactions import copies
 from orchestrator.jobtable.transactions.leases import FIRST_BACK_OFF_SECONDS, KEPT_CHECKPOINTS, LONGEST_BACK_OFF_SECONDS
 from orchestrator.planning.planner import Plan
 from tests.support.jobtable_backends import (
-    ON_EVERY_ENGINE,
+    ENGINES,
     BackendOf,
     Contents,
     SettableBackend,
     artifact,
     complete,
     contents,
+    on_every_kind,
     output_names,
     plan_of,
     planned_job,
@@ -73,7 +74,7 @@ picks = st.integers(0, 40)
 """Which of some things that are known only when the rule runs."""
 
 
-@ON_EVERY_ENGINE
+@on_every_kind(often=ENGINES)
 @pytest.mark.parametrize("share", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_table_keeps_its_promises_in_every_order_of_events(backend_of: BackendOf, share: int) -> None:
     names = (f"example{number}" for number in itertools.count())

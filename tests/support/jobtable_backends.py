@@ -258,7 +258,7 @@ BACKENDS: Mapping[str, Callable[[pytest.FixtureRequest], AbstractContextManager[
     "s3": partial(_objects, Dialect.S3),
     "gcs": partial(_objects, Dialect.GCS),
 }
-"""Every kind of backend: a new one joins the proofs of `on_every_kind` by one entry here."""
+"""Every kind of backend: a new one joins the contract and the proofs of `on_every_kind` by one entry here."""
 
 ENGINES = ("sqlite", "postgresql", "snapshot")
 """What executes the statements: a transaction cannot tell where the file of a snapshot lies."""
