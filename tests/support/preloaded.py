@@ -1,6 +1,6 @@
 """A process that has imported all of Orch, and forks a child for every command, which so begins in milliseconds.
 
-A child differs from a new process in nothing but what Python itself reads as it starts: see `new_python_needed`.
+A child differs from a new process in nothing but what is read once for a process: see `new_python_needed`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[2]
-_READ_AT_START = ("PYTHON", "LC_", "LANG")
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "RAY_")
+"""Variables that Python reads as it starts, and Ray as it is imported, by how their names begin."""
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,14 @@ def _run(
 
 def orch_after(code: str, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `orch` to its end where a few lines of Python have changed it; the environment is for what it starts, too."""
+    variables = {**os.environ, **environment}
     preloaded = _preloaded()
-    with preloaded.busy:
-        done = preloaded.run(cwd, code=code, arguments=arguments, environment={**os.environ, **environment})
-    return subprocess.CompletedProcess(("orch", *arguments), done.code, done.output, done.errors)
+    if not preloaded.new_python_needed(variables):
+        with preloaded.busy:
+            done = preloaded.run(cwd, code=code, arguments=arguments, environment=variables)
+        return subprocess.CompletedProcess(("orch", *arguments), done.code, done.output, done.errors)
+    command = [sys.executable, "-P", "-c", f"{code}\nfrom orchestrator.cli import main\nmain()", *arguments]
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
 
 
 def refused(done: subprocess.CompletedProcess[str], code: int) -> str:
