@@ -125,7 +125,7 @@ def shown(renderable: Any) -> None:
     assert not {"\x1b", "\x9b", "\x00", "\u202e"} & set(stream.getvalue())
 
 
-@pytest.mark.parametrize("every", [11, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [11, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("table", ["study", "jobs", "edges", "attempts", "checkpoints", "outputs", "data"])
 def test_no_value_in_any_column_does_anything_but_stand_there(
     half_done: Path, tmp_path: Path, table: str, every: int, monkeypatch: pytest.MonkeyPatch

@@ -148,7 +148,7 @@ def all_done_once(table: JobTable) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "snapshot"])
-@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [23, pytest.param(3, marks=pytest.mark.slow)])
 def test_whichever_statement_fails_the_next_call_works_and_nothing_is_done_twice(
     kind: str, every: int, fault: Fault, tmp_path: Path
 ) -> None:
