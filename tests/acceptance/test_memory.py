@@ -1,4 +1,4 @@
-"""A worker that does a hundred jobs needs no more memory at the end than at the beginning."""
+"""A worker that does hundreds of jobs needs no more memory at the end than at the beginning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ test_images = 100
 shards = 2
 
 [training]
-epochs = 55
+epochs = 80
 epochs_per_visit = 1
 threads = 1
 
@@ -28,9 +28,9 @@ threads = 1
 architecture = "alexnet-tiny"
 compress = []
 """)
-WARM, LAST = 40, 100
+WARM, LAST = 50, 150
 LARGEST_GROWTH = 16 << 20
-"""Bytes over 60 jobs.  One state of this network more for each of them would be 60 MB."""
+"""Bytes over 100 jobs.  One state of this network more for each of them would be 100 MB."""
 
 
 @pytest.mark.slow

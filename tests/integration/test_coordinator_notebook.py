@@ -230,12 +230,12 @@ def test_a_directory_needs_no_sign_in_and_what_no_study_can_be_is_refused_in_a_s
     notebook = opened(Notebook.KAGGLE)
     assert "keep a sign-in as the secret ORCH_GOOGLE" in notebook.run(INSTALL).refusal()
     assert "Run the first cell first." in notebook.run(SHOW).refusal()
-    notebook.run(INSTALL, HOME="home").well()
+    notebook.run(INSTALL, HOME="s3").well()
     hostile = "\"'<script>alert(1)</script>"
     assert notebook.run(STUDY, **SMALL | {"MODELS": hostile}).refusal().startswith("MODELS has")
-    assert not (tmp_path / "home").exists() and not (tmp_path / "study-of-the-form.toml").exists()
+    assert not (tmp_path / "s3").exists() and not (tmp_path / "study-of-the-form.toml").exists()
     planned = notebook.run(STUDY, **SMALL).well().printed
-    assert f"Planned tiny in {tmp_path / 'home'}" in planned and "\x1b" not in planned
+    assert f"Planned tiny in {tmp_path / 's3'}" in planned and "\x1b" not in planned
     assert planned.strip().endswith('add(python, "orch-train[notebook]"); work(python)')
     assert Study.load(tmp_path / "study-of-the-form.toml").dataset == "synthetic"
     assert folders(drive) == []
