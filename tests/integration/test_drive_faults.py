@@ -42,7 +42,7 @@ def played(client: DriveClient, home: folder.StudyFolder, place: Path) -> Played
 
 
 # Each fault begins at another request, so that together they meet all of them.
-SOME_OF_THEM = pytest.mark.parametrize("every", [17, pytest.param(3, marks=pytest.mark.slow)])
+SOME_OF_THEM = pytest.mark.parametrize("every", [17, pytest.param(1, marks=pytest.mark.slow)])
 
 
 def first_of(fault: Fault, every: int) -> int:
@@ -133,14 +133,15 @@ def test_no_command_and_no_workers_start_is_ended_by_a_request_that_meets_a_faul
             return
 
 
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_plan_for_which_there_is_no_room_leaves_no_folder_behind(
-    drive: DriveServer, ann: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drive: DriveServer, ann: Account, every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whichever third of its requests is refused; a folder that was there before stays."""
+    """Whichever of its requests is refused; a folder that was there before stays."""
     monkeypatch.setenv(signin.TOKEN_FILE_VARIABLE, str(ann.token_file(tmp_path / "token")))
     study, dataset = Study.parse(SMALL), datasets.load("synthetic", None)
     writes = lambda method, _: method in ("POST", "PUT", "PATCH")  # noqa: E731
-    for allowed in itertools.count(step=3):
+    for allowed in itertools.count(step=every):
         drive.faults.clear()
         drive.faults.every(after(allowed, writes), Fault.FULL)
         try:
