@@ -80,7 +80,7 @@ def trained() -> Any:
     return network
 
 
-@each(catalog.names())
+@each()
 def test_a_network_has_exactly_the_parameters_of_its_definition(name: str) -> None:
     network = catalog.get(name).build(keras)
 

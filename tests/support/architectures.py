@@ -14,6 +14,6 @@ OF_EVERY_KIND = tuple(name for name in catalog.names() if f"{name}-small" not in
 """The full widths have the layers of the small ones."""
 
 
-def each(names: Collection[str] = OF_EVERY_KIND, *, often: Collection[str] = ONE_OF_A_KIND) -> pytest.MarkDecorator:
+def each(names: Collection[str] = catalog.names(), *, often: Collection[str] = ONE_OF_A_KIND) -> pytest.MarkDecorator:
     """A test is given their `name`; it is slow with those that are not made often."""
     return pytest.mark.parametrize("name", repetitions(names, often=often))
