@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.processes import PATIENCE_SECONDS
+
 CAMPAIGN = Path(__file__).parents[2] / "benchmarks" / "campaign.py"
 FAULTS = 30
 
@@ -25,7 +27,7 @@ def test_thirty_faults_lose_nothing_double_nothing_and_change_no_bit() -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=PATIENCE_SECONDS,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     told = json.loads(ended.stdout.splitlines()[-1])

@@ -228,7 +228,7 @@ def test_a_cell_trains_in_tensorflow_to_the_bits_of_a_local_home(
     home = coordinator.home(monkeypatch)
     (tmp_path / "cell.sh").write_text(coordinator.orch("snippet", "--shell").stdout)
     notebook = notebooks.start(0)
-    assert notebook.process.wait(2 * PATIENCE_SECONDS) == 0, notebook.log.read_text()  # it installs Orch first
+    assert notebook.process.wait(PATIENCE_SECONDS) == 0, notebook.log.read_text()
     home.jobs.refresh()
     assert {job.state for job in home.jobs.jobs()} == {JobState.DONE}
     assert weights(home).items() <= undisturbed.items() and len(weights(home)) == 2

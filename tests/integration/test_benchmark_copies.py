@@ -37,6 +37,7 @@ from tests.support.jobtable_backends import (
     plan_of,
     planned_job,
 )
+from tests.support.processes import PATIENCE_SECONDS
 
 EPYC, XEON = "AMD EPYC", "Intel(R) Xeon(R) CPU @ 2.20GHz"
 T4 = "Tesla T4"
@@ -196,7 +197,7 @@ def test_many_workers_of_one_device_that_come_at_once_make_one_copy_of_each(back
 
         def copied(_: int) -> int:
             with closing(JobTable(backend_of.in_real_time("jobs"), "here")) as own:
-                together.wait(60)
+                together.wait(PATIENCE_SECONDS)
                 return own.copy_benchmarks(worker(XEON)[1])
 
         with ThreadPoolExecutor(count) as pool:

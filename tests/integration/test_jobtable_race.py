@@ -43,7 +43,7 @@ from tests.support.jobtable_backends import (
     plan_of,
     planned_job,
 )
-from tests.support.processes import wait_until
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 # A server that has everything loaded forks the workers: one that was killed has a successor within milliseconds.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -53,7 +53,6 @@ RACERS = 4
 SECONDS_BETWEEN_KILLS = (0.1, 0.5)
 MOST_KILLS = 25
 """On a machine under load a racer would else be killed, again and again, before it had claimed anything."""
-PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture

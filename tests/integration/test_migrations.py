@@ -40,13 +40,13 @@ from orchestrator.jobtable.schema import tables
 from orchestrator.jobtable.schema.rebuilding import replace_check
 from tests.support.jobtable_backends import complete
 from tests.support.postgres_server import fresh_database
+from tests.support.processes import PATIENCE_SECONDS
 
 SCHEMAS = Path(__file__).with_name("schemas")
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
     ["pytest", "orchestrator.jobtable.schema.migration", "orchestrator.jobtable.backends.postgresql"]
 )
-PATIENCE_SECONDS = 60.0
 
 NEW_NUMBER = "UPDATE study"
 """How the statement begins that ends every revision."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 from fast_motion.stand_in import STEP_SECONDS
 
+from tests.support.processes import PATIENCE_SECONDS
 from workers.checkpoint_policy import CheckpointPolicy
 from workers.runner.messages import (
     CheckpointDiscarded,
@@ -39,7 +40,7 @@ class StandIn:
 
     def hear(self, kind: type[Kind]) -> Kind:
         """The next message of this kind."""
-        while not isinstance(said := self._said.get(timeout=30), kind):
+        while not isinstance(said := self._said.get(timeout=PATIENCE_SECONDS), kind):
             assert not isinstance(said, RunnerDied), said
         return said
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from sqlalchemy import make_url
 
-PATIENCE_SECONDS = 60.0
+from tests.support.processes import PATIENCE_SECONDS
 
 
 class CuttingProxy:

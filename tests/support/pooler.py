@@ -16,8 +16,7 @@ from urllib.parse import unquote
 from sqlalchemy import make_url
 
 from tests.support.lacking import lacking
-
-PATIENCE_SECONDS = 30.0
+from tests.support.processes import PATIENCE_SECONDS
 
 
 def needed() -> str:

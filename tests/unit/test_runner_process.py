@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import PATIENCE_SECONDS
 from workers.runner.messages import Message, Stop
 from workers.runner.process import RunnerDied, RunnerProcess, tail
 
@@ -23,7 +24,7 @@ def started(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tup
     runner = RunnerProcess(1, tmp_path, inbox.put)
     told: list[object] = []
     while not told or not isinstance(told[-1], RunnerDied):
-        told.append(inbox.get(timeout=30))
+        told.append(inbox.get(timeout=PATIENCE_SECONDS))
     return runner, told
 
 

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.artifacts import ArtifactDamaged, LocalStore, StoreFull
 from orchestrator.errors import DiskError, OrchError
 from orchestrator.jobs import Artifact
+from tests.support.processes import PATIENCE_SECONDS
 from workers.machine.scratch import FilesLost
 from workers.store.cache import InputCache
 from workers.store.transfers import (
@@ -49,10 +50,10 @@ def test_a_file_that_was_uploaded_is_fetched_as_it_was(
     desk: Transfers, inbox: queue.SimpleQueue[Transferred], tmp_path: Path
 ) -> None:
     desk.upload_outputs({"job": {"model": written(tmp_path / "model")}})
-    uploaded = inbox.get(timeout=10)
+    uploaded = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(uploaded, OutputsUploaded)
     desk.fetch("job", uploaded.artifacts["job"])
-    fetched = inbox.get(timeout=10)
+    fetched = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(fetched, Fetched)
     assert fetched.files["model"].read_text() == "some bytes"
 
@@ -61,7 +62,7 @@ def test_an_uploaded_checkpoint_is_told_with_its_step_and_leaves_no_file_behind(
     desk: Transfers, inbox: queue.SimpleQueue[Transferred], tmp_path: Path
 ) -> None:
     desk.upload_checkpoint("job", 7, written(tmp_path / "c"))
-    uploaded = inbox.get(timeout=10)
+    uploaded = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(uploaded, CheckpointUploaded) and uploaded.job_step == 7
     assert not (tmp_path / "c").exists()
 
@@ -71,7 +72,7 @@ def test_a_file_that_is_gone_fails_its_upload(
 ) -> None:
     desk.upload_checkpoint("job", 1, tmp_path / "none")
     desk.upload_outputs({"job": {"model": tmp_path / "none"}})
-    checkpoint, outputs = (inbox.get(timeout=10) for _ in range(2))
+    checkpoint, outputs = (inbox.get(timeout=PATIENCE_SECONDS) for _ in range(2))
     assert isinstance(checkpoint, CheckpointNotKept) and isinstance(checkpoint.error, FilesLost)
     assert isinstance(outputs, OutputsNotKept) and isinstance(outputs.error, FilesLost)
 
@@ -81,7 +82,7 @@ def test_a_worker_whose_directory_is_gone_is_told_so_and_makes_none_that_would_b
 ) -> None:
     desk = Transfers(store, InputCache(tmp_path / "gone" / "inputs", store), Threads(), inbox.put)
     desk.fetch("job", {"shard": store.put(written(tmp_path / "file"))})
-    failed = inbox.get(timeout=10)
+    failed = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(failed, FetchFailed) and isinstance(failed.error, FilesLost)
     assert not (tmp_path / "gone").exists()
 
@@ -95,7 +96,7 @@ def test_a_cache_that_cannot_be_written_fails_the_fetch(
     artifact = store.put(written(tmp_path / "file"))
     (tmp_path / "cache").write_text("a file where the directory was")
     desk.fetch("job", {"shard": artifact})
-    failed = inbox.get(timeout=10)
+    failed = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(failed, FetchFailed) and failed.name == "shard"
     assert isinstance(failed.error, DiskError)
 
@@ -106,7 +107,7 @@ def test_a_damaged_artifact_is_told_as_damaged(
     artifact = store.put(written(tmp_path / "file"))
     store.delete(artifact)
     desk.fetch("job", {"state": artifact})
-    failed = inbox.get(timeout=10)
+    failed = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(failed, FetchFailed) and isinstance(failed.error, ArtifactDamaged)
 
 
@@ -130,10 +131,10 @@ def test_of_outputs_of_which_one_was_refused_all_can_be_offered_again(
     desk = Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
     files = {"job": {"state": written(tmp_path / "state"), "log": written(tmp_path / "log.txt")}}
     desk.upload_outputs(files)
-    refused = inbox.get(timeout=10)
+    refused = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(refused, OutputsNotKept) and refused.shortage == "The storage is full."
     desk.upload_outputs(files)
-    uploaded = inbox.get(timeout=10)
+    uploaded = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(uploaded, OutputsUploaded)
     assert uploaded.artifacts["job"].keys() == {"state", "log"}
 
@@ -144,7 +145,7 @@ def test_a_fault_that_nobody_foresaw_is_told_with_where_it_was(
     store = FaultyStore(tmp_path / "store", "state", TypeError("no such thing"))
     desk = Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
     desk.upload_outputs({"job": {"state": written(tmp_path / "state")}})
-    told = inbox.get(timeout=10)
+    told = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(told, OutputsNotKept)
     assert type(told.error) is OrchError
     assert str(told.error).startswith("TypeError: no such thing\n") and "in put" in str(told.error)
@@ -162,7 +163,7 @@ def test_a_store_that_cannot_tell_its_room_hinders_no_transfer(
     desk = Transfers(store, InputCache(tmp_path / "cache", store), Threads(), inbox.put)
     files = {"job": {"state": written(tmp_path / "state")}}
     desk.upload_outputs(files)
-    refused = inbox.get(timeout=10)
+    refused = inbox.get(timeout=PATIENCE_SECONDS)
     assert isinstance(refused, OutputsNotKept) and refused.shortage == "The storage is full."
     desk.upload_outputs(files)
-    assert isinstance(inbox.get(timeout=10), OutputsUploaded)
+    assert isinstance(inbox.get(timeout=PATIENCE_SECONDS), OutputsUploaded)
