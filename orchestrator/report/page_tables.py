@@ -41,7 +41,7 @@ def accuracy_table(name: str, bench: Bench, summaries: Sequence[Summary]) -> Tab
 def latency_table(name: str, bench: Bench, summaries: Sequence[Summary]) -> Table:
     """What one bench says of time and memory: a row for each batch size and number of threads."""
     rows = [(each.model, each.method, Timed(each, timing)) for each in summaries for timing in each.timings]
-    caption = f"Latency on {bench}, milliseconds per call; speed is beside float32, in the same process"
+    caption = f"Latency on {bench}, milliseconds per call; speed is beside float32, in turns with it"
     return _table(name, caption, ("Model", "Method"), columns.TIMES, rows, _SPEED_MARKS)
 
 
