@@ -43,7 +43,7 @@ class PlanFaults:
             raise Missed from error
         lost = data[sorted(data)[chosen(sorted(data), strike)]]
         self._contents.remove(lost)
-        return Standing(0.0, _until(lambda: self._is_mended(lost)))
+        return Standing(0.0, _until(lambda: self._is_mended(lost)), missing=lost.location)
 
     def _is_mended(self, lost: Artifact) -> bool:
         if not self._is_idle():

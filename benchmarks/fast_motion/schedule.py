@@ -34,6 +34,8 @@ class Standing:
     seconds: float
     lift: Callable[[], None]
     """Raises NotYet if it lasts a little longer."""
+    missing: str | None = None
+    """The location of an artifact that the fault has taken away: a job that needs it may use up its tries meanwhile."""
 
 
 class NotYet(Exception):

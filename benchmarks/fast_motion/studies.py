@@ -37,7 +37,7 @@ threads = [1]
 
 [leases]
 seconds = {lease_seconds}
-tries = 40 # a shard that is missing has each of them fail, until a planner on a busy machine has put it back
+tries = 10
 """
 
 

@@ -86,6 +86,8 @@ class Trial:
         """Logs of processes that have ended."""
         self._done: set[str] = set()
         self._quarantined: set[str] = set()
+        self._taken_away: set[str] = set()
+        """Locations of artifacts."""
         self._progress: object = None
         self._moved = 0.0
         self._look_due = 0.0
@@ -153,6 +155,8 @@ class Trial:
         self._course.struck[strike.fault] += 1
         self._last.append(f"{strike} for {standing.seconds:.1f} s" if standing else str(strike))
         if standing is not None:
+            if standing.missing is not None:
+                self._taken_away.add(standing.missing)
             self._standing.append((time.monotonic() + standing.seconds, standing))
 
     def _wait(self, seconds: float) -> bool:
@@ -223,7 +227,7 @@ class Trial:
         for job in jobs:
             if job.state is not JobState.QUARANTINED:
                 continue
-            if job.name not in self._quarantined:
+            if job.name not in self._quarantined and not verdict.lacks_what_was_taken_away(job, self._taken_away):
                 self._quarantined.add(job.name)
                 what = f"{job.name} after {job.attempts} attempts: {_first_line(job.error)}"
                 self._found(Finding(Wrong.QUARANTINED, what))

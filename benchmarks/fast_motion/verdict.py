@@ -56,6 +56,11 @@ def bits(jobs: Iterable[Job]) -> Mapping[str, str]:
     return {name: str(metrics[_DIGEST]) for name, metrics in measured.items() if _DIGEST in metrics}
 
 
+def lacks_what_was_taken_away(job: Job, locations: Iterable[str]) -> bool:
+    """Whether a job failed for want of an artifact that the campaign itself has removed from one of these locations."""
+    return any(f"{location} is missing" in (job.error or "") for location in locations)
+
+
 def judge(site: Site, undisturbed: Mapping[str, str] | None) -> Iterator[Finding]:
     """Look at a study that should be done, with no fault standing.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,9 +13,9 @@ import pytest
 from fast_motion.files import Contents, LocalContents
 from fast_motion.quick_worker import Access
 from fast_motion.schedule import Blow
-from fast_motion.verdict import Wrong, judge, read
+from fast_motion.verdict import Wrong, judge, lacks_what_was_taken_away, read
 
-from orchestrator.artifacts import LocalStore
+from orchestrator.artifacts import ArtifactDamaged, LocalStore
 from orchestrator.jobs import Stage, WorkerInfo
 from orchestrator.jobtable import JobTable
 from orchestrator.jobtable.backends.sqlite import SqliteBackend
@@ -130,3 +131,18 @@ def test_what_no_worker_may_say_is_found(said: str, wrong: Wrong, tmp_path: Path
     assert [finding.wrong for finding in read(tmp_path / "w1.log")] == [wrong]
     (tmp_path / "w2.log").write_text("w2 works on a machine\n")
     assert list(read(tmp_path / "w2.log")) == []
+
+
+def test_a_job_that_failed_for_want_of_what_the_campaign_took_is_told_from_one_that_failed_of_itself(
+    site: Finished, tmp_path: Path
+) -> None:
+    (job,) = site.jobs.jobs()
+    (taken,) = site.jobs.outputs(job.id).values()
+    site.contents.remove(taken)
+    with pytest.raises(ArtifactDamaged) as refused:
+        site.files.fetch(taken, tmp_path / "fetched")
+    failed = dataclasses.replace(job, error=f"The input 'shard' cannot be used: {refused.value}")
+    assert lacks_what_was_taken_away(failed, {taken.location})
+    assert not lacks_what_was_taken_away(failed, {"elsewhere"})
+    assert not lacks_what_was_taken_away(dataclasses.replace(job, error="KeyError: 'x'"), {taken.location})
+    assert not lacks_what_was_taken_away(job, {taken.location})
