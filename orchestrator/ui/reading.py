@@ -28,6 +28,8 @@ _PAUSE_SECONDS = 5.0
 """Between two tries to reach a home that is away."""
 _PATIENCE_SECONDS = 4.0
 """How long a request waits for a reading; a home that takes longer is told of, and what was seen last is shown."""
+_FIRST_PATIENCE_SECONDS = 60.0
+"""The same as long as nothing was seen: there is no page yet that could ask again by itself."""
 
 _MOST_LISTED = 20
 """Lists of jobs that are kept for a home that is away."""
@@ -68,17 +70,18 @@ class SharedReading:
                 self._looking = self._reader.submit(self._look)
             looking = self._looking
         if looking is not None:
+            patience = _FIRST_PATIENCE_SECONDS if self._seen.snapshot is None else _PATIENCE_SECONDS
             try:
-                looking.result(_PATIENCE_SECONDS)
+                looking.result(patience)
             except TimeoutError:
-                return Seen(self._seen.snapshot, f"The home has not answered for {_PATIENCE_SECONDS:.0f} s.")
+                return Seen(self._seen.snapshot, f"The home has not answered for {patience:.0f} s.")
         return self._seen
 
-    def view(self, wanted: Wanted) -> StatusView | None:
-        """What the status part of the page shows; None if the home could never be read, and `seen` says why."""
+    def view(self, wanted: Wanted) -> StatusView:
+        """What the status part of the page shows.  Raises HomeError if the home could never be read."""
         seen = self.seen()
         if seen.snapshot is None:
-            return None
+            raise HomeError(seen.trouble)
         try:
             jobs = self._jobs(wanted) if not seen.trouble else self._listed.get(wanted, ())
             return StatusView(seen.snapshot, jobs, wanted, seen.trouble)

@@ -6,7 +6,6 @@ import dataclasses
 import tempfile
 import threading
 from collections.abc import Callable, Hashable
-from http import HTTPStatus
 
 from markupsafe import Markup
 
@@ -50,8 +49,6 @@ class Site:
 
     def whole(self, query: Query) -> Answer:
         view = self._reading.view(_wanted(query))
-        if view is None:
-            return self._away()
         policy = {"Content-Security-Policy": f"{page.live_policy()}; frame-ancestors 'none'"}
         return Answer(page.whole(view, self._report.newest(view.snapshot).body), headers=policy)
 
@@ -59,8 +56,6 @@ class Site:
         """The status part; its ETag is another when something but the time of day has changed."""
         wanted = _wanted(query)
         view = self._reading.view(wanted)
-        if view is None:
-            return self._away()
         settled = _settled(view)
         kept = self._kept.get(wanted)
         if kept is None or kept[0] != settled:
@@ -72,10 +67,6 @@ class Site:
             "Orch-Report": self._report.newest(view.snapshot).etag,
         }
         return Answer(kept[1], etag=kept[2], headers=told)
-
-    def _away(self) -> Answer:
-        """The home could never be read."""
-        return Answer(f"{self._reading.seen().trouble}\n", HTTPStatus.SERVICE_UNAVAILABLE, "text/plain")
 
     def report(self, query: Query) -> Answer:  # noqa: ARG002
         seen = self._reading.seen()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -37,6 +39,7 @@ EVIL = "<script>alert(1)</script>"
 @pytest.fixture(autouse=True)
 def always_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test waits for no reading to get old, and for every one to come, however slow the machine."""
+    monkeypatch.setattr(reading, "_FIRST_PATIENCE_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(reading, "_PATIENCE_SECONDS", PATIENCE_SECONDS)
     monkeypatch.setattr(reading, "GOOD_FOR_SECONDS", 0.0)
     monkeypatch.setattr(reading, "_PAUSE_SECONDS", 0.0)
@@ -230,6 +233,28 @@ def test_a_home_that_goes_away_is_said_and_goes_on_when_it_is_back(home: Home, p
     finish(Home.open(home.url), 1)
     back = page.ask("/status")
     assert "The home cannot be read" not in back.text and "1 of 8 jobs done" in back.text
+
+
+def test_a_slow_home_is_waited_for_until_it_was_seen_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_PATIENCE_SECONDS", 0.01)
+    opened, answers = Home.open(home.url), threading.Event()
+
+    def slow() -> Overview:
+        assert answers.wait(PATIENCE_SECONDS)
+        return home.jobs.overview()
+
+    monkeypatch.setattr(opened.jobs, "overview", slow)
+    with served(lambda: opened) as page, ThreadPoolExecutor(1) as tab:
+        monkeypatch.setattr(reading, "_FIRST_PATIENCE_SECONDS", 0.05)
+        refused_page = page.ask("/")
+        assert (refused_page.status, refused_page.text) == (503, "The home has not answered for 0 s.\n")
+        monkeypatch.setattr(reading, "_FIRST_PATIENCE_SECONDS", PATIENCE_SECONDS)
+        first = tab.submit(page.ask, "/status")
+        answers.set()
+        assert first.result().status == 200
+        answers.clear()
+        assert "The home has not answered for 0 s." in page.ask("/status").text
+        answers.set()
 
 
 def test_many_tabs_are_one_reading(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
