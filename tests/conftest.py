@@ -14,12 +14,12 @@ from orchestrator.study import Study
 from tests.support.postgres_server import postgres_server
 
 pytest_plugins = [
-    "tests.support.browser",
-    *("tests.support.drive.signed_in", "tests.support.jobtable_backends", "tests.support.late_trainings"),
-    "tests.support.object_store.signed_in",
-    *("tests.support.runners", "tests.support.finished_homes"),
+    *("tests.support.runners", "tests.support.browser"),
+    *("tests.support.drive.signed_in", "tests.support.object_store.signed_in", "tests.support.jobtable_backends"),
+    *("tests.support.late_trainings", "tests.support.finished_homes"),
 ]
-"""Where further fixtures are defined, beside what they are made of."""
+"""Where further fixtures are defined, beside what they are made of; before those that import them, for pytest rewrites
+the assertions of a module that it is the first to import."""
 
 SMALL = """
 name = "small"

@@ -102,7 +102,7 @@ def test_the_same_network_gives_the_same_file(method: str, tmp_path: Path) -> No
 # Each network with one method and each method with one network at least: what a method does to a layer is the same in
 # every network, and `network` is exported with all methods.
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "method"), zip(OF_EVERY_KIND, cycle(methods.names()), strict=False))
+@pytest.mark.parametrize(("name", "method"), list(zip(OF_EVERY_KIND, cycle(methods.names()), strict=False)))
 def test_every_method_makes_a_file_of_every_kind_of_network(name: str, method: str, tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     network = catalog.get(name).build(keras, classes=CLASSES)

@@ -203,7 +203,7 @@ def _complete(table: JobTable, lease: Lease) -> Completed:
 
 
 # The two ways take turns, from one message on: with every 13th one in six or seven meets a cut of either way.
-@pytest.mark.parametrize(("first", "when"), enumerate(["before the server has it", "before its answer"]))
+@pytest.mark.parametrize(("first", "when"), list(enumerate(["before the server has it", "before its answer"])))
 @pytest.mark.parametrize("every", [59, pytest.param(13, marks=pytest.mark.slow)])
 def test_whichever_message_to_a_server_is_cut_off_the_next_call_works(
     postgres: str, first: int, when: str, every: int, caplog: pytest.LogCaptureFixture
