@@ -26,11 +26,20 @@ _LIFETIME = r"""
   --object-store-memory=100000000 --disable-usage-stats --temp-dir="$PWD/t" --block >log 2>&1 &
 head=$!
 read -r _
-kill $head
+kill $head 2>/dev/null # it may have given up
 wait $head
 rm -rf "$PWD"
 """
 """Runs until its standard input closes: the kernel closes that when the tests are killed, too."""
+
+_UP = "Ray runtime started"
+_GIVEN_UP = "Traceback"
+"""What `ray start` prints, one or the other, once it knows."""
+
+_STARTS = 5
+"""`ray start` gives up a node that is not there after 30 s, which a busy machine may exceed and which cannot be set
+(`raylet_start_wait_time_s` of Ray 2.60).
+"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,21 @@ def ray_cluster() -> Iterator[RayCluster]:
 
 @contextmanager
 def _running(place: Path, token: Path) -> Iterator[RayCluster]:
+    for start in range(_STARTS):
+        with _head(place / str(start), token) as (started, log):
+            wait_until(lambda: _UP in log.read_text() or _GIVEN_UP in log.read_text(), "Ray's head node")
+            if _UP in log.read_text():
+                wait_until(lambda: _answers(started), "Ray's Jobs API")
+                yield started
+                return
+    raise AssertionError(f"Ray did not start in {_STARTS} tries")
+
+
+@contextmanager
+def _head(place: Path, token: Path) -> Iterator[tuple[RayCluster, Path]]:
+    """Yields a head node that is being started, and its log."""
+    place.mkdir()
+    (place / "log").touch()
     head, api, *others = _free_ports(4)
     started = RayCluster(f"http://127.0.0.1:{api}", token)
     program = Path(sys.executable).with_name("ray")
@@ -83,16 +107,14 @@ def _running(place: Path, token: Path) -> Iterator[RayCluster]:
         start_new_session=True,
     )
     try:
-        wait_until(lambda: _answers(started, daemons), "Ray's Jobs API")
-        yield started
+        yield started, place / "log"
     finally:
         assert daemons.stdin is not None, "it was asked for as a pipe"
         daemons.stdin.close()
-        daemons.wait(timeout=60)
+        daemons.wait(timeout=PATIENCE_SECONDS)
 
 
-def _answers(started: RayCluster, daemons: subprocess.Popen[bytes]) -> bool:
-    assert daemons.poll() is None, "Ray did not start"
+def _answers(started: RayCluster) -> bool:
     asked = Request(f"{started.address}/api/jobs/", headers={"Authorization": f"Bearer {started.token.read_text()}"})
     try:
         with urlopen(asked, timeout=PATIENCE_SECONDS) as answer:
