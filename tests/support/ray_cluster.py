@@ -34,11 +34,12 @@ rm -rf "$PWD"
 
 _UP = "Ray runtime started"
 _GIVEN_UP = "Traceback"
-"""What `ray start` prints, one or the other, once it knows."""
+"""What `ray start` prints; the second may follow on the first."""
 
 _STARTS = 5
-"""`ray start` gives up a node that is not there after 30 s, which a busy machine may exceed and which cannot be set
-(`raylet_start_wait_time_s` of Ray 2.60).
+"""It and the server for its clients give up a node that is not there after 30 s: too few if the machine is busy.
+
+That cannot be set (`raylet_start_wait_time_s` of Ray 2.60), and without that server `ray start` ends all the rest.
 """
 
 
@@ -81,25 +82,30 @@ def ray_cluster() -> Iterator[RayCluster]:
 @contextmanager
 def _running(place: Path, token: Path) -> Iterator[RayCluster]:
     for start in range(_STARTS):
-        with _head(place / str(start), token) as (started, log):
-            wait_until(lambda: _UP in log.read_text() or _GIVEN_UP in log.read_text(), "Ray's head node")
-            if _UP in log.read_text():
-                wait_until(lambda: _answers(started), "Ray's Jobs API")
+        with _head(place / str(start), token) as (started, log, clients_port):
+            wait_until(
+                lambda: (
+                    _GIVEN_UP in log.read_text()
+                    or (_UP in log.read_text() and _is_served(clients_port) and _answers(started))
+                ),
+                "Ray's head node",
+            )
+            if _GIVEN_UP not in log.read_text():
                 yield started
                 return
     raise AssertionError(f"Ray did not start in {_STARTS} tries")
 
 
 @contextmanager
-def _head(place: Path, token: Path) -> Iterator[tuple[RayCluster, Path]]:
-    """Yields a head node that is being started, and its log."""
+def _head(place: Path, token: Path) -> Iterator[tuple[RayCluster, Path, int]]:
+    """Yields a head node that is being started, its log, and the port of its server for Ray's clients."""
     place.mkdir()
     (place / "log").touch()
-    head, api, *others = _free_ports(4)
+    head, api, agent, clients = _free_ports(4)
     started = RayCluster(f"http://127.0.0.1:{api}", token)
     program = Path(sys.executable).with_name("ray")
     daemons = subprocess.Popen(
-        ["sh", "-c", _LIFETIME, "sh", program, *map(str, (head, api, *others))],
+        ["sh", "-c", _LIFETIME, "sh", program, *map(str, (head, api, agent, clients))],
         cwd=place,
         # The job of a pool is started by a shell of Ray's, which looks for Python on this path.
         env={**os.environ, **started.environment, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"},
@@ -107,7 +113,7 @@ def _head(place: Path, token: Path) -> Iterator[tuple[RayCluster, Path]]:
         start_new_session=True,
     )
     try:
-        yield started, place / "log"
+        yield started, place / "log", clients
     finally:
         assert daemons.stdin is not None, "it was asked for as a pipe"
         daemons.stdin.close()
@@ -121,6 +127,15 @@ def _answers(started: RayCluster) -> bool:
             return bool(answer.status == HTTPStatus.OK)
     except OSError:
         return False  # it is not there yet
+
+
+def _is_served(port: int) -> bool:
+    """Whether a server listens there at any address (proc(5)): Ray chooses which."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for address, state in (line.split()[1:4:2] for line in Path(table).read_text().splitlines()[1:]):
+            if address.endswith(f":{port:04X}") and state == "0A":
+                return True
+    return False
 
 
 def _free_ports(count: int) -> list[int]:
